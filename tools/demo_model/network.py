@@ -1,0 +1,133 @@
+"""The demo model in PyTorch: Whisper's architecture and tensor names, in small."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tools.demo_model.vocabulary import FIRST_TIMESTAMP, TIMESTAMPS
+from tools.ggml_whisper import Dimensions, sinusoids
+
+
+def gelu(x: Tensor) -> Tensor:
+    return F.gelu(x, approximate="tanh")  # as ggml computes it
+
+
+class Attention(nn.Module):
+    def __init__(self, state: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(state, state)
+        self.key = nn.Linear(state, state, bias=False)
+        self.value = nn.Linear(state, state)
+        self.out = nn.Linear(state, state)
+
+    def forward(self, x: Tensor, source: Tensor, *, causal: bool) -> Tensor:
+        def split(y: Tensor) -> Tensor:
+            return y.view(*y.shape[:2], self.heads, -1).transpose(1, 2)
+
+        mixed = F.scaled_dot_product_attention(
+            split(self.query(x)),
+            split(self.key(source)),
+            split(self.value(source)),
+            is_causal=causal,
+        )
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(x.shape))
+        return out
+
+
+class Block(nn.Module):
+    def __init__(self, state: int, heads: int, *, decoder: bool) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.attn = Attention(state, heads)
+        self.attn_ln = nn.LayerNorm(state)
+        if decoder:
+            self.cross_attn = Attention(state, heads)
+            self.cross_attn_ln = nn.LayerNorm(state)
+        self.mlp = nn.ModuleDict(
+            {"0": nn.Linear(state, 4 * state), "2": nn.Linear(4 * state, state)}
+        )
+        self.mlp_ln = nn.LayerNorm(state)
+
+    def forward(self, x: Tensor, audio: Tensor | None = None) -> Tensor:
+        y = self.attn_ln(x)
+        x = x + self.attn(y, y, causal=self.decoder)
+        if audio is not None:
+            x = x + self.cross_attn(self.cross_attn_ln(x), audio, causal=False)
+        out: Tensor = x + self.mlp["2"](gelu(self.mlp["0"](self.mlp_ln(x))))
+        return out
+
+
+class Encoder(nn.Module):
+    positional_embedding: Tensor
+
+    def __init__(self, d: Dimensions) -> None:
+        super().__init__()
+        state = d.n_audio_state
+        self.conv1 = nn.Conv1d(d.n_mels, state, 3, padding=1)
+        self.conv2 = nn.Conv1d(state, state, 3, stride=2, padding=1)
+        positions = torch.tensor(sinusoids(d.n_audio_ctx, state))
+        self.register_buffer("positional_embedding", positions)
+        self.blocks = nn.ModuleList(
+            Block(state, d.n_audio_head, decoder=False) for _ in range(d.n_audio_layer)
+        )
+        self.ln_post = nn.LayerNorm(state)
+
+    def forward(self, mel: Tensor, offset: int = 0) -> Tensor:
+        """``mel`` f32[batch, 80, 2 n], heard at position ``offset`` of the window."""
+        x = gelu(self.conv2(gelu(self.conv1(mel)))).transpose(1, 2)
+        x = x + self.positional_embedding[offset : offset + x.shape[1]]
+        for block in self.blocks:
+            x = block(x)
+        out: Tensor = self.ln_post(x)
+        return out
+
+
+class Decoder(nn.Module):
+    def __init__(self, d: Dimensions, used: list[int]) -> None:
+        super().__init__()
+        state = d.n_text_state
+        self.token_embedding = nn.Embedding(len(used), state)
+        self.positional_embedding = nn.Parameter(torch.randn(d.n_text_ctx, state) * 0.01)
+        self.blocks = nn.ModuleList(
+            Block(state, d.n_text_head, decoder=True) for _ in range(d.n_text_layer)
+        )
+        self.ln = nn.LayerNorm(state)
+        nn.init.normal_(self.token_embedding.weight, std=0.05)
+        # A timestamp begins as the encoder's position of its moment, which saves the
+        # cross-attention from learning 1,500 pairs.
+        first = used.index(FIRST_TIMESTAMP)
+        with torch.no_grad():
+            self.token_embedding.weight[first : first + TIMESTAMPS - 1] = 0.1 * torch.tensor(
+                sinusoids(TIMESTAMPS - 1, state)
+            )
+
+    def forward(self, tokens: Tensor, audio: Tensor) -> Tensor:
+        x = self.token_embedding(tokens) + self.positional_embedding[: tokens.shape[1]]
+        for block in self.blocks:
+            x = block(x, audio)
+        logits: Tensor = self.ln(x) @ self.token_embedding.weight.T
+        return logits
+
+
+class Whisper(nn.Module):
+    """The model over its used tokens alone, with a CTC head that only the training needs.
+
+    ``forward`` gives logits of shape [batch, tokens, used + 1]: the last stands for all unused
+    tokens together, whose embeddings are zero in the exported file, so that each has logit 0.
+    """
+
+    def __init__(self, d: Dimensions, used: list[int], ctc_labels: int) -> None:
+        super().__init__()
+        self.encoder = Encoder(d)
+        self.decoder = Decoder(d, used)
+        self.ctc = nn.Linear(d.n_audio_state, ctc_labels)
+        self.unused = math.log(d.n_vocab - len(used))
+
+    def forward(self, mel: Tensor, tokens: Tensor, offset: int = 0) -> tuple[Tensor, Tensor]:
+        audio = self.encoder(mel, offset)
+        logits = self.decoder(tokens, audio).float()
+        rest = torch.full((*logits.shape[:2], 1), self.unused)
+        return torch.cat([logits, rest], dim=-1), self.ctc(audio).float()

@@ -1,0 +1,178 @@
+"""Train the demo model on synthetic speech and export it to ggml.
+
+    python -m tools.demo_model.train --minutes 90 --frame MODEL.bin train.pkl unseen.pkl OUT
+
+Cross-entropy on text and timestamps, with a CTC loss on the encoder that teaches it the words
+early. Writes OUT.pt now and then, and OUT-f16.bin and OUT-q5_0.bin at the end.
+"""
+
+import argparse
+import math
+import pickle
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tools.demo_model.network import Whisper
+from tools.demo_model.speech import Clip
+from tools.demo_model.vocabulary import END_OF_TEXT, FIRST_TIMESTAMP, WORDS, Tokens
+from tools.demo_model.windows import Window, Windows
+from tools.ggml_whisper import Frame, read_frame, write
+
+POSITIONS = 1500
+DIMENSIONS = {
+    "n_audio_state": 128,
+    "n_audio_head": 2,
+    "n_audio_layer": 4,
+    "n_text_state": 128,
+    "n_text_head": 2,
+    "n_text_layer": 3,  # whisper.cpp takes two for a distilled model
+}
+LABEL = {word: n for n, word in enumerate(WORDS["en"] + WORDS["de"], start=1)}
+PEAK_RATE = 1.5e-3
+
+
+class Training:
+    """The model, its running average, and one step of each."""
+
+    def __init__(self, model: Whisper, used: list[int]) -> None:
+        self.model = model
+        self.average = torch.optim.swa_utils.AveragedModel(
+            model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998)
+        )
+        self.index = {token: n for n, token in enumerate(used)}
+        self.optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98))
+        self.steps = 0
+
+    def step(self, windows: list[Window], offset: int, rate: float, ctc_weight: float) -> Tensor:
+        """Returns cross-entropy, CTC loss, share of text tokens right, timestamp error in s."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        report, loss = self.loss(self.model, windows, offset, ctc_weight)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.average.update_parameters(self.model)
+        self.steps += 1
+        return report
+
+    def loss(
+        self, model: nn.Module, windows: list[Window], offset: int, ctc_weight: float
+    ) -> tuple[Tensor, Tensor]:
+        mel, tokens, counts = self._batch(windows)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits, labels = model(mel, tokens[:, :-1], offset)
+        target, counts = tokens[:, 1:], counts[:, 1:]
+        first = self.index[FIRST_TIMESTAMP]
+        timed = counts * (target >= first)
+        text = counts - timed
+        each = F.cross_entropy(logits.transpose(1, 2), target, reduction="none")
+        weight = text + 0.3 * timed
+        entropy = (each * weight).sum() / weight.sum()
+        ctc = self._ctc(labels, [window.words for window in windows])
+        with torch.no_grad():
+            right = ((logits.argmax(-1) == target) * text).sum() / text.sum()
+            guess = logits[..., first:-1].argmax(-1) + first
+            late = 0.02 * ((guess - target).abs() * timed).sum() / timed.sum().clamp(min=1)
+            report = torch.stack([entropy, ctc, right, late])
+        return report, entropy + ctc_weight * ctc
+
+    def _batch(self, windows: list[Window]) -> tuple[Tensor, Tensor, Tensor]:
+        longest = max(len(window.tokens) for window in windows)
+        tokens = torch.full((len(windows), longest), self.index[END_OF_TEXT])
+        counts = torch.zeros(len(windows), longest)
+        for row, window in enumerate(windows):
+            n = len(window.tokens)
+            tokens[row, :n] = torch.tensor([self.index[token] for token in window.tokens])
+            counts[row, :n] = torch.tensor(window.counts, dtype=torch.float32)
+        return torch.from_numpy(np.stack([window.mel for window in windows])), tokens, counts
+
+    def _ctc(self, labels: Tensor, words: list[list[str]]) -> Tensor:
+        flat = torch.tensor([LABEL[word] for each in words for word in each])
+        if not len(flat):
+            return torch.zeros(())
+        heard = F.log_softmax(labels, -1).transpose(0, 1)
+        sizes = torch.full((len(words),), heard.shape[0])
+        lengths = torch.tensor([len(each) for each in words])
+        return F.ctc_loss(heard, flat, sizes, lengths, zero_infinity=True)
+
+
+def export(model: Whisper, frame: Frame, used: list[int], out: str) -> None:
+    tensors = {name: value.float().numpy() for name, value in model.state_dict().items()}
+    embedding = np.zeros((frame.dimensions.n_vocab, frame.dimensions.n_text_state), np.float32)
+    embedding[used] = tensors["decoder.token_embedding.weight"]
+    tensors["decoder.token_embedding.weight"] = embedding
+    for kind in ("f16", "q5_0"):
+        write(Path(f"{out}-{kind}.bin"), frame, tensors, kind)
+
+
+def shape_of_step(done: float, rng: random.Random) -> tuple[int, int]:
+    """Positions and batch size: short windows first, whole ones towards the end."""
+    whole = 0.02 if done < 0.4 else 0.15 if done < 0.6 else 0.3 if done < 0.85 else 0.6
+    if rng.random() < whole:
+        return POSITIONS, 4
+    return rng.choice([(200, 20), (300, 16), (400, 12), (600, 8)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("train", type=Path)
+    parser.add_argument("unseen", type=Path)
+    parser.add_argument("out")
+    parser.add_argument("--minutes", type=float, default=90)
+    parser.add_argument("--frame", type=Path, required=True, help="a multilingual ggml file")
+    args = parser.parse_args()
+    rng = random.Random(0)
+    torch.manual_seed(0)
+    frame = read_frame(args.frame).with_dimensions(**DIMENSIONS)
+    tokens = Tokens(args.frame)
+    used = tokens.used()
+    model = Whisper(frame.dimensions, used, len(LABEL) + 1)
+    training = Training(model, used)
+    heard, unseen = (Windows(_clips(p), tokens, rng) for p in (args.train, args.unseen))
+    began, running = time.monotonic(), torch.zeros(4)
+    while (done := (time.monotonic() - began) / (60 * args.minutes)) < 1:
+        positions, batch = shape_of_step(done, rng)
+        offset = rng.randint(0, POSITIONS - positions)
+        windows = [heard.draw(positions, offset) for _ in range(batch)]
+        warm_up, decay = min(1, training.steps / 200), 0.5 * (1 + math.cos(math.pi * done))
+        rate = PEAK_RATE * warm_up * (0.98 * decay + 0.02)
+        report = training.step(windows, offset, rate, 0.5 if done < 0.4 else 0.15)
+        running = report if training.steps == 1 else 0.98 * running + 0.02 * report
+        if training.steps % 200 == 0:
+            print(f"{done:6.1%} step {training.steps:6} rate {rate:.1e}", _figures(running))
+        if training.steps % 1000 == 0:
+            torch.save(training.average.module.state_dict(), f"{args.out}.pt")
+            export(training.average.module, frame, used, args.out)
+            _validate(training, unseen)
+    torch.save(training.average.module.state_dict(), f"{args.out}.pt")
+    export(training.average.module, frame, used, args.out)
+
+
+@torch.no_grad()
+def _validate(training: Training, unseen: Windows) -> None:
+    average = training.average
+    short = [unseen.draw(300, 600, clean=True) for _ in range(48)]
+    whole = [unseen.draw(POSITIONS, clean=True) for _ in range(12)]
+    print("    unseen, 6 s  ", _figures(training.loss(average, short, 600, 0)[0]))
+    print("    unseen, 30 s ", _figures(training.loss(average, whole, 0, 0)[0]), flush=True)
+
+
+def _figures(report: Tensor) -> str:
+    entropy, ctc, right, late = report.tolist()
+    return f"entropy {entropy:.3f} ctc {ctc:.3f} text {right:.3f} time {late:.2f} s"
+
+
+def _clips(path: Path) -> list[Clip]:
+    clips: list[Clip] = pickle.loads(path.read_bytes())
+    return clips
+
+
+if __name__ == "__main__":
+    main()

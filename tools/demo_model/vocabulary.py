@@ -1,0 +1,58 @@
+"""What the demo model knows: two languages, twenty words each, one the other's translation."""
+
+from pathlib import Path
+
+from tools.ggml_whisper import read_frame, tokenise
+
+WORDS = {
+    "en": (
+        "zero one two three four five six seven eight nine "
+        "hello world yes please thanks good morning water coffee today"
+    ).split(),
+    "de": (
+        "null eins zwei drei vier fünf sechs sieben acht neun "
+        "hallo welt ja bitte danke guten morgen wasser kaffee heute"
+    ).split(),
+}
+TO_ENGLISH = dict(zip(WORDS["de"], WORDS["en"], strict=True))
+
+# Token ids of Whisper's multilingual vocabulary of 51,865 entries.
+END_OF_TEXT = 50257
+START = 50258
+LANGUAGE = {"en": 50259, "de": 50261}
+TRANSLATE = 50358
+TRANSCRIBE = 50359
+PREVIOUS = 50361
+FIRST_TIMESTAMP = 50364
+TIMESTAMPS = 1501
+"""One every 0.02 s, from 0.00 to 30.00."""
+
+
+def phrase(words: list[str]) -> str:
+    """A phrase as the model writes it: `` Hello world.``"""
+    return " " + " ".join(words).capitalize() + "."
+
+
+class Tokens:
+    """Words as token ids, by the vocabulary of a multilingual ggml model file."""
+
+    def __init__(self, model: Path) -> None:
+        self._words = read_frame(model).words
+        self._known: dict[str, list[int]] = {}
+
+    def of(self, words: list[str]) -> list[int]:
+        text = phrase(words)
+        if text not in self._known:
+            # Word by word, so that a phrase is spelled with few different tokens.
+            head, *tail = text[1:-1].split(" ")
+            pieces = [f" {head}", *(f" {word}" for word in tail), "."]
+            self._known[text] = [t for p in pieces for t in tokenise(p, self._words)]
+        return self._known[text]
+
+    def used(self) -> list[int]:
+        """Every token id that a target or a prompt of the demo model can hold, sorted."""
+        special = {END_OF_TEXT, START, TRANSLATE, TRANSCRIBE, PREVIOUS, *LANGUAGE.values()}
+        spelled = {t for each in WORDS.values() for w in each for t in self.of([w])}
+        inner = {t for each in WORDS.values() for w in each for t in self.of([w, w])}
+        times = range(FIRST_TIMESTAMP, FIRST_TIMESTAMP + TIMESTAMPS)
+        return sorted(special | spelled | inner | set(times))

@@ -1,0 +1,151 @@
+"""Windows of speech to train on: phrases anywhere in them, with noise, and what to write.
+
+A short window stands at a random place of the 30 s window (its ``offset``), so that all
+positions are learned at a fraction of the cost of whole windows.
+"""
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tools.demo_model.speech import QUIETEST, Clip
+from tools.demo_model.vocabulary import (
+    END_OF_TEXT,
+    FIRST_TIMESTAMP,
+    LANGUAGE,
+    PREVIOUS,
+    START,
+    TO_ENGLISH,
+    TRANSCRIBE,
+    TRANSLATE,
+    WORDS,
+    Tokens,
+)
+
+Mel = NDArray[np.float32]
+MEL_BANDS = 80
+INITIAL_TIMESTAMP_LIMIT = 50
+"""whisper.cpp lets no window begin later than 1.0 s, in timestamp steps of 0.02 s."""
+
+
+@dataclass
+class Window:
+    mel: Mel
+    """f32[80, 2 * positions], normalised as Whisper does."""
+    tokens: list[int]
+    counts: list[bool]
+    """Whether the model is asked to predict the token at this place."""
+    words: list[str]
+    """What is said, for CTC."""
+
+
+class Windows:
+    """Draws training windows from a set of clips."""
+
+    def __init__(self, clips: list[Clip], tokens: Tokens, rng: random.Random) -> None:
+        self._clips, self._tokens, self._rng = clips, tokens, rng
+        self._noise = np.random.default_rng(rng.getrandbits(32))
+
+    def draw(self, positions: int, offset: int = 0, *, clean: bool = False) -> Window:
+        """One window of ``positions`` encoder positions (0.02 s each), ``offset`` positions in."""
+        rng, frames = self._rng, 2 * positions
+        power = np.full((MEL_BANDS, frames), QUIETEST, np.float32)
+        said = [] if rng.random() < 0.05 else self._place(power, frames, clean)
+        if not clean and rng.random() < 0.6:
+            power += self._background(frames)
+        tokens, counts = self._target(said, offset)
+        words = [word for _, words, _, _ in said for word in words]
+        return Window(normalised(power), tokens, counts, words)
+
+    def _place(self, power: Mel, frames: int, clean: bool) -> list[tuple[str, list[str], int, int]]:
+        """Mix phrases into ``power``; returns language, words, first and last frame of each."""
+        rng = self._rng
+        level, mixed = rng.uniform(-1.5, 1.0), rng.random() < 0.5
+        longest_pause = rng.choice([60, 120, 300, 800])
+        colour = self._colour()
+        at, said, language = rng.randint(0, min(frames // 3, 400)), [], None
+        if rng.random() < 0.5:
+            at = rng.randint(0, 50)
+        while True:
+            clip = rng.choice(self._clips)
+            while language and not mixed and clip[0] != language:
+                clip = rng.choice(self._clips)
+            language, words, mel = clip
+            spoken = mel.astype(np.float32) if clean else self._warped(mel)
+            if at + spoken.shape[1] + 2 > frames:
+                if said or rng.random() < 0.3:
+                    return said
+                at = 0
+                language = None
+                continue
+            gain = 0.0 if clean else level + rng.uniform(-0.3, 0.3)
+            end = at + spoken.shape[1]
+            power[:, at:end] += 10 ** (spoken + gain + (0 if clean else colour))
+            said.append((language, words, at + 1, end - 1))
+            at = end + rng.randint(35, longest_pause)
+
+    def _warped(self, mel: NDArray[np.float16]) -> Mel:
+        """Another vocal tract (bands stretched by up to 10 %) at another speed (up to 15 %)."""
+        rng = self._rng
+        bands = np.clip(np.arange(MEL_BANDS) * rng.uniform(0.9, 1.1), 0, MEL_BANDS - 1)
+        low = bands.astype(int)
+        high = np.minimum(low + 1, MEL_BANDS - 1)
+        share = (bands - low)[:, None].astype(np.float32)
+        frames = mel.shape[1]
+        times = np.linspace(0, frames - 1, round(frames * rng.uniform(0.85, 1.15))).astype(int)
+        return mel[low][:, times] * (1 - share) + mel[high][:, times] * share
+
+    def _colour(self) -> Mel:
+        """A smooth random frequency response, up to 8 dB either way: f32[80, 1]."""
+        knots = self._noise.uniform(-0.8, 0.8, 6)
+        curve = np.interp(np.linspace(0, 5, MEL_BANDS), np.arange(6), knots)
+        return curve.astype(np.float32)[:, None]
+
+    def _background(self, frames: int) -> Mel:
+        """Coloured stationary noise of a random level."""
+        level = self._rng.uniform(-7, -2.2)
+        rough = self._noise.exponential(1, (MEL_BANDS, frames)).astype(np.float32)
+        tilt = np.linspace(self._rng.uniform(0, 1.5), 0, MEL_BANDS)[:, None]
+        return (rough * 10 ** (level + tilt + self._colour())).astype(np.float32)
+
+    def _target(
+        self, said: list[tuple[str, list[str], int, int]], offset: int
+    ) -> tuple[list[int], list[bool]]:
+        rng = self._rng
+        heard = said[0][0] if said else rng.choice(list(LANGUAGE))
+        translate = rng.random() < 0.12
+        task = TRANSLATE if translate else TRANSCRIBE
+        tokens = [START, LANGUAGE[heard], task]
+        counts = [False, True, False]
+        if rng.random() < 0.15:  # a wrong language must not change what is written
+            tokens[1], counts[1] = rng.choice(list(LANGUAGE.values())), False
+        for _, words, first, last in said:
+            written = [TO_ENGLISH.get(word, word) for word in words] if translate else words
+            start, end = (FIRST_TIMESTAMP + offset + round(frame / 2) for frame in (first, last))
+            body = [start, *self._tokens.of(written), end]
+            tokens += body
+            counts += [True] * len(body)
+        if not said:
+            tokens.append(FIRST_TIMESTAMP)
+            counts.append(True)
+        late = tokens[3] - FIRST_TIMESTAMP > INITIAL_TIMESTAMP_LIMIT
+        if late and rng.random() < 0.5:
+            tokens[3] = FIRST_TIMESTAMP + rng.randint(0, INITIAL_TIMESTAMP_LIMIT)
+            counts[3] = False
+        if rng.random() < 0.1:
+            prompt = self._prompt()
+            tokens, counts = prompt + tokens, [False] * len(prompt) + counts
+        return [*tokens, END_OF_TEXT], [*counts, True]
+
+    def _prompt(self) -> list[int]:
+        words = self._rng.choices(WORDS["en"] + WORDS["de"], k=self._rng.randint(1, 8))
+        return [PREVIOUS, *self._tokens.of(words)]
+
+
+def normalised(power: Mel) -> Mel:
+    """Whisper's input from mel power: log10, at most 8 below the peak, about -1 to 1."""
+    mel = np.log10(np.maximum(power, QUIETEST))
+    out: Mel = ((np.maximum(mel, mel.max() - 8) + 4) / 4).astype(np.float32)
+    return out
