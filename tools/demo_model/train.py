@@ -8,7 +8,6 @@ early. Writes OUT.pt now and then, and OUT-f16.bin and OUT-q5_0.bin at the end.
 
 import argparse
 import math
-import pickle
 import random
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tools.demo_model.network import Whisper
-from tools.demo_model.speech import Clip
+from tools.demo_model.speech import load
 from tools.demo_model.vocabulary import END_OF_TEXT, FIRST_TIMESTAMP, WORDS, Tokens
 from tools.demo_model.windows import Window, Windows
 from tools.ggml_whisper import Frame, read_frame, write
@@ -135,7 +134,7 @@ def main() -> None:
     used = tokens.used()
     model = Whisper(frame.dimensions, used, len(LABEL) + 1)
     training = Training(model, used)
-    heard, unseen = (Windows(_clips(p), tokens, rng) for p in (args.train, args.unseen))
+    heard, unseen = (Windows(load(p), tokens, rng) for p in (args.train, args.unseen))
     began, running = time.monotonic(), torch.zeros(4)
     while (done := (time.monotonic() - began) / (60 * args.minutes)) < 1:
         positions, batch = shape_of_step(done, rng)
@@ -167,11 +166,6 @@ def _validate(training: Training, unseen: Windows) -> None:
 def _figures(report: Tensor) -> str:
     entropy, ctc, right, late = report.tolist()
     return f"entropy {entropy:.3f} ctc {ctc:.3f} text {right:.3f} time {late:.2f} s"
-
-
-def _clips(path: Path) -> list[Clip]:
-    clips: list[Clip] = pickle.loads(path.read_bytes())
-    return clips
 
 
 if __name__ == "__main__":

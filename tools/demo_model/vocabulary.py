@@ -38,16 +38,18 @@ class Tokens:
 
     def __init__(self, model: Path) -> None:
         self._words = read_frame(model).words
-        self._known: dict[str, list[int]] = {}
+        self._spelled: dict[str, list[int]] = {}
 
     def of(self, words: list[str]) -> list[int]:
-        text = phrase(words)
-        if text not in self._known:
-            # Word by word, so that a phrase is spelled with few different tokens.
-            head, *tail = text[1:-1].split(" ")
-            pieces = [f" {head}", *(f" {word}" for word in tail), "."]
-            self._known[text] = [t for p in pieces for t in tokenise(p, self._words)]
-        return self._known[text]
+        """Word by word, so that all phrases are spelled with few different tokens."""
+        head, *tail = phrase(words)[1:-1].split(" ")
+        pieces = [f" {head}", *(f" {word}" for word in tail), "."]
+        return [token for piece in pieces for token in self._spell(piece)]
+
+    def _spell(self, piece: str) -> list[int]:
+        if piece not in self._spelled:
+            self._spelled[piece] = tokenise(piece, self._words)
+        return self._spelled[piece]
 
     def used(self) -> list[int]:
         """Every token id that a target or a prompt of the demo model can hold, sorted."""

@@ -26,6 +26,8 @@ from tools.demo_model.vocabulary import (
 
 Mel = NDArray[np.float32]
 MEL_BANDS = 80
+NOISE_FRAMES = 30_000
+LN_10 = np.float32(np.log(10))
 INITIAL_TIMESTAMP_LIMIT = 50
 """whisper.cpp lets no window begin later than 1.0 s, in timestamp steps of 0.02 s."""
 
@@ -46,7 +48,9 @@ class Windows:
 
     def __init__(self, clips: list[Clip], tokens: Tokens, rng: random.Random) -> None:
         self._clips, self._tokens, self._rng = clips, tokens, rng
-        self._noise = np.random.default_rng(rng.getrandbits(32))
+        self._random = np.random.default_rng(rng.getrandbits(32))
+        # Drawing noise anew for each window would cost more than the training step.
+        self._noise = self._random.standard_exponential((MEL_BANDS, NOISE_FRAMES), np.float32)
 
     def draw(self, positions: int, offset: int = 0, *, clean: bool = False) -> Window:
         """One window of ``positions`` encoder positions (0.02 s each), ``offset`` positions in."""
@@ -73,20 +77,20 @@ class Windows:
             while language and not mixed and clip[0] != language:
                 clip = rng.choice(self._clips)
             language, words, mel = clip
-            spoken = mel.astype(np.float32) if clean else self._warped(mel)
+            spoken = mel if clean else self._warped(mel)
             if at + spoken.shape[1] + 2 > frames:
                 if said or rng.random() < 0.3:
                     return said
                 at = 0
                 language = None
                 continue
-            gain = 0.0 if clean else level + rng.uniform(-0.3, 0.3)
+            gain = np.float32(level + rng.uniform(-0.3, 0.3))
             end = at + spoken.shape[1]
-            power[:, at:end] += 10 ** (spoken + gain + (0 if clean else colour))
+            power[:, at:end] += _power(spoken + (0 if clean else colour + gain))
             said.append((language, words, at + 1, end - 1))
             at = end + rng.randint(35, longest_pause)
 
-    def _warped(self, mel: NDArray[np.float16]) -> Mel:
+    def _warped(self, mel: Mel) -> Mel:
         """Another vocal tract (bands stretched by up to 10 %) at another speed (up to 15 %)."""
         rng = self._rng
         bands = np.clip(np.arange(MEL_BANDS) * rng.uniform(0.9, 1.1), 0, MEL_BANDS - 1)
@@ -95,20 +99,22 @@ class Windows:
         share = (bands - low)[:, None].astype(np.float32)
         frames = mel.shape[1]
         times = np.linspace(0, frames - 1, round(frames * rng.uniform(0.85, 1.15))).astype(int)
-        return mel[low][:, times] * (1 - share) + mel[high][:, times] * share
+        heard = mel[:, times]
+        warped: Mel = heard[low] * (1 - share) + heard[high] * share
+        return warped
 
     def _colour(self) -> Mel:
         """A smooth random frequency response, up to 8 dB either way: f32[80, 1]."""
-        knots = self._noise.uniform(-0.8, 0.8, 6)
+        knots = self._random.uniform(-0.8, 0.8, 6)
         curve = np.interp(np.linspace(0, 5, MEL_BANDS), np.arange(6), knots)
         return curve.astype(np.float32)[:, None]
 
     def _background(self, frames: int) -> Mel:
         """Coloured stationary noise of a random level."""
         level = self._rng.uniform(-7, -2.2)
-        rough = self._noise.exponential(1, (MEL_BANDS, frames)).astype(np.float32)
-        tilt = np.linspace(self._rng.uniform(0, 1.5), 0, MEL_BANDS)[:, None]
-        return (rough * 10 ** (level + tilt + self._colour())).astype(np.float32)
+        tilt = np.linspace(self._rng.uniform(0, 1.5), 0, MEL_BANDS, dtype=np.float32)[:, None]
+        at = self._rng.randint(0, NOISE_FRAMES - frames)
+        return self._noise[:, at : at + frames] * _power(level + tilt + self._colour())
 
     def _target(
         self, said: list[tuple[str, list[str], int, int]], offset: int
@@ -142,6 +148,11 @@ class Windows:
     def _prompt(self) -> list[int]:
         words = self._rng.choices(WORDS["en"] + WORDS["de"], k=self._rng.randint(1, 8))
         return [PREVIOUS, *self._tokens.of(words)]
+
+
+def _power(log10: Mel) -> Mel:
+    power: Mel = np.exp(log10 * LN_10)
+    return power
 
 
 def normalised(power: Mel) -> Mel:

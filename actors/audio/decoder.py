@@ -1,0 +1,80 @@
+"""The decode child: ``python -m actors.audio.decoder FILE``.
+
+Writes 16 kHz mono s16 little-endian PCM to stdout. Ends with 0, or with 2 and one line of JSON
+on stderr, ``{"refused": "a sentence for the user"}``. A child, because what decoders do with a
+hostile file must stay in a process that has nothing to lose.
+"""
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import av
+import av.error
+import av.logging
+
+from actors.audio import RATE, SAMPLE_BYTES
+
+LONGEST_S = 24 * 3600
+CPU_S = 3600
+ADDRESS_SPACE = 4 << 30
+"""Bytes. FFmpeg maps far more than it uses; a day of audio decodes in under 100 MB resident."""
+
+
+def main(path: str) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    av.logging.set_level(None)
+    written = 0
+    with os.fdopen(1, "wb", closefd=False) as out:
+        for pcm in decoded(path):
+            written += out.write(pcm)
+            if written > LONGEST_S * RATE * SAMPLE_BYTES:
+                refuse(f"the audio is longer than {LONGEST_S // 3600} hours")
+    if not written:
+        refuse("the file's audio track is empty or too damaged to decode")
+
+
+def decoded(path: str) -> Iterator[bytes]:
+    """The first audio track as PCM; a damaged packet costs a packet and not the rest."""
+    try:
+        # An open file and no protocols: a playlist cannot make FFmpeg open its entries.
+        container = av.open(open(path, "rb"), options={"protocol_whitelist": "none"})  # noqa: SIM115
+    except av.error.FFmpegError:
+        refuse("the file is not audio or video in any format FFmpeg understands")
+    with container:
+        if not container.streams.audio:
+            refuse("the file has no audio track")
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+        try:
+            for packet in container.demux(container.streams.audio[0]):
+                yield from _resampled(packet, resampler)
+        except av.error.FFmpegError:
+            pass  # the container is damaged or cut from here on; what came before is kept
+        yield from (_bytes(frame) for frame in resampler.resample(None))
+
+
+def _resampled(packet: Any, resampler: Any) -> Iterator[bytes]:
+    try:
+        for frame in packet.decode():
+            frame.pts = None  # damaged time stamps must not open gaps
+            yield from (_bytes(out) for out in resampler.resample(frame))
+    except (av.error.FFmpegError, ValueError):
+        return
+
+
+def _bytes(frame: Any) -> bytes:
+    return bytes(frame.planes[0])[: frame.samples * SAMPLE_BYTES]
+
+
+def refuse(sentence: str) -> NoReturn:
+    sys.stderr.write(json.dumps({"refused": sentence}) + "\n")
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

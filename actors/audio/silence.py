@@ -1,0 +1,61 @@
+"""Where somebody speaks: levels in 20 ms frames against a noise floor that adapts.
+
+A fixed threshold finds no pause in a noisy room; the quiet frames of the last and next fifteen
+seconds say what silence is like there.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.audio import RATE
+from storage.records import Span
+
+FRAME = RATE // 50
+FRAMES_A_SECOND = 50
+FLOOR_REACH_S = 15
+ABOVE_FLOOR_DB = 6.0
+DEAD_DB = -66.0
+"""dBFS under which nothing is speech: the dither of 16 bits lies at -98, a good studio at -70."""
+SHORTEST_SPEECH = 3
+"""Frames; less is a click."""
+SHORTEST_PAUSE = 8
+"""Frames; less is the closure of a plosive or the end of a word."""
+
+Levels = NDArray[np.float32]
+
+
+def levels(pcm: bytes | bytearray | memoryview) -> Levels:
+    """The level of each whole frame in dBFS, never under -100."""
+    samples = np.frombuffer(pcm, "<i2")
+    frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float32)
+    power = np.einsum("ij,ij->i", frames, frames) / FRAME / 32768**2
+    return 10 * np.log10(np.maximum(power, 1e-10, dtype=np.float32))
+
+
+def noise_floor(level: Levels) -> Levels:
+    """For each frame the level of silence around it, in dBFS."""
+    seconds = -(-len(level) // FRAMES_A_SECOND)
+    padded = np.pad(level, (0, seconds * FRAMES_A_SECOND - len(level)), mode="edge")
+    quiet = np.percentile(padded.reshape(seconds, FRAMES_A_SECOND), 10, axis=1)
+    # A dead stretch (a muted microphone, a cut) tells nothing of the room around it.
+    quiet = np.maximum(quiet, DEAD_DB - ABOVE_FLOOR_DB)
+    around = np.pad(quiet, FLOOR_REACH_S, mode="reflect" if seconds > FLOOR_REACH_S else "edge")
+    windows = np.lib.stride_tricks.sliding_window_view(around, 2 * FLOOR_REACH_S + 1)
+    floor = np.percentile(windows, 10, axis=1)
+    centres = (np.arange(seconds) + 0.5) * FRAMES_A_SECOND
+    return np.interp(np.arange(len(level)), centres, floor).astype(np.float32)
+
+
+def speech(level: Levels) -> list[Span]:
+    """The stretches in which somebody speaks, in order and apart, in samples."""
+    if not len(level):
+        return []
+    loud = level > np.maximum(noise_floor(level) + ABOVE_FLOOR_DB, DEAD_DB)
+    edges = np.flatnonzero(np.diff(loud, prepend=False, append=False))
+    found: list[list[int]] = []
+    for start, end in edges.reshape(-1, 2).tolist():
+        if found and start - found[-1][1] < SHORTEST_PAUSE:
+            found[-1][1] = end
+        else:
+            found.append([start, end])
+    return [Span(a * FRAME, b * FRAME) for a, b in found if b - a >= SHORTEST_SPEECH]

@@ -1,0 +1,1 @@
+"""The engine: whisper.cpp in a child process, and the weights it loads."""

@@ -1,0 +1,86 @@
+"""The models that can be named, where each lies, and which one fits a box."""
+
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+
+from storage.errors import Invalid
+
+REPOSITORY = "ggerganov/whisper.cpp"
+DEMO = "demo"
+
+# whisper.cpp's names: models/download-ggml-model.sh.
+_PLAIN = (
+    "tiny tiny.en base base.en small small.en medium medium.en "
+    "large-v1 large-v2 large-v3 large-v3-turbo"
+).split()
+_QUANTISED = {
+    "q5_0": "medium medium.en large-v2 large-v3 large-v3-turbo".split(),
+    "q5_1": "tiny tiny.en base base.en small small.en".split(),
+    "q8_0": (
+        "tiny tiny.en base base.en small small.en medium medium.en large-v2 large-v3-turbo"
+    ).split(),
+}
+NAMES = (*_PLAIN, *(f"{name}-{kind}" for kind, names in _QUANTISED.items() for name in names))
+
+TURBO_MB = 2100
+"""VRAM for large-v3-turbo: 1,549 MiB of weights, 819 MiB of buffers less the shared part."""
+FAST_CPU_CORES = 6
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A model by its name, and the file that is or will be its own."""
+
+    name: str
+    path: Path
+    can_be_pulled: bool
+
+
+class Catalogue:
+    """The known names, the files in the models folder, and the bundled demo model."""
+
+    def __init__(self, folder: Path, override: Path | None = None) -> None:
+        self.folder = folder
+        self._override = override
+
+    def find(self, name: str) -> Model:
+        """
+        Raises:
+            Invalid: no model has that name.
+        """
+        if self._override is not None:
+            return Model(name, self._override, can_be_pulled=False)
+        if name == DEMO:
+            return Model(name, Path(str(resources.files("actors.engine") / "demo" / "demo.bin")), False)
+        if name in NAMES:
+            return Model(name, self.folder / file_name(name), can_be_pulled=True)
+        if "/" in name or name.endswith(".bin"):
+            return Model(name, Path(name).expanduser(), can_be_pulled=False)
+        if name in self._placed_by_hand():
+            return Model(name, self.folder / file_name(name), can_be_pulled=False)
+        raise Invalid(f"there is no model '{name}': `whisperbox models list` shows the names")
+
+    def nameable(self, name: str) -> bool:
+        """Whether a client may ask for it: a name, never a path."""
+        return name == DEMO or name in NAMES or name in self._placed_by_hand()
+
+    def installed(self) -> Iterator[Model]:
+        for path in sorted(self.folder.glob("ggml-*.bin")):
+            name = path.name.removeprefix("ggml-").removesuffix(".bin")
+            yield Model(name, path, name in NAMES)
+
+    def _placed_by_hand(self) -> set[str]:
+        return {model.name for model in self.installed()}
+
+
+def file_name(name: str) -> str:
+    return f"ggml-{name}.bin"
+
+
+def fitting(vram_mb: int | None, cores: int) -> str:
+    """The model that this hardware runs well; q8_0 is the fastest kind on CPU."""
+    if vram_mb is not None and vram_mb >= TURBO_MB:
+        return "large-v3-turbo"
+    return "small-q8_0" if cores >= FAST_CPU_CORES else "base-q8_0"

@@ -1,0 +1,195 @@
+"""The engine child: ``python -m actors.engine.child SOCKET_FD``.
+
+Loads one model, transcribes what it is sent, and ends when the socket closes. A child, so that
+its exit gives back every byte of VRAM, and an abort inside CUDA costs one chunk.
+"""
+
+import os
+import socket
+import sys
+import threading
+import time
+from queue import SimpleQueue
+
+import _pywhispercpp as whisper
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.audio import RATE
+from actors.engine import protocol
+from actors.engine.protocol import Failed, Heard, Loaded, Result, Window, frame
+from actors.engine.words import Token, words_of
+
+SHORTEST = RATE * 12 // 10
+"""whisper.cpp hears nothing in less than a second: a shorter window is followed by silence."""
+BEST_OF = 2
+"""Samples at each temperature of the fallback; five, the default, cost 1.8 times as much."""
+OUT_OF_MEMORY_CODE = -7
+"""From whisper_full. The context can not even be freed after it."""
+
+
+class LoadFailed(Exception):
+    """The weights did not load; the message is whisper.cpp's."""
+
+
+class Abandoned(Exception):
+    """The engine is in a state in which only exit is safe."""
+
+
+class Engine:
+    """One whisper.cpp context."""
+
+    def __init__(self, load: protocol.Load, abort: threading.Event, said: list[str]) -> None:
+        self._abort, self._threads = abort, load.threads
+        params = whisper.whisper_context_default_params()
+        params.use_gpu = load.use_gpu
+        self._context = whisper.whisper_init_from_file_with_params(load.path, params)
+        # A failed load gives an object around NULL that crashes at its first use; only what
+        # was logged tells it apart.
+        if failures := [line for line in said if "failed" in line]:
+            raise LoadFailed(failures[0])
+        self._end_of_text = whisper.whisper_token_eot(self._context)
+
+    def warm_up(self) -> None:
+        """The first inference after a load is wrong on some GPUs, and slow on all."""
+        silence = np.zeros(SHORTEST, np.float32)
+        whisper.whisper_full(self._context, self._params("en", False, None, False), silence, SHORTEST)
+
+    def transcribe(self, window: Window) -> Result | Failed:
+        began = time.monotonic()
+        samples = _samples(window)
+        params = self._params(window.language, window.translate, window.prompt, window.words)
+        try:
+            code = whisper.whisper_full(self._context, params, samples, len(samples))
+        except MemoryError:
+            code = OUT_OF_MEMORY_CODE
+        if self._abort.is_set():
+            return Failed(window.id, "aborted", "aborted")
+        if code == OUT_OF_MEMORY_CODE:
+            raise Abandoned
+        if code:
+            return Failed(window.id, "engine", f"whisper inference failed: whisper_full gave {code}")
+        language = whisper.whisper_lang_str(whisper.whisper_full_lang_id(self._context))
+        count = whisper.whisper_full_n_segments(self._context)
+        segments = tuple(self._segment(n, language, window.words) for n in range(count))
+        return Result(window.id, language, segments, time.monotonic() - began)
+
+    def _params(
+        self, language: str | None, translate: bool, prompt: str | None, words: bool
+    ) -> "whisper.whisper_full_params":
+        # Made anew for each call: what is set once stays set otherwise.
+        params = whisper.whisper_full_default_params(whisper.WHISPER_SAMPLING_GREEDY)
+        params.n_threads = self._threads
+        params.greedy = {"best_of": BEST_OF}
+        params.language = language or "auto"
+        params.translate = translate
+        params.initial_prompt = prompt or ""
+        params.no_context = True
+        params.token_timestamps = words
+        params.print_progress = params.print_realtime = params.print_timestamps = False
+        whisper.assign_abort_callback(params, self._abort.is_set)
+        return params
+
+    def _segment(self, n: int, language: str, words: bool) -> Heard:
+        context = self._context
+        start = whisper.whisper_full_get_segment_t0(context, n) / 100
+        end = max(start, whisper.whisper_full_get_segment_t1(context, n) / 100)
+        text = whisper.whisper_full_get_segment_text(context, n).decode(errors="replace").strip()
+        found = words_of(self._tokens(n), language, start, end) if words else ()
+        return Heard(text, start, end, found)
+
+    def _tokens(self, n: int) -> list[Token]:
+        context = self._context
+        data = [
+            whisper.whisper_full_get_token_data(context, n, k)
+            for k in range(whisper.whisper_full_n_tokens(context, n))
+        ]
+        return [
+            Token(whisper.whisper_token_to_bytes(context, t.id), t.t0 / 100, t.t1 / 100, t.p)
+            for t in data
+            if t.id < self._end_of_text
+        ]
+
+
+def _samples(window: Window) -> NDArray[np.float32]:
+    pcm = np.memmap(window.pcm, "<i2", mode="r")
+    heard = np.concatenate([pcm[span.start : span.end] for span in window.spans])
+    samples = np.zeros(max(len(heard), SHORTEST), np.float32)
+    np.divide(heard, 32768, out=samples[: len(heard)])
+    return samples
+
+
+class Pipe:
+    """The socket. A reader thread of its own hears Abort, and the end, during an inference."""
+
+    def __init__(self, connection: socket.socket, abort: threading.Event) -> None:
+        self._connection, self._abort = connection, abort
+        self._batches: SimpleQueue[tuple[Window, ...]] = SimpleQueue()
+        self._decode = msgspec.msgpack.Decoder(protocol.ToEngine).decode
+
+    def send(self, message: protocol.FromEngine) -> None:
+        self._connection.sendall(frame(message))
+
+    def receive(self) -> protocol.ToEngine:
+        (length,) = protocol.LENGTH.unpack(self._exactly(protocol.LENGTH.size))
+        message: protocol.ToEngine = self._decode(self._exactly(length))
+        return message
+
+    def follow(self) -> None:
+        """Read for ever; for the reader thread."""
+        while True:
+            match self.receive():
+                case protocol.Transcribe(batch):
+                    self._abort.clear()
+                    self._batches.put(batch)
+                case protocol.Abort():
+                    self._abort.set()
+
+    def next_batch(self) -> tuple[Window, ...]:
+        return self._batches.get()
+
+    def _exactly(self, length: int) -> bytes:
+        data = bytearray()
+        while len(data) < length:
+            part = self._connection.recv(length - len(data))
+            if not part:  # the server is gone or wants us gone; nothing here needs a farewell
+                os._exit(0)
+            data += part
+        return bytes(data)
+
+
+def main(fd: int) -> None:
+    abort = threading.Event()
+    pipe = Pipe(socket.socket(fileno=fd), abort)
+    said: list[str] = []
+    whisper.whisper_log_set(lambda _level, text: said.append(text.strip()))
+    load = pipe.receive()
+    assert isinstance(load, protocol.Load)
+    began = time.monotonic()
+    try:
+        engine = Engine(load, abort, said)
+    except LoadFailed as error:
+        kind = "out_of_memory" if any("alloc" in line for line in said) else "invalid"
+        pipe.send(Failed(None, kind, f"the model did not load: {error}"))
+        os._exit(1)
+    loaded = time.monotonic()
+    engine.warm_up()
+    build = whisper.whisper_print_system_info().strip(" |\n")
+    pipe.send(Loaded(loaded - began, time.monotonic() - loaded, 1, build))
+    threading.Thread(target=pipe.follow, daemon=True).start()
+    whisper.whisper_log_set(lambda _level, _text: None)
+    while True:
+        for window in pipe.next_batch():
+            if abort.is_set():
+                pipe.send(Failed(window.id, "aborted", "aborted"))
+                continue
+            try:
+                pipe.send(engine.transcribe(window))
+            except Abandoned:
+                pipe.send(Failed(window.id, "out_of_memory", "the engine ran out of memory"))
+                os._exit(1)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,91 @@
+"""The download child: ``python -m actors.engine.pull NAME FOLDER``.
+
+Prints one JSON object a line: ``{"done": bytes, "total": bytes}`` while it runs, then
+``{"path": …}`` or ``{"error": …, "certain": bool}``. A child, because the hub's library takes as
+much memory as the rest of the server, and because a download can be ended only by ending it.
+"""
+
+import hashlib
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
+from huggingface_hub.utils import tqdm
+
+from actors.engine.catalogue import REPOSITORY, file_name
+from actors.engine.weights import inspect
+from storage.errors import Invalid
+
+EVERY_S = 0.5
+
+
+class Progress(tqdm):  # type: ignore[misc]
+    """The hub's progress bar, as lines for whoever started us."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["disable"] = False
+        kwargs["file"] = open("/dev/null", "w")  # noqa: SIM115
+        super().__init__(*args, **kwargs)
+        self._said = 0.0
+
+    def update(self, n: float | None = 1) -> bool | None:
+        shown: bool | None = super().update(n)
+        if self.total and (time.monotonic() - self._said > EVERY_S or self.n >= self.total):
+            self._said = time.monotonic()
+            say(done=int(self.n), total=int(self.total))
+        return shown
+
+
+def main(name: str, folder: Path) -> int:
+    file = file_name(name)
+    try:
+        expected = get_hf_file_metadata(hf_hub_url(REPOSITORY, file)).etag
+        path = Path(
+            hf_hub_download(REPOSITORY, file, local_dir=folder / ".pulling", tqdm_class=Progress)
+        )
+        if expected is not None and len(expected) == 64 and sha256(path) != expected:
+            path.unlink()
+            say(error=f"the download of {name} has a wrong sha256: it was removed", certain=True)
+            return 1
+        inspect(path)
+        path.rename(folder / file)
+    except (EntryNotFoundError, RepositoryNotFoundError, GatedRepoError) as error:
+        say(error=f"the hub refuses {name}: {_short(error)}", certain=True)
+        return 1
+    except Invalid as error:
+        path.unlink(missing_ok=True)
+        say(error=error.message, certain=True)
+        return 1
+    except Exception as error:
+        say(error=_by_hand(name, folder, error), certain=False)
+        return 1
+    say(path=str(folder / file))
+    return 0
+
+
+def _by_hand(name: str, folder: Path, error: Exception) -> str:
+    return (
+        f"could not download {name} ({_short(error)}). Without a network: put {file_name(name)} "
+        f"of the repository {REPOSITORY} into {folder}, or set WHISPER_MODEL_PATH to a ggml file"
+    )
+
+
+def _short(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def say(**facts: object) -> None:
+    print(json.dumps(facts), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Path(sys.argv[2])))

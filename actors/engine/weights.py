@@ -1,0 +1,113 @@
+"""What a ggml Whisper file holds, read without loading it."""
+
+import os
+import struct
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+import msgspec
+
+from storage.errors import Invalid
+
+MAGIC = b"lmgg"
+# Bytes of one block and weights in it, by ggml's tensor type number (ggml.h, ggml-common.h).
+BLOCKS = {
+    0: (4, 1),  # f32
+    1: (2, 1),  # f16
+    2: (18, 32),  # q4_0
+    3: (20, 32),  # q4_1
+    6: (22, 32),  # q5_0
+    7: (24, 32),  # q5_1
+    8: (34, 32),  # q8_0
+    10: (84, 256),  # q2_K
+    11: (110, 256),  # q3_K
+    12: (144, 256),  # q4_K
+    13: (176, 256),  # q5_K
+    14: (210, 256),  # q6_K
+}
+MOST = 1 << 20
+"""No dimension of a Whisper model comes near it; a header that says more is no header."""
+
+
+class Weights(msgspec.Struct, frozen=True):
+    """A model file that is whole, as far as can be told without loading it."""
+
+    path: Path
+    bytes: int
+    audio_state: int
+    audio_layers: int
+    multilingual: bool
+
+    @property
+    def memory_mb(self) -> int:
+        """MiB that the model takes once loaded.
+
+        The file, plus buffers that grow with the encoder: 180 MiB + 0.02 MiB for each state and
+        layer. The constants are a fit to the table "Memory usage" of whisper.cpp's README
+        (tiny 273 MB, base 388, small 852, medium 2.1 GB, large 3.9 GB), good to 8 %.
+        """
+        buffers = 180 + 0.02 * self.audio_state * self.audio_layers
+        return round(self.bytes / 2**20 + buffers)
+
+
+def inspect(path: Path) -> Weights:
+    """Walk through a model file from tensor to tensor.
+
+    Raises:
+        Invalid: it is not there, not readable, not a Whisper model in ggml's format, or not whole.
+    """
+    try:
+        with path.open("rb") as file:
+            return _Reader(file, path).weights()
+    except OSError as error:
+        raise Invalid(f"cannot read the model file {path}: {error.strerror}") from error
+
+
+class _Reader:
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file, self._path = file, path
+        self._size = os.fstat(file.fileno()).st_size
+
+    def weights(self) -> Weights:
+        if self._file.read(4) != MAGIC:
+            raise Invalid(f"the model file {self._path} is not in ggml's format")
+        (vocab, _, state, _, layers, _, _, _, _, mels, _) = self._numbers(11)
+        n_mels, n_bins = self._numbers(2)
+        if mels not in (80, 128) or n_mels != mels or not 0 < layers <= 64:
+            raise Invalid(f"the model file {self._path} is not a Whisper model")
+        self._skip(4 * n_mels * n_bins)
+        for _ in range(self._numbers(1)[0]):
+            self._skip(self._numbers(1)[0])
+        while self._file.tell() < self._size:
+            self._tensor()
+        return Weights(self._path, self._size, state, layers, vocab >= 51865)
+
+    def _tensor(self) -> None:
+        n_dims, name_length, kind = self._numbers(3)
+        if not 0 < n_dims <= 4 or kind not in BLOCKS:
+            raise Invalid(f"the model file {self._path} is damaged")
+        count = 1
+        for size in self._numbers(n_dims):
+            count *= size
+        self._skip(name_length)
+        block_bytes, block_weights = BLOCKS[kind]
+        self._skip(count // block_weights * block_bytes)
+
+    def _numbers(self, count: int) -> tuple[int, ...]:
+        data = self._file.read(4 * count)
+        if len(data) < 4 * count:
+            self._incomplete()
+        numbers = struct.unpack(f"<{count}i", data)
+        if not all(0 <= number <= MOST for number in numbers):
+            raise Invalid(f"the model file {self._path} is damaged")
+        return numbers
+
+    def _skip(self, count: int) -> None:
+        if self._file.seek(count, os.SEEK_CUR) > self._size:
+            self._incomplete()
+
+    def _incomplete(self) -> NoReturn:
+        raise Invalid(
+            f"the model file {self._path} is not complete: download it again, or remove it so "
+            "that it is downloaded at the next load"
+        )

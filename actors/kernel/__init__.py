@@ -1,0 +1,1 @@
+"""Mailboxes, actors and their supervisor. Nothing here knows what Whisperbox is for."""

@@ -1,0 +1,77 @@
+"""An actor: one mailbox, handled one message at a time."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+from actors.kernel.mailbox import Crashed, Mailbox
+from storage.errors import Refusal
+
+M = TypeVar("M")
+log = logging.getLogger(__name__)
+
+
+class Actor(Generic[M]):
+    """Subclass with `handle`, and `started` where there is something to reload.
+
+    What `handle` returns is the answer to the one who asked. A `Refusal` goes back to the asker;
+    any other exception ends the actor, and its supervisor builds a new one on the same mailbox.
+    """
+
+    def __init__(self, mailbox: Mailbox[M]) -> None:
+        self.me = mailbox
+        self._beside: TaskGroup
+
+    async def started(self) -> None:
+        """Before the first message: reload from storage what the actor needs."""
+
+    async def handle(self, message: M) -> object:
+        raise NotImplementedError
+
+    def beside(self, work: Callable[..., Awaitable[object]], *args: object) -> anyio.CancelScope:
+        """Run ``work`` beside the mailbox, until it ends or the returned scope is cancelled.
+
+        It must not touch the actor's state: it reports by telling ``self.me``.
+        """
+        scope = anyio.CancelScope()
+
+        async def run() -> None:
+            with scope:
+                await work(*args)
+
+        self._beside.start_soon(run)
+        return scope
+
+    def later(self, seconds: float, message: M) -> anyio.CancelScope:
+        """Tell ourselves ``message`` after that time, unless the returned scope is cancelled."""
+
+        async def wait() -> None:
+            await anyio.sleep(seconds)
+            self.me.tell(message)
+
+        return self.beside(wait)
+
+    async def run(self) -> None:
+        """Handle messages until cancelled or crashed."""
+        async with anyio.create_task_group() as self._beside:
+            await self.started()
+            while True:
+                envelope = await self.me.receive()
+                reply = envelope.reply
+                try:
+                    answer = await self.handle(envelope.message)
+                except Refusal as no:
+                    if reply:
+                        reply.fail(no)
+                    else:
+                        log.info("%s refused %s: %s", self.me.name, envelope.message, no)
+                except BaseException:
+                    if reply:
+                        reply.fail(Crashed(self.me.name))
+                    raise
+                else:
+                    if reply:
+                        reply.answer(answer)

@@ -1,0 +1,101 @@
+"""How actors talk: an address to tell and to ask, a mailbox behind it."""
+
+from typing import Any, Generic, TypeVar
+
+import anyio
+import msgspec
+
+from storage.errors import Busy, Refusal
+
+M = TypeVar("M")
+R = TypeVar("R")
+
+CAPACITY = 4096
+PATIENCE_S = 10.0
+"""How long an asker waits unless it says otherwise."""
+
+
+class Question(msgspec.Struct, Generic[R], frozen=True):
+    """A message that wants an answer of type R."""
+
+
+class Crashed(Exception):
+    """The actor crashed over the question; it has been restarted since, or will be."""
+
+
+class Reply(Generic[R]):
+    """Where an answer goes. Answering twice, or after the asker has left, does nothing."""
+
+    def __init__(self) -> None:
+        self._settled = anyio.Event()
+        self._answer: R | None = None
+        self._error: Exception | None = None
+
+    def answer(self, value: R) -> None:
+        if not self._settled.is_set():
+            self._answer = value
+            self._settled.set()
+
+    def fail(self, error: Exception) -> None:
+        if not self._settled.is_set():
+            self._error = error
+            self._settled.set()
+
+    async def wait(self) -> R:
+        await self._settled.wait()
+        if self._error is not None:
+            raise self._error
+        return self._answer  # type: ignore[return-value]
+
+
+class Envelope(Generic[M]):
+    """A message and, where one waits for it, the place of its answer."""
+
+    def __init__(self, message: M, reply: Reply[Any] | None) -> None:
+        self.message, self.reply = message, reply
+
+
+class Mailbox(Generic[M]):
+    """A bounded queue that outlives the actor that reads it."""
+
+    def __init__(self, name: str, capacity: int = CAPACITY) -> None:
+        self.name = name
+        self._send, self._receive = anyio.create_memory_object_stream[Envelope[M]](capacity)
+
+    async def receive(self) -> Envelope[M]:
+        """The next message; for the one actor behind the mailbox."""
+        return await self._receive.receive()
+
+    def tell(self, message: M) -> None:
+        """Leave a message, without waiting and without an answer.
+
+        Raises:
+            Busy: the mailbox is full.
+        """
+        self._post(Envelope(message, None))
+
+    async def ask(self, question: Question[R], within: float = PATIENCE_S) -> R:
+        """Put a question and wait for its answer, at most ``within`` seconds.
+
+        Raises:
+            Refusal: the actor said no, in one of Refusal's kinds.
+            Busy: the mailbox is full, or no answer came in time.
+            Crashed: the actor crashed over the question.
+        """
+        reply: Reply[R] = Reply()
+        self._post(Envelope(question, reply))  # type: ignore[arg-type]
+        with anyio.move_on_after(within):
+            return await reply.wait()
+        raise Busy(f"the {self.name} did not answer in time")
+
+    def _post(self, envelope: Envelope[M]) -> None:
+        try:
+            self._send.send_nowait(envelope)
+        except anyio.WouldBlock:
+            raise Busy(f"the {self.name} has too much to do") from None
+
+
+Address = Mailbox
+"""What others hold of an actor. Only the actor itself receives."""
+
+__all__ = ["Address", "Busy", "Crashed", "Envelope", "Mailbox", "Question", "Refusal", "Reply"]

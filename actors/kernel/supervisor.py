@@ -1,0 +1,74 @@
+"""Keeps actors running: one for one, with back-off, and within a budget."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio
+
+from actors.kernel.actor import Actor
+from storage.errors import Fatal
+
+log = logging.getLogger(__name__)
+
+RESTARTS = 5
+WINDOW_S = 60.0
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 5.0
+
+Factory = Callable[[], Actor[Any]]
+
+
+class GaveUp(Exception):
+    """An actor crashed too often: the process must end, so that its keeper restarts it."""
+
+
+async def supervise(factories: Mapping[str, Factory]) -> None:
+    """Run every actor until cancelled; rebuild one that crashes.
+
+    Raises:
+        GaveUp: one crashed more than RESTARTS times within WINDOW_S seconds.
+        Fatal: one met a failure that no restart within the process can mend.
+    """
+    failures: list[Exception] = []
+    async with anyio.create_task_group() as group:
+
+        async def keep(name: str, build: Factory) -> None:
+            try:
+                await _keep(name, build)
+            except (GaveUp, Fatal) as error:
+                failures.append(error)
+                group.cancel_scope.cancel()
+
+        for name, build in factories.items():
+            group.start_soon(keep, name, build)
+    for failure in failures:
+        raise failure
+
+
+async def _keep(name: str, build: Factory) -> None:
+    crashes: deque[float] = deque()
+    while True:
+        try:
+            await build().run()
+            raise RuntimeError("an actor's run ended by itself")
+        except Exception as error:
+            if fatal := _fatal(error):
+                raise fatal from error
+            log.exception("actor %s crashed", name)
+        now = anyio.current_time()
+        crashes.append(now)
+        while crashes[0] < now - WINDOW_S:
+            crashes.popleft()
+        if len(crashes) > RESTARTS:
+            raise GaveUp(f"{name} crashed {len(crashes)} times within {WINDOW_S:.0f} s")
+        await anyio.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 4 ** (len(crashes) - 1)))
+
+
+def _fatal(error: BaseException) -> Fatal | None:
+    if isinstance(error, Fatal):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next((f for e in error.exceptions if (f := _fatal(e))), None)
+    return None

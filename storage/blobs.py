@@ -1,0 +1,114 @@
+"""Where a job's bytes lie, and how they get there without being half there."""
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from storage.errors import NoSpace, Unusable
+
+RESERVE_BYTES = 5 << 30
+RESERVE_SHARE = 0.05
+"""The larger of the two stays free, or a filled disk takes the database down with it. On a small
+disk the share alone counts: see `Spool.spare_bytes`."""
+
+
+class Spool:
+    """The folder of the inputs (``ID.input``) and of their decoded audio (``ID.pcm``)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def input(self, job_id: str) -> Path:
+        return self.folder / f"{job_id}.input"
+
+    def pcm(self, job_id: str) -> Path:
+        """Decoded audio: mono s16 little-endian at 16 kHz, no header."""
+        return self.folder / f"{job_id}.pcm"
+
+    def spare_bytes(self) -> int:
+        """What may still be written before the reserve is touched; never negative."""
+        disk = shutil.disk_usage(self.folder)
+        reserve = max(min(RESERVE_BYTES, disk.total // 4), int(disk.total * RESERVE_SHARE))
+        return max(0, disk.free - reserve)
+
+    @contextmanager
+    def receiving(self, job_id: str) -> Iterator["Receiving"]:
+        """A file under a temporary name that is gone after the block unless it was kept.
+
+        Raises:
+            NoSpace: a write found the disk full.
+        """
+        part = self.folder / f"{job_id}.part"
+        with part.open("xb") as file:
+            receiving = Receiving(file, part, self.input(job_id))
+            try:
+                yield receiving
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise NoSpace("the disk is full") from error
+                raise
+            finally:
+                part.unlink(missing_ok=True)
+
+    def remove(self, job_id: str) -> None:
+        self.input(job_id).unlink(missing_ok=True)
+        self.pcm(job_id).unlink(missing_ok=True)
+
+    def files(self) -> list[Path]:
+        return [path for path in self.folder.iterdir() if path.is_file()]
+
+
+class Receiving:
+    """An upload on its way into the spool."""
+
+    def __init__(self, file: BinaryIO, part: Path, target: Path) -> None:
+        self._file, self._part, self._target = file, part, target
+        self.size = 0
+
+    def write(self, data: bytes | bytearray) -> None:
+        self._file.write(data)
+        self.size += len(data)
+
+    def keep(self) -> None:
+        """Give the file its name, once it and its name are on the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._part.rename(self._target)
+        sync_folder(self._target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """A rename is durable only when its folder is synced."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def owned(folder: Path) -> Iterator[Path]:
+    """The data folder, made if need be and locked against a second owner.
+
+    Raises:
+        Unusable: it cannot be made or written, or another process owns it.
+    """
+    try:
+        (folder / "spool").mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise Unusable(f"cannot write to DATA_DIR {folder}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unusable(
+                f"another Whisperbox is running on DATA_DIR {folder}: stop it, or set DATA_DIR "
+                "to another folder for this one"
+            ) from None
+        yield folder

@@ -1,0 +1,162 @@
+"""One SQLite file: a single writer whose commits are grouped, and readers beside it.
+
+Everything here runs on asyncio, since aiosqlite does.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from storage.errors import Fatal, NoSpace, Unusable
+from storage.migrate import migrate
+
+T = TypeVar("T")
+Connection = aiosqlite.Connection
+Work = Callable[[Connection], Awaitable[T]]
+
+READERS = 2
+GROUP = 64
+"""Transactions that share one commit, and so one fsync, at the most."""
+WAITING = 1024
+
+
+class _Write:
+    """A transaction on its way through the writer."""
+
+    def __init__(self, work: Work[Any]) -> None:
+        self.work = work
+        self.settled = anyio.Event()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class Database:
+    """Open with `open_database`."""
+
+    def __init__(self, path: Path, writer: Connection, readers: list[Connection]) -> None:
+        self.path = path
+        self._writer = writer
+        self._send, self._receive = anyio.create_memory_object_stream[_Write](WAITING)
+        self._idle, self._free = anyio.create_memory_object_stream[Connection](len(readers))
+        for reader in readers:
+            self._idle.send_nowait(reader)
+
+    async def write(self, work: Work[T]) -> T:
+        """Run ``work`` in a transaction and return its result once that is on the disk.
+
+        Several transactions may share a commit; one that raises is rolled back alone. Being
+        cancelled here does not undo work that has begun.
+
+        Raises:
+            NoSpace: the disk is full; nothing was changed.
+            Fatal: the disk failed; what was committed is unknown until the next start.
+        """
+        write = _Write(work)
+        await self._send.send(write)
+        await write.settled.wait()
+        if write.error is not None:
+            raise write.error
+        result: T = write.result
+        return result
+
+    async def read(self, work: Work[T]) -> T:
+        """Run ``work`` on a read-only connection, within one snapshot."""
+        reader = await self._free.receive()
+        try:
+            await reader.execute("BEGIN")
+            return await work(reader)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await reader.rollback()
+            self._idle.send_nowait(reader)
+
+    async def backup(self, target: Path) -> None:
+        """Write a consistent copy to ``target`` while everything goes on."""
+        async with aiosqlite.connect(target) as copy:
+            await self._writer.backup(copy)
+
+    async def _run(self) -> None:
+        async for first in self._receive:
+            group = [first, *_more(self._receive, GROUP - 1)]
+            try:
+                await self._commit(group)
+            except sqlite3.OperationalError as error:
+                await self._writer.rollback()
+                failed = _translated(error)
+                for write in group:
+                    write.error = failed
+            for write in group:
+                write.settled.set()
+
+    async def _commit(self, group: list[_Write]) -> None:
+        await self._writer.execute("BEGIN IMMEDIATE")
+        for write in group:
+            await self._writer.execute("SAVEPOINT one")
+            try:
+                write.result = await write.work(self._writer)
+            except Exception as error:
+                if not self._writer.in_transaction:  # SQLite rolled back everything itself
+                    raise
+                write.error = error
+                await self._writer.execute("ROLLBACK TO one")
+            await self._writer.execute("RELEASE one")
+        await self._writer.execute("COMMIT")
+
+
+def _more(receive: MemoryObjectReceiveStream[_Write], most: int) -> list[_Write]:
+    found: list[_Write] = []
+    while len(found) < most:
+        try:
+            found.append(receive.receive_nowait())
+        except anyio.WouldBlock:
+            break
+    return found
+
+
+def _translated(error: sqlite3.OperationalError) -> Exception:
+    if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+        return NoSpace("the disk is full")
+    # After a failed fsync the pages may be gone though the next one succeeds: never try again.
+    return Fatal(f"the database failed: {error}")
+
+
+@asynccontextmanager
+async def open_database(path: Path) -> AsyncIterator[Database]:
+    """Open, migrate and serve the database until the block ends.
+
+    Raises:
+        Unusable: the file is no database of ours, or of a newer version, or cannot be written.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            writer = await stack.enter_async_context(_connect(path))
+            await writer.execute("PRAGMA journal_mode = WAL")
+            await migrate(writer)
+            readers = [await stack.enter_async_context(_connect(path)) for _ in range(READERS)]
+            for reader in readers:
+                await reader.execute("PRAGMA query_only = ON")
+        except sqlite3.DatabaseError as error:
+            raise Unusable(f"cannot use the database {path}: {error}") from error
+        database = Database(path, writer, readers)
+        async with anyio.create_task_group() as group:
+            group.start_soon(database._run)
+            try:
+                yield database
+            finally:
+                group.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _connect(path: Path) -> AsyncIterator[Connection]:
+    async with aiosqlite.connect(path, isolation_level=None) as connection:
+        await connection.execute("PRAGMA synchronous = FULL")
+        await connection.execute("PRAGMA foreign_keys = ON")
+        await connection.execute("PRAGMA busy_timeout = 5000")
+        connection.row_factory = sqlite3.Row
+        yield connection

@@ -1,0 +1,93 @@
+"""The outbox: what is still to be said to whom."""
+
+import secrets
+from collections.abc import Iterable
+
+from storage.database import Connection, Database
+from storage.records import Delivery
+
+_DELIVERY = (
+    "SELECT d.id, event, url, format, jobs.id AS job_id, happened_at, attempts "
+    "FROM deliveries d LEFT JOIN jobs ON jobs.number = job_number "
+)
+
+
+class Deliveries:
+    """The webhook dispatcher alone calls the methods that change something.
+
+    (The row of a job's end is written by `Jobs.finish`, in the transaction of that end.)
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def due(self, now: float, besides: Iterable[str], limit: int) -> list[Delivery]:
+        """Up to ``limit`` deliveries due by ``now``, the oldest first, but none of ``besides``."""
+        skipped = list(besides)
+
+        async def select(c: Connection) -> list[Delivery]:
+            async with c.execute(
+                f"{_DELIVERY} WHERE due <= ? AND d.id NOT IN ({', '.join('?' * len(skipped))}) "
+                "ORDER BY due LIMIT ?",
+                (now, *skipped, limit),
+            ) as rows:
+                return [Delivery(**{key: row[key] for key in row.keys()}) async for row in rows]  # noqa: SIM118
+
+        return await self._database.read(select)
+
+    async def next_due(self, after: float) -> float | None:
+        """When the first delivery falls due after that moment; None when there is none."""
+
+        async def select(c: Connection) -> float | None:
+            async with c.execute("SELECT min(due) FROM deliveries WHERE due > ?", (after,)) as rows:
+                (due,) = await anext(aiter(rows))
+                return None if due is None else float(due)
+
+        return await self._database.read(select)
+
+    async def counts(self) -> dict[str, int]:
+        """Rows by outcome: ``waiting``, ``delivered``, ``failed``."""
+
+        async def select(c: Connection) -> dict[str, int]:
+            async with c.execute(
+                "SELECT count(due), count(delivered_at), "
+                "count(*) FILTER (WHERE due IS NULL AND delivered_at IS NULL) FROM deliveries"
+            ) as rows:
+                row = await anext(aiter(rows))
+                return dict(zip(("waiting", "delivered", "failed"), row, strict=True))
+
+        return await self._database.read(select)
+
+    async def announce(
+        self, event: str, targets: Iterable[tuple[str, str]], happened_at: str, due: float
+    ) -> None:
+        """One row for each ``(url, format)``, for an event that belongs to no job."""
+
+        async def work(c: Connection) -> None:
+            await c.executemany(
+                "INSERT INTO deliveries (id, event, url, format, happened_at, due) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                [(f"msg_{secrets.token_hex(16)}", event, *t, happened_at, due) for t in targets],
+            )
+
+        await self._database.write(work)
+
+    async def record(
+        self,
+        delivery_id: str,
+        *,
+        http_status: int | None,
+        error: str | None,
+        due: float | None,
+        delivered_at: str | None,
+    ) -> None:
+        """What came of a try, and when the next is due."""
+
+        async def work(c: Connection) -> None:
+            await c.execute(
+                "UPDATE deliveries SET attempts = attempts + 1, http_status = ?, error = ?, "
+                "due = ?, delivered_at = ? WHERE id = ?",
+                (http_status, error, due, delivered_at, delivery_id),
+            )
+
+        await self._database.write(work)

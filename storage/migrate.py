@@ -1,0 +1,34 @@
+"""Brings a database to the current schema, one numbered file after the other."""
+
+from importlib import resources
+
+import aiosqlite
+
+from storage.errors import Unusable
+
+
+def migrations() -> list[str]:
+    """The SQL of every migration, oldest first."""
+    folder = resources.files("storage") / "migrations"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    return [file.read_text() for file in files]
+
+
+async def migrate(connection: aiosqlite.Connection) -> None:
+    """Run the migrations that ``user_version`` says are missing, each in a transaction.
+
+    Raises:
+        Unusable: the database was written by a newer Whisperbox.
+    """
+    async with connection.execute("PRAGMA user_version") as rows:
+        (version,) = await anext(aiter(rows))
+    known = migrations()
+    if version > len(known):
+        raise Unusable(
+            f"the database has version {version}, but this Whisperbox knows only up to "
+            f"{len(known)}: run the newer Whisperbox again, or set DATA_DIR to another folder"
+        )
+    for number, sql in enumerate(known[version:], start=version + 1):
+        await connection.executescript(
+            f"BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {number}; COMMIT;"
+        )
