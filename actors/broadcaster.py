@@ -1,0 +1,64 @@
+"""Carries news to whoever has subscribed."""
+
+from collections import defaultdict
+from typing import assert_never
+
+from actors.kernel.actor import Actor
+from actors.kernel.mailbox import Mailbox
+from actors.messages import (
+    BroadcasterMessage,
+    CloseStreams,
+    JobEnded,
+    JobProgressed,
+    ModelChanged,
+    Subscribe,
+)
+from actors.subscription import MODEL, Subscription
+
+
+class Broadcaster(Actor[BroadcasterMessage]):
+    def __init__(self, mailbox: Mailbox[BroadcasterMessage]) -> None:
+        super().__init__(mailbox)
+        self._subscribers: defaultdict[str, list[Subscription]] = defaultdict(list)
+        self._model: ModelChanged | None = None
+        self._closing = False
+
+    async def handle(self, message: BroadcasterMessage) -> object:
+        match message:
+            case JobProgressed(job_id) | JobEnded(job_id):
+                return self._spread(job_id, message)
+            case ModelChanged():
+                self._model = message
+                return self._spread(MODEL, message)
+            case Subscribe(topic):
+                return self._subscribe(topic)
+            case CloseStreams():
+                return self._close_all()
+            case _:
+                assert_never(message)
+
+    def _spread(self, topic: str, event: object) -> None:
+        """Offer to the living, forget the closed."""
+        living = [each for each in self._subscribers.pop(topic, ()) if not each.closed]
+        for subscription in living:
+            subscription.offer(event)
+        if living and not isinstance(event, JobEnded):
+            self._subscribers[topic] = living
+
+    def _subscribe(self, topic: str) -> Subscription:
+        subscription = Subscription(topic)
+        if self._closing:
+            subscription.close()
+            return subscription
+        if topic == MODEL and self._model is not None:
+            subscription.offer(self._model)
+        living = [each for each in self._subscribers[topic] if not each.closed]
+        self._subscribers[topic] = [*living, subscription]
+        return subscription
+
+    def _close_all(self) -> None:
+        self._closing = True
+        for subscriptions in self._subscribers.values():
+            for subscription in subscriptions:
+                subscription.close()
+        self._subscribers.clear()

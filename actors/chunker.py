@@ -1,0 +1,115 @@
+"""Decodes an input, finds where somebody speaks, and plans the chunks."""
+
+import logging
+import os
+from typing import BinaryIO, assert_never
+
+import anyio
+import numpy as np
+
+from actors.audio import RATE, SAMPLE_BYTES
+from actors.audio.decoding import decode
+from actors.audio.planning import plan
+from actors.audio.silence import FRAME, Levels, levels, speech
+from actors.kernel.actor import Actor
+from actors.kernel.mailbox import Address, Mailbox
+from actors.messages import (
+    ChunkerMessage,
+    Planned,
+    QueueMessage,
+    Split,
+    SplitEnded,
+    SplitFailed,
+    StopSplit,
+)
+from storage.blobs import Spool, sync_folder
+from storage.errors import Invalid
+from storage.records import Chunk
+
+log = logging.getLogger(__name__)
+
+
+class Chunker(Actor[ChunkerMessage]):
+    def __init__(
+        self,
+        mailbox: Mailbox[ChunkerMessage],
+        *,
+        spool: Spool,
+        queue: Address[QueueMessage],
+    ) -> None:
+        super().__init__(mailbox)
+        self._spool, self._queue = spool, queue
+        self._running: dict[str, anyio.CancelScope] = {}
+
+    async def handle(self, message: ChunkerMessage) -> object:
+        match message:
+            case Split(job_id):
+                return self._begin(job_id)
+            case StopSplit(job_id):
+                return self._stop(job_id)
+            case SplitEnded(job_id):
+                self._running.pop(job_id, None)
+                return None
+            case _:
+                assert_never(message)
+
+    def _begin(self, job_id: str) -> None:
+        if job_id not in self._running:
+            self._running[job_id] = self.beside(self._split, job_id)
+
+    def _stop(self, job_id: str) -> None:
+        if scope := self._running.pop(job_id, None):
+            scope.cancel()
+
+    async def _split(self, job_id: str) -> None:
+        try:
+            self._queue.tell(await self._planned(job_id))
+        except Exception as error:
+            if not isinstance(error, Invalid | OSError):
+                log.exception("splitting failed", extra={"job": job_id})
+            self._queue.tell(SplitFailed(job_id, _sentence(error)))
+        finally:
+            self.me.tell(SplitEnded(job_id))
+
+    async def _planned(self, job_id: str) -> Planned:
+        part = self._spool.pcm(job_id).with_suffix(".pcm.part")
+        heard, rest, size = [], b"", 0
+        try:
+            with part.open("wb") as file:
+                async for block in decode(self._spool.input(job_id)):
+                    await anyio.to_thread.run_sync(file.write, block)
+                    size += len(block)
+                    rest += block
+                    whole = len(rest) // (FRAME * SAMPLE_BYTES) * FRAME * SAMPLE_BYTES
+                    heard.append(levels(rest[:whole]))
+                    rest = rest[whole:]
+                await anyio.to_thread.run_sync(_sync, file)
+            part.rename(self._spool.pcm(job_id))
+            await anyio.to_thread.run_sync(sync_folder, self._spool.folder)
+        finally:
+            part.unlink(missing_ok=True)
+        length = size // SAMPLE_BYTES
+        chunks = await anyio.to_thread.run_sync(_plan, np.concatenate(heard), length)
+        log.info(
+            "%.1f s of audio in %d chunks", length / RATE, len(chunks), extra={"job": job_id}
+        )
+        return Planned(job_id, length / RATE, tuple(chunks))
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _plan(level: Levels, length: int) -> list[Chunk]:
+    return plan(speech(level), level, length)
+
+
+def _sentence(error: Exception) -> str:
+    match error:
+        case Invalid(message=message):
+            return message
+        case OSError(strerror=reason):
+            return f"the audio could not be stored: {reason}"
+        case _:
+            return "the audio could not be prepared: an error in the server, which its log shows"

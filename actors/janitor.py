@@ -1,0 +1,78 @@
+"""Clears away what nobody needs any more."""
+
+import logging
+import time
+from pathlib import Path
+from typing import assert_never
+
+import anyio
+
+from actors.kernel.actor import Actor
+from actors.kernel.mailbox import Mailbox
+from actors.messages import JanitorMessage, Release, Sweep
+from storage.blobs import Spool
+from storage.jobs import Jobs
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 600.0
+ORPHANED_S = 3600.0
+"""A file without a job is younger than this while its upload may still be on its way."""
+
+
+class Janitor(Actor[JanitorMessage]):
+    def __init__(
+        self, mailbox: Mailbox[JanitorMessage], *, jobs: Jobs, spool: Spool, keep_input_secs: float
+    ) -> None:
+        """``keep_input_secs``: how long an ended job's submitted file stays; 0 is not at all."""
+        super().__init__(mailbox)
+        self._jobs, self._spool, self._keep_input_secs = jobs, spool, keep_input_secs
+
+    async def started(self) -> None:
+        self.me.tell(Sweep())
+
+    async def handle(self, message: JanitorMessage) -> object:
+        match message:
+            case Release(job_id):
+                return await self._release(job_id)
+            case Sweep():
+                return await self._sweep()
+            case _:
+                assert_never(message)
+
+    async def _release(self, job_id: str) -> None:
+        files = [self._spool.pcm(job_id)]
+        if not self._keep_input_secs:
+            files.append(self._spool.input(job_id))
+        await anyio.to_thread.run_sync(_unlink, files)
+
+    async def _sweep(self) -> None:
+        """Remove orphans, and the inputs of ended jobs whose time has come."""
+        self.later(EVERY_S, Sweep())
+        files = await anyio.to_thread.run_sync(self._spool.files)
+        now = time.time()
+        idle = {path: now - path.stat().st_mtime for path in files if path.exists()}
+        known = await self._jobs.known(list({_owner(path) for path in idle}))
+        doomed = []
+        for path, age in idle.items():
+            job = known.get(_owner(path))
+            if job is None:
+                keep = age < ORPHANED_S
+            elif not job.status.terminal:
+                keep = True
+            else:
+                keep = path.suffix == ".input" and age < self._keep_input_secs
+            if not keep:
+                doomed.append(path)
+        if doomed:
+            log.info("removing %d files that nobody needs", len(doomed))
+            await anyio.to_thread.run_sync(_unlink, doomed)
+
+
+def _owner(path: Path) -> str:
+    return path.name.split(".")[0]
+
+
+def _unlink(paths: list[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)

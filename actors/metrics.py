@@ -1,0 +1,14 @@
+"""What is counted while the server runs, for Prometheus."""
+
+from prometheus_client import Counter, Histogram
+
+AUDIO_SECONDS = Counter("whisperbox_audio_seconds", "Seconds of speech given to the engine")
+ENGINE_SECONDS = Counter("whisperbox_engine_seconds", "Seconds the engine took for them")
+LOAD_SECONDS = Histogram(
+    "whisperbox_model_load_seconds",
+    "From the start of an engine to its first inference",
+    buckets=(0.5, 1, 2, 5, 10, 20, 40, 80),
+)
+ENGINE_CRASHES = Counter("whisperbox_engine_crashes", "Engine processes that ended by themselves")
+JOBS_ENDED = Counter("whisperbox_jobs_ended", "Jobs by their last status", ["status"])
+DELIVERIES = Counter("whisperbox_webhook_tries", "Webhook tries by outcome", ["outcome"])

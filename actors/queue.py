@@ -1,0 +1,332 @@
+"""The ledger of jobs: the only one who changes them.
+
+Workers tell it what they did; it commits, then publishes. The row is the truth and a message
+only a hint, so losing every mailbox costs time and never a job.
+"""
+
+import logging
+import time
+from typing import assert_never
+
+import anyio
+import msgspec
+
+from actors import metrics
+from actors.kernel.actor import Actor
+from actors.kernel.mailbox import Address, Mailbox
+from actors.messages import (
+    AbortChunk,
+    BroadcasterMessage,
+    Cancel,
+    ChunkDone,
+    ChunkerMessage,
+    ChunkFailed,
+    Drain,
+    InferenceMessage,
+    JanitorMessage,
+    JobEnded,
+    JobProgressed,
+    LifecycleMessage,
+    ModelFailed,
+    ModelGone,
+    ModelReady,
+    Planned,
+    QueueMessage,
+    Register,
+    Release,
+    Split,
+    SplitFailed,
+    StopSplit,
+    Submit,
+    Transcribe,
+    Wake,
+    WebhookMessage,
+    Work,
+)
+from storage.blobs import Spool
+from storage.errors import Busy, Conflict, NotFound
+from storage.jobs import Jobs
+from storage.records import Job, Segment, Status, Task
+from storage.times import utc
+
+log = logging.getLogger(__name__)
+
+CRASHES = 3
+"""Crashes on one chunk after which the job is to blame."""
+SPLIT_AHEAD = 2
+"""Jobs at the head that are decoded before their turn, so that the engine never waits."""
+
+
+class Queue(Actor[QueueMessage]):
+    def __init__(
+        self,
+        mailbox: Mailbox[QueueMessage],
+        *,
+        jobs: Jobs,
+        spool: Spool,
+        lifecycle: Address[LifecycleMessage],
+        chunker: Address[ChunkerMessage],
+        inference: Address[InferenceMessage],
+        broadcaster: Address[BroadcasterMessage],
+        webhooks: Address[WebhookMessage],
+        janitor: Address[JanitorMessage],
+        default_model: str,
+        drained: anyio.Event,
+    ) -> None:
+        """``drained`` is set once a Drain has been obeyed."""
+        super().__init__(mailbox)
+        self._jobs, self._spool = jobs, spool
+        self._lifecycle, self._chunker, self._inference = lifecycle, chunker, inference
+        self._broadcaster, self._webhooks, self._janitor = broadcaster, webhooks, janitor
+        self._default_model, self._drained = default_model, drained
+        self._waiting: dict[str, Job] = {}
+        """The jobs that are not over, in the order of arrival."""
+        self._splitting: str | None = None
+        self._split: set[str] = set()
+        """Jobs whose plan is committed and whose decoded audio is there."""
+        self._chunk: tuple[str, int] | None = None
+        """What the engine is at: job and ordinal."""
+        self._model: str | None = None
+        self._draining = False
+        self._work: Work | None = None
+
+    async def started(self) -> None:
+        for job in await self._jobs.waiting():
+            self._waiting[job.id] = job
+            if job.chunks_total is not None and self._spool.pcm(job.id).exists():
+                self._split.add(job.id)
+            if job.status is Status.RUNNING:  # a clean stop would have parked it
+                await self._crashed(job.id, "the server was ended while it worked on this job")
+        for job in self._waiting.values():
+            self._register(job)
+        await self._step()
+
+    async def handle(self, message: QueueMessage) -> object:
+        match message:
+            case Submit():
+                return await self._submit(message)
+            case Cancel():
+                return await self._cancel(message)
+            case Planned():
+                return await self._planned(message)
+            case SplitFailed():
+                return await self._split_failed(message)
+            case ChunkDone():
+                return await self._chunk_done(message)
+            case ChunkFailed():
+                return await self._chunk_failed(message)
+            case ModelReady():
+                return await self._model_ready(message)
+            case ModelGone():
+                return await self._model_gone()
+            case ModelFailed():
+                return await self._model_failed(message)
+            case Drain():
+                return await self._drain(message)
+            case _:
+                assert_never(message)
+
+    async def _submit(self, message: Submit) -> Job:
+        if self._draining:
+            raise Busy("the server is shutting down")
+        now = utc(time.time())
+        job = await self._jobs.insert(message.job_id, message.order, message.size_bytes, now)
+        if job.id == message.job_id:
+            log.info("job accepted", extra={"job": job.id})
+            self._waiting[job.id] = job
+            self._register(job)
+            await self._step()
+        return job
+
+    async def _cancel(self, message: Cancel) -> Job:
+        job = await self._jobs.get(message.job_id)
+        if job is None:
+            raise NotFound(f"job {message.job_id} not found")
+        ended = await self._finish(job.id, Status.CANCELLED)
+        if ended is None:
+            raise Conflict(f"job {job.id} is already in terminal state {job.status}")
+        if self._chunk and self._chunk[0] == job.id:
+            self._inference.tell(AbortChunk(job.id))
+        if self._splitting == job.id:
+            self._chunker.tell(StopSplit(job.id))
+            self._splitting = None
+        await self._step()
+        return ended
+
+    async def _planned(self, message: Planned) -> None:
+        self._split_over(message.job_id)
+        known = self._waiting.get(message.job_id)
+        if known is not None:
+            planned = await self._jobs.plan(
+                message.job_id, message.duration_secs, message.chunks
+            )
+            self._waiting[message.job_id] = planned or known
+            self._split.add(message.job_id)
+        await self._step()
+
+    async def _split_failed(self, message: SplitFailed) -> None:
+        self._split_over(message.job_id)
+        await self._finish(message.job_id, Status.FAILED, message.problem)
+        await self._step()
+
+    async def _chunk_done(self, message: ChunkDone) -> None:
+        self._chunk_over(message.job_id, message.ordinal)
+        job = self._waiting.get(message.job_id)
+        if job is not None:
+            segments = [
+                msgspec.structs.replace(segment, index=job.segments + n)
+                for n, segment in enumerate(message.segments)
+            ]
+            committed = await self._jobs.commit_chunk(
+                job.id, message.ordinal, message.language, segments
+            )
+            if committed is not None:
+                self._progressed(committed, job.segments, segments)
+                if committed.chunks_done == committed.chunks_total:
+                    await self._finish(job.id, Status.DONE)
+        await self._step()
+
+    async def _chunk_failed(self, message: ChunkFailed) -> None:
+        self._chunk_over(message.job_id, message.ordinal)
+        match message.kind:
+            case "crashed" | "out_of_memory":
+                await self._crashed(message.job_id, message.problem)
+            case "aborted" | "killed":
+                pass
+            case _:
+                await self._finish(message.job_id, Status.FAILED, message.problem)
+        await self._step()
+
+    async def _model_ready(self, message: ModelReady) -> None:
+        self._model = message.model
+        await self._step()
+
+    async def _model_gone(self) -> None:
+        """Whatever the engine was at has been answered before, or never will be."""
+        self._model = self._chunk = self._work = None
+        await self._step()
+
+    async def _model_failed(self, message: ModelFailed) -> None:
+        for job in list(self._waiting.values()):
+            if (job.order.model or self._default_model) == message.model:
+                await self._finish(job.id, Status.FAILED, message.problem)
+        await self._step()
+
+    async def _drain(self, message: Drain) -> None:
+        self._draining = True
+        if message.hurry and self._chunk:
+            self._inference.tell(AbortChunk(self._chunk[0]))
+        await self._step()
+
+    # What happens next, after every message.
+
+    async def _step(self) -> None:
+        if not self._draining:
+            self._split_next()
+            await self._finish_the_wordless()
+            await self._transcribe_next()
+            self._say_what_is_wanted()
+        elif self._chunk is None and not self._drained.is_set():
+            for job in self._waiting.values():
+                await self._jobs.park(job.id)
+            self._drained.set()
+
+    def _split_next(self) -> None:
+        if self._splitting is not None:
+            return
+        for job in list(self._waiting.values())[:SPLIT_AHEAD]:
+            if job.id not in self._split:
+                self._splitting = job.id
+                self._chunker.tell(Split(job.id))
+                return
+
+    async def _finish_the_wordless(self) -> None:
+        """A job in which nobody speaks needs no engine, only its turn."""
+        while (job := self._head()) and job.id in self._split and job.chunks_total == 0:
+            await self._jobs.start(job.id)
+            await self._finish(job.id, Status.DONE)
+            self._split_next()
+
+    async def _transcribe_next(self) -> None:
+        job = self._head()
+        if self._chunk or not job or job.id not in self._split or self._model != self._wants(job):
+            return
+        if job.status is Status.QUEUED:
+            job = await self._jobs.start(job.id) or job
+            self._waiting[job.id] = job
+        chunk = await self._jobs.chunk(job, job.chunks_done)
+        if chunk is None:
+            await self._finish(job.id, Status.FAILED, "the plan of this job is lost")
+            return
+        self._chunk = (job.id, chunk.ordinal)
+        self._inference.tell(
+            Transcribe(
+                job.id,
+                chunk.ordinal,
+                self._spool.pcm(job.id),
+                chunk.spans,
+                job.language,
+                job.order.task is Task.TRANSLATE,
+                job.order.prompt,
+                job.order.word_timestamps,
+            )
+        )
+
+    def _say_what_is_wanted(self) -> None:
+        head = self._head()
+        work = Work(waiting=head is not None, model=head.order.model if head else None)
+        if work != self._work:
+            self._work = work
+            self._lifecycle.tell(work)
+
+    # The steps that several of the above share.
+
+    def _head(self) -> Job | None:
+        return next(iter(self._waiting.values()), None)
+
+    def _wants(self, job: Job) -> str:
+        return job.order.model or self._default_model
+
+    def _register(self, job: Job) -> None:
+        if job.order.webhook_url is not None and job.order.webhook_format is not None:
+            self._webhooks.tell(Register(job.order.webhook_url, job.order.webhook_format))
+
+    def _split_over(self, job_id: str) -> None:
+        if self._splitting == job_id:
+            self._splitting = None
+
+    def _chunk_over(self, job_id: str, ordinal: int) -> None:
+        if self._chunk == (job_id, ordinal):
+            self._chunk = None
+
+    def _progressed(self, job: Job, first: int, segments: list[Segment]) -> None:
+        self._waiting[job.id] = job
+        assert job.chunks_total is not None
+        self._broadcaster.tell(
+            JobProgressed(
+                job.id, job.percent, job.chunks_done, job.chunks_total, first, tuple(segments)
+            )
+        )
+
+    async def _crashed(self, job_id: str, problem: str) -> None:
+        job = await self._jobs.crash(job_id)
+        if job is None:
+            return
+        self._waiting[job.id] = job
+        log.warning("%s (crash %d of %d)", problem, job.crashes, CRASHES, extra={"job": job.id})
+        if job.crashes >= CRASHES:
+            await self._finish(job.id, Status.FAILED, f"{problem}, {CRASHES} times")
+
+    async def _finish(self, job_id: str, status: Status, error: str | None = None) -> Job | None:
+        """The one place where a job ends."""
+        now = time.time()
+        job = await self._jobs.finish(job_id, status, utc(now), now, error)
+        if job is not None:
+            log.info("job %s", status, extra={"job": job_id} | ({"error": error} if error else {}))
+            metrics.JOBS_ENDED.labels(status).inc()
+            self._waiting.pop(job_id, None)
+            self._split.discard(job_id)
+            self._broadcaster.tell(JobEnded(job_id))
+            self._webhooks.tell(Wake())
+            self._janitor.tell(Release(job_id))
+        return job

@@ -1,0 +1,179 @@
+"""The whole house on one page: who is there, and who knows whom."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from actors.broadcaster import Broadcaster
+from actors.chunker import Chunker
+from actors.engine.catalogue import Catalogue
+from actors.preparing import preparer
+from actors.gpu import Gpu
+from actors.inference import Inference
+from actors.janitor import Janitor
+from actors.kernel.mailbox import Address, Mailbox
+from actors.kernel.supervisor import Factory, supervise
+from actors.lifecycle import Lifecycle
+from actors.messages import (
+    BroadcasterMessage,
+    ChunkerMessage,
+    CloseStreams,
+    Drain,
+    InferenceMessage,
+    JanitorMessage,
+    LifecycleMessage,
+    QueueMessage,
+    WebhookMessage,
+)
+from actors.outbound import open_outbound
+from actors.queue import Queue
+from actors.webhooks import Render, Webhooks
+from storage.blobs import Spool, owned
+from storage.database import Database, open_database
+from storage.deliveries import Deliveries
+from storage.jobs import Jobs
+
+HURRY_S = 2.0
+"""What an abort may take on top of the patience at a shutdown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The plain values that the wiring needs. Times in seconds."""
+
+    data_dir: Path
+    catalogue: Catalogue
+    default_model: str
+    gpu: Gpu
+    use_gpu: bool
+    cuda_device: str | None
+    threads: int
+    idle_secs: float
+    gpu_poll_secs: int
+    keep_input_secs: float
+    webhook_secret: bytes | None
+    webhooks_to_private: bool
+
+
+@dataclass(frozen=True)
+class System:
+    """What the edge holds: addresses to ask, and rows to read."""
+
+    plan: Plan
+    database: Database
+    jobs: Jobs
+    deliveries: Deliveries
+    spool: Spool
+    lifecycle: Address[LifecycleMessage]
+    queue: Address[QueueMessage]
+    broadcaster: Address[BroadcasterMessage]
+    factories: dict[str, Factory]
+    drained: anyio.Event
+
+    async def run(self) -> None:
+        """Run the actors until cancelled.
+
+        Raises:
+            GaveUp, Fatal: the process must end; see `supervise`.
+        """
+        await supervise(self.factories)
+
+    def close_streams(self) -> None:
+        self.broadcaster.tell(CloseStreams())
+
+    async def drain(self, patience_secs: float) -> None:
+        """Let the chunk at hand finish, and park its job; abort it when patience runs out."""
+        self.queue.tell(Drain())
+        with anyio.move_on_after(patience_secs):
+            return await self.drained.wait()
+        self.queue.tell(Drain(hurry=True))
+        with anyio.move_on_after(HURRY_S):
+            await self.drained.wait()
+
+
+@asynccontextmanager
+async def open_system(
+    plan: Plan, render: Callable[[Jobs], Render]
+) -> AsyncIterator[System]:
+    """Own the data folder, open what lies in it, and lay the wires.
+
+    ``render`` is the edge's: it makes the bodies of webhooks from the rows.
+
+    Raises:
+        Unusable: the data folder or the database cannot be used; the message says why.
+    """
+    lifecycle: Mailbox[LifecycleMessage] = Mailbox("lifecycle")
+    queue: Mailbox[QueueMessage] = Mailbox("queue")
+    chunker: Mailbox[ChunkerMessage] = Mailbox("chunker")
+    inference: Mailbox[InferenceMessage] = Mailbox("inference")
+    broadcaster: Mailbox[BroadcasterMessage] = Mailbox("broadcaster")
+    webhooks: Mailbox[WebhookMessage] = Mailbox("webhooks")
+    janitor: Mailbox[JanitorMessage] = Mailbox("janitor")
+    drained = anyio.Event()
+
+    def free_vram_mb() -> int | None:
+        vram = plan.gpu.vram() if plan.use_gpu else None
+        return vram and vram.free_mb
+
+    with owned(plan.data_dir):
+        spool = Spool(plan.data_dir / "spool")
+        async with (
+            open_database(plan.data_dir / "whisperbox.db") as database,
+            open_outbound(private_allowed=plan.webhooks_to_private) as outbound,
+        ):
+            jobs, deliveries = Jobs(database), Deliveries(database)
+            factories: dict[str, Callable[[], Any]] = {
+                "broadcaster": lambda: Broadcaster(broadcaster),
+                "webhooks": lambda: Webhooks(
+                    webhooks,
+                    outbox=deliveries,
+                    render=render(jobs),
+                    post=outbound.post,
+                    secret=plan.webhook_secret,
+                ),
+                "janitor": lambda: Janitor(
+                    janitor, jobs=jobs, spool=spool, keep_input_secs=plan.keep_input_secs
+                ),
+                "chunker": lambda: Chunker(chunker, spool=spool, queue=queue),
+                "inference": lambda: Inference(
+                    inference,
+                    queue=queue,
+                    lifecycle=lifecycle,
+                    use_gpu=plan.use_gpu,
+                    cuda_device=plan.cuda_device,
+                    threads=plan.threads,
+                ),
+                "lifecycle": lambda: Lifecycle(
+                    lifecycle,
+                    inference=inference,
+                    queue=queue,
+                    broadcaster=broadcaster,
+                    webhooks=webhooks,
+                    prepare=preparer(plan.catalogue),
+                    free_vram_mb=free_vram_mb,
+                    default_model=plan.default_model,
+                    idle_secs=plan.idle_secs,
+                    poll_secs=plan.gpu_poll_secs,
+                ),
+                "queue": lambda: Queue(
+                    queue,
+                    jobs=jobs,
+                    spool=spool,
+                    lifecycle=lifecycle,
+                    chunker=chunker,
+                    inference=inference,
+                    broadcaster=broadcaster,
+                    webhooks=webhooks,
+                    janitor=janitor,
+                    default_model=plan.default_model,
+                    drained=drained,
+                ),
+            }
+            yield System(
+                plan, database, jobs, deliveries, spool, lifecycle, queue, broadcaster,
+                factories, drained,
+            )
