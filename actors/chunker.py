@@ -90,9 +90,7 @@ class Chunker(Actor[ChunkerMessage]):
             part.unlink(missing_ok=True)
         length = size // SAMPLE_BYTES
         chunks = await anyio.to_thread.run_sync(_plan, np.concatenate(heard), length)
-        log.info(
-            "%.1f s of audio in %d chunks", length / RATE, len(chunks), extra={"job": job_id}
-        )
+        log.info("%.1f s of audio in %d chunks", length / RATE, len(chunks), extra={"job": job_id})
         return Planned(job_id, length / RATE, tuple(chunks))
 
 

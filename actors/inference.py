@@ -2,6 +2,7 @@
 
 import logging
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import assert_never
 
@@ -191,10 +192,9 @@ class Inference(Actor[InferenceMessage]):
             chunk.words,
         )
         self._be_patient(HANG_S, aborted=False)
-        try:
+        # Where it has just ended, EngineDown is on its way.
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             await self._engine.transcribe(window)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            pass  # it has just ended: EngineDown is on its way
 
     def _be_patient(self, seconds: float, *, aborted: bool) -> None:
         self._patience.cancel()
@@ -225,7 +225,9 @@ class Inference(Actor[InferenceMessage]):
         metrics.AUDIO_SECONDS.inc(audio)
         metrics.ENGINE_SECONDS.inc(result.secs)
         log.info(
-            "chunk done: %.1f s in %.2f s", audio, result.secs,
+            "chunk done: %.1f s in %.2f s",
+            audio,
+            result.secs,
             extra={"job": chunk.job_id, "chunk": chunk.ordinal},
         )
 
@@ -258,5 +260,7 @@ def _log_load(loaded: Loaded) -> None:
     metrics.LOAD_SECONDS.observe(loaded.load_secs + loaded.warm_up_secs)
     log.info(
         "engine up: loaded in %.2f s, first inference %.2f s; %s",
-        loaded.load_secs, loaded.warm_up_secs, loaded.build,
+        loaded.load_secs,
+        loaded.warm_up_secs,
+        loaded.build,
     )

@@ -151,7 +151,9 @@ def _plain(address: Address) -> Address:
     return address.sixtofour or address
 
 
-def _within(address: Address, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+def _within(
+    address: Address, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]
+) -> bool:
     return any(address in network for network in networks if network.version == address.version)
 
 

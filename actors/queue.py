@@ -157,9 +157,7 @@ class Queue(Actor[QueueMessage]):
         self._split_over(message.job_id)
         known = self._waiting.get(message.job_id)
         if known is not None:
-            planned = await self._jobs.plan(
-                message.job_id, message.duration_secs, message.chunks
-            )
+            planned = await self._jobs.plan(message.job_id, message.duration_secs, message.chunks)
             self._waiting[message.job_id] = planned or known
             self._split.add(message.job_id)
         await self._step()

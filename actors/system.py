@@ -11,7 +11,6 @@ import anyio
 from actors.broadcaster import Broadcaster
 from actors.chunker import Chunker
 from actors.engine.catalogue import Catalogue
-from actors.preparing import preparer
 from actors.gpu import Gpu
 from actors.inference import Inference
 from actors.janitor import Janitor
@@ -30,6 +29,7 @@ from actors.messages import (
     WebhookMessage,
 )
 from actors.outbound import open_outbound
+from actors.preparing import preparer
 from actors.queue import Queue
 from actors.webhooks import Render, Webhooks
 from storage.blobs import Spool, owned
@@ -59,7 +59,7 @@ class Plan:
     webhooks_to_private: bool
 
 
-@dataclass(frozen=True)
+@dataclass
 class System:
     """What the edge holds: addresses to ask, and rows to read."""
 
@@ -73,6 +73,8 @@ class System:
     broadcaster: Address[BroadcasterMessage]
     factories: dict[str, Factory]
     drained: anyio.Event
+    draining: bool = False
+    """The server is on its way down: take nothing new."""
 
     async def run(self) -> None:
         """Run the actors until cancelled.
@@ -89,16 +91,14 @@ class System:
         """Let the chunk at hand finish, and park its job; abort it when patience runs out."""
         self.queue.tell(Drain())
         with anyio.move_on_after(patience_secs):
-            return await self.drained.wait()
+            await self.drained.wait()
         self.queue.tell(Drain(hurry=True))
         with anyio.move_on_after(HURRY_S):
             await self.drained.wait()
 
 
 @asynccontextmanager
-async def open_system(
-    plan: Plan, render: Callable[[Jobs], Render]
-) -> AsyncIterator[System]:
+async def open_system(plan: Plan, render: Callable[[Jobs], Render]) -> AsyncIterator[System]:
     """Own the data folder, open what lies in it, and lay the wires.
 
     ``render`` is the edge's: it makes the bodies of webhooks from the rows.
@@ -117,7 +117,7 @@ async def open_system(
 
     def free_vram_mb() -> int | None:
         vram = plan.gpu.vram() if plan.use_gpu else None
-        return vram and vram.free_mb
+        return vram.free_mb if vram else None
 
     with owned(plan.data_dir):
         spool = Spool(plan.data_dir / "spool")
@@ -174,6 +174,14 @@ async def open_system(
                 ),
             }
             yield System(
-                plan, database, jobs, deliveries, spool, lifecycle, queue, broadcaster,
-                factories, drained,
+                plan,
+                database,
+                jobs,
+                deliveries,
+                spool,
+                lifecycle,
+                queue,
+                broadcaster,
+                factories,
+                drained,
             )

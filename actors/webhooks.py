@@ -119,7 +119,9 @@ class Webhooks(Actor[WebhookMessage]):
         outcome = "delivered" if delivered else "failed" if due is None else "retried"
         metrics.DELIVERIES.labels(outcome).inc()
         log.info(
-            "webhook %s: %s", outcome, error or status,
+            "webhook %s: %s",
+            outcome,
+            error or status,
             extra={"delivery": delivery.id, "job": delivery.job_id},
         )
         await self._outbox.record(

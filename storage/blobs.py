@@ -55,9 +55,9 @@ class Spool:
             finally:
                 part.unlink(missing_ok=True)
 
-    def remove(self, job_id: str) -> None:
+    def discard(self, job_id: str) -> None:
+        """Drop an input that became no job."""
         self.input(job_id).unlink(missing_ok=True)
-        self.pcm(job_id).unlink(missing_ok=True)
 
     def files(self) -> list[Path]:
         return [path for path in self.folder.iterdir() if path.is_file()]

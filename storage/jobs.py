@@ -57,6 +57,19 @@ class Jobs:
 
         return await self._database.read(count)
 
+    async def oldest_wait_secs(self) -> float:
+        """How long the first of the waiting jobs has waited; 0 where none waits."""
+
+        async def select(c: Connection) -> float:
+            async with c.execute(
+                "SELECT (julianday('now') - julianday(created_at)) * 86400 FROM jobs "
+                "WHERE status = 'queued' ORDER BY number LIMIT 1"
+            ) as rows:
+                row = await anext(aiter(rows), None)
+                return 0.0 if row is None else max(0.0, float(row[0]))
+
+        return await self._database.read(select)
+
     async def page(self, status: Status | None, before: int | None, limit: int) -> list[Job]:
         """Up to ``limit`` jobs, newest first, of ``status`` and older than number ``before``."""
         return await self._all(
@@ -87,15 +100,15 @@ class Jobs:
                 (job.number, ordinal),
             ) as rows:
                 row = await anext(aiter(rows), None)
-                return row and Chunk(ordinal=ordinal, spans=_spans.decode(row["spans"]))
+                if row is None:
+                    return None
+                return Chunk(ordinal=ordinal, spans=_spans.decode(row["spans"]))
 
         return await self._database.read(select)
 
     async def known(self, ids: Sequence[str]) -> dict[str, Job]:
         """Those of ``ids`` that are jobs."""
-        found = await self._all(
-            f"WHERE id IN ({', '.join('?' * len(ids))})", *ids
-        )
+        found = await self._all(f"WHERE id IN ({', '.join('?' * len(ids))})", *ids)
         return {job.id: job for job in found}
 
     # Changes.

@@ -43,7 +43,8 @@ def decoded(path: str) -> Iterator[bytes]:
     """The first audio track as PCM; a damaged packet costs a packet and not the rest."""
     try:
         # An open file and no protocols: a playlist cannot make FFmpeg open its entries.
-        container = av.open(open(path, "rb"), options={"protocol_whitelist": "none"})  # noqa: SIM115
+        source = open(path, "rb")  # noqa: SIM115
+        container = av.open(source, "r", options={"protocol_whitelist": "none"})
     except av.error.FFmpegError:
         refuse("the file is not audio or video in any format FFmpeg understands")
     with container:

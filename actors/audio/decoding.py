@@ -57,5 +57,3 @@ def _sentence(said: bytes) -> str:
         return msgspec.json.decode(said.splitlines()[-1], type=_Refused).refused
     except (IndexError, msgspec.DecodeError):
         return "the file made the audio decoder fail"
-
-

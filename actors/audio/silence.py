@@ -29,7 +29,7 @@ def levels(pcm: bytes | bytearray | memoryview) -> Levels:
     samples = np.frombuffer(pcm, "<i2")
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float32)
     power = np.einsum("ij,ij->i", frames, frames) / FRAME / 32768**2
-    return 10 * np.log10(np.maximum(power, 1e-10, dtype=np.float32))
+    return np.asarray(10 * np.log10(np.maximum(power, 1e-10)), np.float32)
 
 
 def noise_floor(level: Levels) -> Levels:

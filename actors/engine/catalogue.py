@@ -53,7 +53,9 @@ class Catalogue:
         if self._override is not None:
             return Model(name, self._override, can_be_pulled=False)
         if name == DEMO:
-            return Model(name, Path(str(resources.files("actors.engine") / "demo" / "demo.bin")), False)
+            return Model(
+                name, Path(str(resources.files("actors.engine") / "demo" / "demo.bin")), False
+            )
         if name in NAMES:
             return Model(name, self.folder / file_name(name), can_be_pulled=True)
         if "/" in name or name.endswith(".bin"):

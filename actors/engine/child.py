@@ -54,7 +54,9 @@ class Engine:
     def warm_up(self) -> None:
         """The first inference after a load is wrong on some GPUs, and slow on all."""
         silence = np.zeros(SHORTEST, np.float32)
-        whisper.whisper_full(self._context, self._params("en", False, None, False), silence, SHORTEST)
+        whisper.whisper_full(
+            self._context, self._params("en", False, None, False), silence, SHORTEST
+        )
 
     def transcribe(self, window: Window) -> Result | Failed:
         began = time.monotonic()
@@ -69,7 +71,9 @@ class Engine:
         if code == OUT_OF_MEMORY_CODE:
             raise Abandoned
         if code:
-            return Failed(window.id, "engine", f"whisper inference failed: whisper_full gave {code}")
+            return Failed(
+                window.id, "engine", f"whisper inference failed: whisper_full gave {code}"
+            )
         language = whisper.whisper_lang_str(whisper.whisper_full_lang_id(self._context))
         count = whisper.whisper_full_n_segments(self._context)
         segments = tuple(self._segment(n, language, window.words) for n in range(count))

@@ -116,4 +116,3 @@ async def spawn(cuda_device: str | None = None) -> AsyncIterator[EngineProcess]:
                 process.kill()
             await process.aclose()
             await stream.aclose()
-

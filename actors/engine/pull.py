@@ -14,7 +14,7 @@ from typing import Any
 
 from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
-from huggingface_hub.utils import tqdm
+from tqdm import tqdm
 
 from actors.engine.catalogue import REPOSITORY, file_name
 from actors.engine.weights import inspect
@@ -23,7 +23,7 @@ from storage.errors import Invalid
 EVERY_S = 0.5
 
 
-class Progress(tqdm):  # type: ignore[misc]
+class Progress(tqdm):
     """The hub's progress bar, as lines for whoever started us."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -47,7 +47,9 @@ def words_of(
             continue
         start = min(max(start, word.start), end)
         until = min(max(start, word.end), end)
-        heard.append(HeardWord(text, start, until, sum(word.probabilities) / len(word.probabilities)))
+        heard.append(
+            HeardWord(text, start, until, sum(word.probabilities) / len(word.probabilities))
+        )
         start = until
     return tuple(heard)
 

@@ -36,8 +36,18 @@ class Attention(nn.Module):
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(x.shape))
         return out
 
+    def first_head(self, x: Tensor, source: Tensor) -> Tensor:
+        """Where the first head looks: log of its attention, [batch, tokens, positions]."""
+        width = x.shape[-1] // self.heads
+        query, key = self.query(x)[..., :width], self.key(source)[..., :width]
+        scores = query.float() @ key.float().transpose(1, 2) / math.sqrt(width)
+        return F.log_softmax(scores, dim=-1)
+
 
 class Block(nn.Module):
+    asked: Tensor
+    """What the cross-attention was asked last."""
+
     def __init__(self, state: int, heads: int, *, decoder: bool) -> None:
         super().__init__()
         self.decoder = decoder
@@ -55,7 +65,8 @@ class Block(nn.Module):
         y = self.attn_ln(x)
         x = x + self.attn(y, y, causal=self.decoder)
         if audio is not None:
-            x = x + self.cross_attn(self.cross_attn_ln(x), audio, causal=False)
+            self.asked = self.cross_attn_ln(x)
+            x = x + self.cross_attn(self.asked, audio, causal=False)
         out: Tensor = x + self.mlp["2"](gelu(self.mlp["0"](self.mlp_ln(x))))
         return out
 
@@ -117,6 +128,7 @@ class Whisper(nn.Module):
 
     ``forward`` gives logits of shape [batch, tokens, used + 1]: the last stands for all unused
     tokens together, whose embeddings are zero in the exported file, so that each has logit 0.
+    Then the CTC labels, and where the decoder looks: the first head of its later layers.
     """
 
     def __init__(self, d: Dimensions, used: list[int], ctc_labels: int) -> None:
@@ -126,8 +138,12 @@ class Whisper(nn.Module):
         self.ctc = nn.Linear(d.n_audio_state, ctc_labels)
         self.unused = math.log(d.n_vocab - len(used))
 
-    def forward(self, mel: Tensor, tokens: Tensor, offset: int = 0) -> tuple[Tensor, Tensor]:
+    def forward(self, mel: Tensor, tokens: Tensor, offset: int = 0) -> tuple[Tensor, ...]:
         audio = self.encoder(mel, offset)
         logits = self.decoder(tokens, audio).float()
         rest = torch.full((*logits.shape[:2], 1), self.unused)
-        return torch.cat([logits, rest], dim=-1), self.ctc(audio).float()
+        looks = [block.cross_attn.first_head(block.asked, audio) for block in self._later_layers()]
+        return torch.cat([logits, rest], dim=-1), self.ctc(audio).float(), *looks
+
+    def _later_layers(self) -> list[Block]:
+        return list(self.decoder.blocks)[1:]  # type: ignore[arg-type]

@@ -59,7 +59,7 @@ def speak(language: str, words: list[str], voice: str, rng: random.Random) -> Sa
     done = subprocess.run(command, capture_output=True, check=True)
     with wave.open(io.BytesIO(done.stdout)) as file:
         pcm, rate = file.readframes(-1), file.getframerate()
-    return trimmed(resampled(np.frombuffer(pcm, np.int16).astype(np.float32) / 32768, rate))
+    return trimmed(resampled(np.frombuffer(pcm, np.int16) / np.float32(32768), rate))
 
 
 def resampled(samples: Samples, rate: int) -> Samples:
@@ -91,7 +91,8 @@ def load(path: Path) -> list[Clip]:
 
 
 def clips(n: int, seed: int, voices: list[str], filters: NDArray[np.float32]) -> list[Clip]:
-    rng, made = random.Random(seed), []
+    rng = random.Random(seed)
+    made: list[Clip] = []
     while len(made) < n:
         language = rng.choice(["en", "de"])
         words = rng.choices(WORDS[language], k=rng.choice([1, 1, 2, 2, 3, 3, 4, 5, 6]))

@@ -4,6 +4,7 @@ A short window stands at a random place of the 30 s window (its ``offset``), so 
 positions are learned at a fraction of the cost of whole windows.
 """
 
+import math
 import random
 from dataclasses import dataclass
 
@@ -41,6 +42,8 @@ class Window:
     """Whether the model is asked to predict the token at this place."""
     words: list[str]
     """What is said, for CTC."""
+    places: list[float]
+    """About where each token is heard, in positions of this window; NaN for those that are not."""
 
 
 class Windows:
@@ -59,9 +62,9 @@ class Windows:
         said = [] if rng.random() < 0.05 else self._place(power, frames, clean)
         if not clean and rng.random() < 0.6:
             power += self._background(frames)
-        tokens, counts = self._target(said, offset)
+        tokens, counts, places = self._target(said, offset)
         words = [word for _, words, _, _ in said for word in words]
-        return Window(normalised(power), tokens, counts, words)
+        return Window(normalised(power), tokens, counts, words, places)
 
     def _place(self, power: Mel, frames: int, clean: bool) -> list[tuple[str, list[str], int, int]]:
         """Mix phrases into ``power``; returns language, words, first and last frame of each."""
@@ -69,7 +72,8 @@ class Windows:
         level, mixed = rng.uniform(-1.5, 1.0), rng.random() < 0.5
         longest_pause = rng.choice([60, 120, 300, 800])
         colour = self._colour()
-        at, said, language = rng.randint(0, min(frames // 3, 400)), [], None
+        at, language = rng.randint(0, min(frames // 3, 400)), None
+        said: list[tuple[str, list[str], int, int]] = []
         if rng.random() < 0.5:
             at = rng.randint(0, 50)
         while True:
@@ -118,7 +122,7 @@ class Windows:
 
     def _target(
         self, said: list[tuple[str, list[str], int, int]], offset: int
-    ) -> tuple[list[int], list[bool]]:
+    ) -> tuple[list[int], list[bool], list[float]]:
         rng = self._rng
         heard = said[0][0] if said else rng.choice(list(LANGUAGE))
         translate = rng.random() < 0.12
@@ -127,15 +131,21 @@ class Windows:
         counts = [False, True, False]
         if rng.random() < 0.15:  # a wrong language must not change what is written
             tokens[1], counts[1] = rng.choice(list(LANGUAGE.values())), False
+        places = [math.nan] * 3
         for _, words, first, last in said:
             written = [TO_ENGLISH.get(word, word) for word in words] if translate else words
             start, end = (FIRST_TIMESTAMP + offset + round(frame / 2) for frame in (first, last))
             body = [start, *self._tokens.of(written), end]
             tokens += body
             counts += [True] * len(body)
+            # As if all tokens were equally long, which is near enough to look in the right place.
+            pace = (last - first) / 2 / (len(body) - 2)
+            spoken = [first / 2 + pace * (n + 0.5) for n in range(len(body) - 2)]
+            places += [first / 2, *spoken, last / 2]
         if not said:
             tokens.append(FIRST_TIMESTAMP)
             counts.append(True)
+            places.append(math.nan)
         late = tokens[3] - FIRST_TIMESTAMP > INITIAL_TIMESTAMP_LIMIT
         if late and rng.random() < 0.5:
             tokens[3] = FIRST_TIMESTAMP + rng.randint(0, INITIAL_TIMESTAMP_LIMIT)
@@ -143,7 +153,8 @@ class Windows:
         if rng.random() < 0.1:
             prompt = self._prompt()
             tokens, counts = prompt + tokens, [False] * len(prompt) + counts
-        return [*tokens, END_OF_TEXT], [*counts, True]
+            places = [math.nan] * len(prompt) + places
+        return [*tokens, END_OF_TEXT], [*counts, True], [*places, math.nan]
 
     def _prompt(self) -> list[int]:
         words = self._rng.choices(WORDS["en"] + WORDS["de"], k=self._rng.randint(1, 8))

@@ -1,0 +1,42 @@
+"""Structured logs: text for people, JSON for machines; both name the job and the chunk."""
+
+import json
+import logging
+import sys
+from typing import Any
+
+from storage.times import utc
+
+NAMED = ("job", "chunk", "delivery", "error")
+
+
+class TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        named = "".join(f" {key}={value}" for key, value in _named(record).items())
+        line = f"{utc(record.created)} {record.levelname.lower():7} {record.getMessage()}{named}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": utc(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_named(record),
+        }
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _named(record: logging.LogRecord) -> dict[str, Any]:
+    return {k: v for k in NAMED if (v := getattr(record, k, None)) is not None}
+
+
+def configure(form: str, level: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

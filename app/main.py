@@ -1,0 +1,190 @@
+"""The process: it owns the event loop, the signals and the order of the end."""
+
+import base64
+import binascii
+import errno
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+import uvicorn
+from anyio.abc import TaskGroup
+
+from actors.engine.catalogue import Catalogue, fitting
+from actors.gpu import Gpu
+from actors.kernel.supervisor import GaveUp
+from actors.system import Plan, System, open_system
+from actors.webhooks import Render
+from app import hardware, logs
+from app.asgi import create_app
+from app.native.wire import webhook_body
+from app.settings import Settings
+from storage.errors import Fatal, Unusable
+from storage.jobs import Jobs
+from storage.records import Delivery
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS_GRACE_S = 5
+
+
+def run(settings: Settings) -> int:
+    """Serve until told to stop; returns the exit status of the process.
+
+    0 after a stop, 1 where the server cannot start or had to give up.
+    """
+    logs.configure(settings.log_format, settings.log_level)
+    status = 0
+    try:
+        anyio.run(serve, settings)
+    except* Unusable as group:
+        log.error("%s", group.exceptions[0])
+        status = 1
+    except* (GaveUp, Fatal) as group:
+        log.critical("ending: %s", group.exceptions[0])
+        status = 1
+    return status
+
+
+async def serve(settings: Settings) -> None:
+    plan = plan_for(settings)
+    with _listening(settings) as listener:
+        async with open_system(plan, _renderer) as system:
+            config = uvicorn.Config(
+                create_app(system, settings),
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=CONNECTIONS_GRACE_S,
+                server_header=False,
+            )
+            server = _Server(config)
+            async with anyio.create_task_group() as group:
+                group.start_soon(_watch_signals, group, system, server, settings)
+                group.start_soon(system.run)
+                _welcome(listener, plan)
+                await server.serve(sockets=[listener])
+                group.cancel_scope.cancel()
+
+
+async def _watch_signals(
+    group: TaskGroup, system: System, server: uvicorn.Server, settings: Settings
+) -> None:
+    """The first signal ends the server in order, a second one at once."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            if system.draining:
+                os._exit(128 + number)
+            log.info("stopping on %s", signal.Signals(number).name)
+            system.draining = True
+            system.close_streams()  # an open stream would hold uvicorn for ever
+            group.start_soon(_stop, system, server, settings.shutdown_grace_secs)
+
+
+async def _stop(system: System, server: uvicorn.Server, grace_secs: float) -> None:
+    await system.drain(grace_secs)
+    server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # they are ours
+
+
+def plan_for(settings: Settings) -> Plan:
+    """
+    Raises:
+        Unusable: the settings ask for what this box does not have.
+    """
+    gpu = Gpu(settings.cuda_device)
+    use_gpu = _use_gpu(settings, gpu)
+    vram = gpu.vram() if use_gpu else None
+    threads = settings.whisper_cpu_threads or hardware.threads()
+    model = settings.whisper_model
+    if model is None:
+        model = fitting(vram.total_mb if vram else None, threads)
+        log.info("WHISPER_MODEL is not set: %s fits this box", model)
+    if model == "demo":
+        log.warning("the demo model knows forty words of two languages: see its model card")
+    return Plan(
+        data_dir=settings.data_dir.absolute(),
+        catalogue=Catalogue(settings.whisper_models_dir.absolute(), settings.whisper_model_path),
+        default_model=model,
+        gpu=gpu,
+        use_gpu=use_gpu,
+        cuda_device=str(settings.cuda_device) if gpu.present else None,
+        threads=threads,
+        idle_secs=settings.idle_timeout_secs,
+        gpu_poll_secs=settings.gpu_poll_interval_secs,
+        keep_input_secs=settings.keep_upload_hours * 3600,
+        webhook_secret=_secret(settings.webhook_secret),
+        webhooks_to_private=settings.webhook_private_networks,
+    )
+
+
+def _use_gpu(settings: Settings, gpu: Gpu) -> bool:
+    match settings.whisper_device:
+        case "cpu":
+            return False
+        case "auto":
+            return gpu.present and hardware.built_for_gpu(hardware.engine_build())
+        case wanted:
+            if not hardware.built_for_gpu(hardware.engine_build()):
+                raise Unusable(
+                    f"WHISPER_DEVICE is {wanted}, but this engine is built for the CPU alone: "
+                    "see 'GPU' in README.md, or set WHISPER_DEVICE to cpu"
+                )
+            return True
+
+
+def _secret(text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    if not text.startswith("whsec_"):
+        return text.encode()
+    try:
+        return base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        raise Unusable("WEBHOOK_SECRET begins with whsec_, but no base64 follows") from None
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            where = f"{settings.host}:{settings.port}"
+            hint = "set PORT to another" if error.errno == errno.EADDRINUSE else "check HOST"
+            raise Unusable(f"cannot listen on {where}: {error.strerror}; {hint}") from error
+        listener.listen(2048)
+        yield listener
+
+
+def _welcome(listener: socket.socket, plan: Plan) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    log.info(
+        "model %s on %s",
+        plan.default_model,
+        "the GPU" if plan.use_gpu else f"{plan.threads} CPU threads",
+    )
+    log.info("listening on http://%s:%d, documentation at /docs", shown, port)
+
+
+def _renderer(jobs: Jobs) -> Render:
+    """The bodies of webhooks, from the rows as they are: a job that is over never changes."""
+
+    async def render(delivery: Delivery) -> bytes:
+        job = await jobs.get(delivery.job_id) if delivery.job_id else None
+        segments = await jobs.transcript(job) if job else []
+        return webhook_body(delivery, job, segments)
+
+    return render

@@ -1,0 +1,86 @@
+"""/health, and what orchestrators and Prometheus ask."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from litestar import Response, get
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+
+from actors.messages import State
+from actors.system import System
+from app.native.wire import Health, model_document
+
+MODEL_STATES = ("unloaded", "loading", "waiting_for_gpu", "ready")
+
+
+@get("/health", summary="Is the server well?", tags=["health"])
+async def health(system: System) -> Health:
+    """Green in every state of the model."""
+    plan, vram = system.plan, system.plan.gpu.vram()
+    state = await system.lifecycle.ask(State())
+    return Health(
+        status="ok",
+        gpu_name=plan.gpu.name(),
+        vram_total_mb=vram.total_mb if vram else None,
+        model=plan.default_model,
+        queue_depth=await system.jobs.depth(),
+        model_state=model_document(state, None).state,
+    )
+
+
+@get("/livez", summary="Does the process answer?", tags=["health"])
+async def livez() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@get("/readyz", summary="Does it take requests?", tags=["health"])
+async def readyz(system: System) -> Response[Any]:
+    """503 while the server shuts down, or when the database does not answer."""
+    if system.draining:
+        return Response({"status": "shutting down"}, status_code=503)
+    await system.jobs.depth()
+    return Response({"status": "ok"})
+
+
+@get("/metrics", summary="Figures for Prometheus", tags=["health"])
+async def metrics(system: System) -> Response[bytes]:
+    gauges = CollectorRegistry()
+    gauges.register(_Gauges(await _readings(system)))  # type: ignore[arg-type]
+    body = generate_latest(REGISTRY) + generate_latest(gauges)
+    return Response(body, media_type=CONTENT_TYPE_LATEST)
+
+
+class _Gauges:
+    def __init__(self, families: list[GaugeMetricFamily]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        return iter(self._families)
+
+
+async def _readings(system: System) -> list[GaugeMetricFamily]:
+    state = model_document(await system.lifecycle.ask(State()), None).state
+    depth = GaugeMetricFamily(
+        "whisperbox_queue_depth", "Jobs that wait", value=await system.jobs.depth()
+    )
+    age = GaugeMetricFamily(
+        "whisperbox_queue_age_seconds",
+        "How long the oldest waiting job has waited",
+        value=await system.jobs.oldest_wait_secs(),
+    )
+    model = GaugeMetricFamily("whisperbox_model_state", "1 for the state", labels=["state"])
+    for name in MODEL_STATES:
+        model.add_metric([name], float(name == state))
+    outbox = GaugeMetricFamily("whisperbox_deliveries", "Webhooks by outcome", labels=["outcome"])
+    for outcome, count in (await system.deliveries.counts()).items():
+        outbox.add_metric([outcome], count)
+    families = [depth, age, model, outbox]
+    if vram := system.plan.gpu.vram():
+        used = GaugeMetricFamily("whisperbox_vram_used_bytes", "VRAM", value=vram.used_mb << 20)
+        total = GaugeMetricFamily("whisperbox_vram_total_bytes", "VRAM", value=vram.total_mb << 20)
+        families += [used, total]
+    return families
+
+
+handlers = [health, livez, readyz, metrics]

@@ -1,0 +1,49 @@
+"""/model"""
+
+from typing import Any
+
+from litestar import Response, Router, get, post
+from litestar.response import Stream
+
+from actors.messages import LoadModel, State, Subscribe, UnloadModel
+from actors.subscription import MODEL
+from actors.system import System
+from app import sse
+from app.native.streams import model_events
+from app.native.wire import ModelDocument, model_document
+
+
+@get("/status", summary="The model's state")
+async def status(system: System) -> ModelDocument:
+    """VRAM figures are left out where there is no NVIDIA GPU."""
+    state = await system.lifecycle.ask(State())
+    return model_document(state, system.plan.gpu.vram())
+
+
+@post("/load", summary="Load the model")
+async def load(system: System) -> Response[Any]:
+    """Idempotent. 202 `load_initiated`, or 200 `already_ready`."""
+    if await system.lifecycle.ask(LoadModel()):
+        return Response({"status": "already_ready"}, status_code=200)
+    return Response({"status": "load_initiated"}, status_code=202)
+
+
+@post("/unload", status_code=200, summary="Unload the model")
+async def unload(system: System) -> dict[str, str]:
+    """After the chunk at hand. Work that waits tries again after one GPU poll interval."""
+    await system.lifecycle.ask(UnloadModel())
+    return {"status": "unload_requested"}
+
+
+@get("/events", summary="Follow the model (server-sent events)")
+async def events(system: System) -> Stream:
+    """Events: `model_loading`, `model_ready` `{loaded_at}`, `model_unloaded`,
+    `model_waiting_for_gpu` `{vram_needed_mb, vram_free_mb, retry_in_secs}`, each with its name as
+    `type`. The first is the state now. `model_loading` has `downloaded` (0 to 1) during a
+    download, `model_unloaded` has `error` after a load that failed.
+    """
+    subscription = await system.broadcaster.ask(Subscribe(MODEL))
+    return sse.stream(model_events(subscription), subscription)
+
+
+router = Router("/model", route_handlers=[status, load, unload, events], tags=["model"])

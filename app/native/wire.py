@@ -1,0 +1,177 @@
+"""The native dialect's documents, and pure functions that make them from records.
+
+A field that the guide may omit has the default None and is left out then.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from actors.gpu import Vram
+from actors.messages import Loading, ModelState, Ready, Unloaded, WaitingForGpu
+from storage.records import Delivery, Job, Segment, Status
+
+
+class WordDocument(msgspec.Struct):
+    text: str
+    start: Annotated[float, Meta(description="Seconds")]
+    end: Annotated[float, Meta(description="Seconds")]
+    probability: Annotated[float, Meta(description="0 to 1")]
+
+
+class SegmentDocument(msgspec.Struct, omit_defaults=True):
+    index: Annotated[int, Meta(description="From 0, without a gap")]
+    start: Annotated[float, Meta(description="Seconds")]
+    end: Annotated[float, Meta(description="Seconds")]
+    text: str
+    words: Annotated[
+        list[WordDocument], Meta(description="Filled when `word_timestamps` was submitted")
+    ]
+    repair: Annotated[
+        str | None, Meta(description="What was done to a looping segment, where anything was")
+    ] = None
+
+
+class JobDocument(msgspec.Struct, omit_defaults=True):
+    id: str
+    status: Annotated[str, Meta(description="queued, running, done, failed or cancelled")]
+    task: Annotated[str, Meta(description="transcribe or translate")]
+    progress: Annotated[int, Meta(description="0 to 100")]
+    segments: Annotated[list[SegmentDocument], Meta(description="Filled when the status is done")]
+    created_at: str
+    language: Annotated[str | None, Meta(description="ISO 639-1, given or detected")] = None
+    duration_secs: float | None = None
+    error: Annotated[str | None, Meta(description="Where the status is failed")] = None
+    webhook_url: str | None = None
+    filename: str | None = None
+    model: Annotated[str | None, Meta(description="Where one was submitted")] = None
+    completed_at: str | None = None
+
+
+class JobPage(msgspec.Struct):
+    jobs: Annotated[list[JobDocument], Meta(description="Newest first, without segments")]
+    next: Annotated[int | None, Meta(description="The `before` of the next page")]
+
+
+class Accepted(msgspec.Struct):
+    job_id: str
+
+
+class ModelDocument(msgspec.Struct, omit_defaults=True):
+    state: Annotated[str, Meta(description="unloaded, loading, waiting_for_gpu or ready")]
+    loaded_at: str | None = None
+    vram_needed_mb: int | None = None
+    vram_free_mb: int | None = None
+    retry_in_secs: int | None = None
+    vram_used_mb: int | None = None
+    vram_total_mb: int | None = None
+    model: Annotated[str | None, Meta(description="The model that is loaded or loading")] = None
+    downloaded: Annotated[
+        float | None, Meta(description="Share of the download that is done, while there is one")
+    ] = None
+    error: Annotated[str | None, Meta(description="Why the last load failed")] = None
+
+
+class Health(msgspec.Struct):
+    status: str
+    gpu_name: str | None
+    vram_total_mb: int | None
+    model: str
+    queue_depth: int
+    model_state: str
+
+
+class Fault(msgspec.Struct):
+    error: str
+
+
+class NotReadyFault(msgspec.Struct):
+    error: str
+    state: str
+    retry_after_secs: int
+
+
+def job_document(job: Job, segments: Sequence[Segment] = ()) -> JobDocument:
+    """``segments`` are shown only where the job is done."""
+    return JobDocument(
+        id=job.id,
+        status=job.status.value,
+        task=job.order.task.value,
+        progress=job.percent,
+        segments=[segment_document(s) for s in segments] if job.status is Status.DONE else [],
+        created_at=job.created_at,
+        language=job.language,
+        duration_secs=None if job.duration_secs is None else round(job.duration_secs, 3),
+        error=job.error,
+        webhook_url=job.order.webhook_url,
+        filename=job.order.filename,
+        model=job.order.model,
+        completed_at=job.completed_at,
+    )
+
+
+def segment_document(segment: Segment) -> SegmentDocument:
+    return SegmentDocument(
+        index=segment.index,
+        start=round(segment.start, 3),
+        end=round(segment.end, 3),
+        text=segment.text,
+        words=[
+            WordDocument(w.text, round(w.start, 3), round(w.end, 3), round(w.probability, 4))
+            for w in segment.words
+        ],
+        repair=segment.repair,
+    )
+
+
+def model_document(state: ModelState, vram: Vram | None) -> ModelDocument:
+    seen: dict[str, Any] = {}
+    if vram is not None:
+        seen = {"vram_used_mb": vram.used_mb, "vram_total_mb": vram.total_mb}
+    match state:
+        case Unloaded(problem):
+            return ModelDocument(state="unloaded", error=problem, **seen)
+        case Loading(model, pulled):
+            return ModelDocument(state="loading", model=model, downloaded=pulled, **seen)
+        case WaitingForGpu():
+            return ModelDocument(
+                state="waiting_for_gpu",
+                vram_needed_mb=state.vram_needed_mb,
+                vram_free_mb=state.vram_free_mb,
+                retry_in_secs=state.retry_in_secs,
+                model=state.model,
+                **seen,
+            )
+        case Ready(model, loaded_at):
+            return ModelDocument(state="ready", loaded_at=loaded_at, model=model, **seen)
+
+
+def model_event(state: ModelState) -> dict[str, Any]:
+    """The payload of /model/events; its ``type`` is the event's name."""
+    match state:
+        case Unloaded(problem):
+            return {"type": "model_unloaded"} | ({"error": problem} if problem else {})
+        case Loading(pulled=pulled):
+            share = {} if pulled is None else {"downloaded": pulled}
+            return {"type": "model_loading", **share}
+        case WaitingForGpu():
+            return {
+                "type": "model_waiting_for_gpu",
+                "vram_needed_mb": state.vram_needed_mb,
+                "vram_free_mb": state.vram_free_mb,
+                "retry_in_secs": state.retry_in_secs,
+            }
+        case Ready(loaded_at=loaded_at):
+            return {"type": "model_ready", "loaded_at": loaded_at}
+
+
+def webhook_body(delivery: Delivery, job: Job | None, segments: Sequence[Segment]) -> bytes:
+    """A job's webhook is the whole job; the model's are small, with a ``type`` and no ``id``."""
+    if job is not None:
+        return msgspec.json.encode(job_document(job, segments))
+    body: dict[str, Any] = {"type": delivery.event}
+    if delivery.event == "model_ready":
+        body["loaded_at"] = delivery.happened_at
+    return msgspec.json.encode(body)

@@ -1,0 +1,123 @@
+"""What can be set from outside. The only reader of the environment."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_type_hints
+
+from storage.errors import Unusable
+
+
+def _setting(default: Any, about: str, least: float | None = None) -> Any:
+    return field(default=default, metadata={"about": about, "least": least})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Each field is the environment variable of its name in capitals."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on; 0.0.0.0 for all.")
+    port: int = _setting(8080, "Port to listen on; 0 lets the system choose.", 0)
+    data_dir: Path = _setting(Path("data"), "Where the database and the uploads are kept.")
+    whisper_model: str | None = _setting(
+        None,
+        "A model's name, the path of a ggml file, or `demo` for the bundled one. "
+        "Unset: what the hardware runs well.",
+    )
+    whisper_model_path: Path | None = _setting(
+        None, "A ggml file to load, whatever WHISPER_MODEL calls it."
+    )
+    whisper_models_dir: Path = _setting(Path("models"), "Where models are downloaded to.")
+    whisper_cpu_threads: int = _setting(
+        0, "Threads of the engine; 0 is one for each physical core that we may use.", 0
+    )
+    whisper_device: str = _setting("auto", "auto, cpu, or gpu (cuda and vulkan mean the same).")
+    cuda_device: int = _setting(0, "Which GPU, as nvidia-smi numbers them.", 0)
+    idle_timeout_secs: float = _setting(
+        300, "Seconds without work after which the model is unloaded; 0 is never.", 0
+    )
+    gpu_poll_interval_secs: int = _setting(
+        30, "Seconds between two looks at a GPU that has too little free memory.", 1
+    )
+    queue_when_unloaded: bool = _setting(
+        False, "Accept jobs in every state of the model, instead of answering 503."
+    )
+    keep_upload_hours: float = _setting(
+        24, "How long the submitted file of an ended job is kept; 0 is not at all.", 0
+    )
+    webhook_secret: str | None = _setting(
+        None, "Signs webhooks (Standard Webhooks, `whsec_` and base64, or plain text)."
+    )
+    webhook_private_networks: bool = _setting(
+        True, "Whether webhooks may go to loopback and private addresses."
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        (), "Origins of front ends, separated by commas; * is all of them."
+    )
+    shutdown_grace_secs: float = _setting(
+        10, "How long a stop waits for the chunk at hand before it is given back.", 0
+    )
+    log_format: str = _setting("text", "text or json.")
+    log_level: str = _setting("info", "debug, info, warning or error.")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """
+        Raises:
+            Unusable: a value does not fit; the message names the variable.
+        """
+        hints = get_type_hints(cls)
+        given = {}
+        for each in fields(cls):
+            name = each.name.upper()
+            if (text := environment.get(name, "").strip()) != "":
+                given[each.name] = _parsed(name, text, hints[each.name])
+                _check_least(name, given[each.name], each.metadata["least"])
+        settings = cls(**given)
+        _one_of("WHISPER_DEVICE", settings.whisper_device, "auto cpu gpu cuda vulkan")
+        _one_of("LOG_FORMAT", settings.log_format, "text json")
+        _one_of("LOG_LEVEL", settings.log_level, "debug info warning error")
+        if settings.port > 65535:
+            raise Unusable(f"PORT is {settings.port}, but ports end at 65535")
+        return settings
+
+
+def documented() -> list[tuple[str, str, str]]:
+    """Name, default and meaning of every setting."""
+    return [(f.name.upper(), _shown(f.default), f.metadata["about"]) for f in fields(Settings)]
+
+
+def _parsed(name: str, text: str, hint: Any) -> Any:
+    wanted = get_args(hint)[0] if isinstance(hint, UnionType) else hint
+    if wanted is bool:
+        if text.lower() in ("1", "true", "yes", "on"):
+            return True
+        if text.lower() in ("0", "false", "no", "off"):
+            return False
+        raise Unusable(f"{name} is '{text}', but must be true or false")
+    if wanted in (int, float):
+        try:
+            return wanted(text)
+        except ValueError:
+            kind = "a whole number" if wanted is int else "a number"
+            raise Unusable(f"{name} is '{text}', but must be {kind}") from None
+    if wanted in (str, Path):
+        return wanted(text)
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _check_least(name: str, value: Any, least: float | None) -> None:
+    if least is not None and not value >= least:
+        raise Unusable(f"{name} is {value}, but must be at least {least:g}")
+
+
+def _one_of(name: str, value: str, choices: str) -> None:
+    if value not in choices.split():
+        raise Unusable(f"{name} is '{value}', but must be one of {', '.join(choices.split())}")
+
+
+def _shown(default: Any) -> str:
+    if default is None or default is MISSING or default == ():
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)

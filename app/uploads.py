@@ -1,0 +1,149 @@
+"""A multipart body, streamed into the spool without ever being held."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from litestar import Request
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from app.faults import TooSlow
+from storage.blobs import Receiving, Spool
+from storage.errors import Invalid, NoSpace
+
+STALLED_S = 30.0
+MOST_PARTS = 32
+LONGEST_FIELD = 16 << 10
+WRITE_BLOCK = 1 << 20
+CHECK_DISK_EVERY = 64 << 20
+
+Check = Callable[[str, str], None]
+
+
+@dataclass
+class Upload:
+    fields: dict[str, str] = field(default_factory=dict)
+    filename: str | None = None
+    size: int = 0
+
+
+async def receive(
+    request: Request[Any, Any, Any], spool: Spool, job_id: str, file_field: str, check: Check
+) -> Upload:
+    """Store the file of ``file_field`` as the job's input; ``check`` sees each text field.
+
+    What was stored is durable, and gone again if this raises.
+
+    Raises:
+        Invalid: the body is not what it should be.
+        NoSpace: it does not fit on the disk.
+        TooSlow: the client sent nothing for STALLED_S seconds.
+    """
+    parser = _parser(request)
+    _make_room(spool, int(request.headers.get("content-length", 0)))
+    with spool.receiving(job_id) as receiving:
+        sorter = _Sorter(spool, receiving, file_field, check)
+        try:
+            async for data in _stream(request):
+                for event in parser.parse(data):
+                    sorter.take(event)
+                await sorter.flush(WRITE_BLOCK)
+            parser.close()
+        except MultipartError as error:
+            raise Invalid(f"multipart error: {error}") from error
+        await sorter.flush(0)
+        upload = sorter.upload
+        if not sorter.found:
+            raise Invalid(f"missing '{file_field}' field")
+        if not upload.size:
+            raise Invalid(f"{file_field} field is empty")
+        await anyio.to_thread.run_sync(receiving.keep)
+    return upload
+
+
+def _parser(request: Request[Any, Any, Any]) -> PushMultipartParser:
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind != "multipart/form-data":
+        raise Invalid("multipart error: the content-type must be multipart/form-data")
+    if not options.get("boundary"):
+        raise Invalid("multipart error: the content-type has no boundary")
+    try:
+        return PushMultipartParser(options["boundary"], max_segment_count=MOST_PARTS)
+    except MultipartError as error:
+        raise Invalid(f"multipart error: {error}") from error
+
+
+async def _stream(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
+    """The body as it comes. The deadline is around each receive, never around a yield."""
+    async with contextlib.aclosing(request.stream()) as parts:  # type: ignore[type-var]
+        while True:
+            try:
+                with anyio.fail_after(STALLED_S):
+                    part = await anext(parts, None)
+            except TimeoutError:
+                raise TooSlow(f"nothing was received for {STALLED_S:.0f} s") from None
+            if part is None:
+                return
+            yield part
+
+
+def _make_room(spool: Spool, size: int) -> None:
+    if size > spool.spare_bytes():
+        raise NoSpace("the disk has too little free space for this upload")
+
+
+class _Sorter:
+    """Takes the parser's events: the file to the disk, fields to a dictionary."""
+
+    def __init__(self, spool: Spool, receiving: Receiving, file_field: str, check: Check) -> None:
+        self.upload = Upload()
+        self.found = False
+        self._spool, self._receiving, self._file_field = spool, receiving, file_field
+        self._check = check
+        self._name: str | None = None
+        self._value = bytearray()
+        self._block = bytearray()
+        self._checked_at = 0
+
+    def take(self, event: MultipartSegment | bytes | bytearray | None) -> None:
+        if isinstance(event, MultipartSegment):
+            self._begin(event)
+        elif event is None:
+            self._end()
+        elif self._name == self._file_field:
+            self._block += event
+            self.upload.size += len(event)
+        else:
+            self._value += event
+            if len(self._value) > LONGEST_FIELD:
+                raise Invalid(f"field '{self._name}' is longer than {LONGEST_FIELD} bytes")
+
+    async def flush(self, more_than: int) -> None:
+        if len(self._block) <= more_than:
+            return
+        if self.upload.size - self._checked_at > CHECK_DISK_EVERY:
+            self._checked_at = self.upload.size
+            _make_room(self._spool, len(self._block))
+        block, self._block = self._block, bytearray()
+        await anyio.to_thread.run_sync(self._receiving.write, block)
+
+    def _begin(self, segment: MultipartSegment) -> None:
+        self._name = segment.name or ""
+        self._value.clear()
+        if self._name == self._file_field:
+            if self.found:
+                raise Invalid(f"there is more than one '{self._file_field}' field")
+            self.found = True
+            self.upload.filename = segment.filename or None
+
+    def _end(self) -> None:
+        if self._name == self._file_field or self._name is None:
+            return
+        try:
+            value = self._value.decode()
+        except UnicodeDecodeError:
+            raise Invalid(f"field '{self._name}' is not UTF-8 text") from None
+        self._check(self._name, value)
+        self.upload.fields[self._name] = value
