@@ -7,7 +7,6 @@ from typing import BinaryIO, assert_never
 import anyio
 import numpy as np
 
-from actors.audio import RATE, SAMPLE_BYTES
 from actors.audio.decoding import decode
 from actors.audio.planning import plan
 from actors.audio.silence import FRAME, Levels, levels, speech
@@ -24,7 +23,7 @@ from actors.messages import (
 )
 from storage.blobs import Spool, sync_folder
 from storage.errors import Invalid
-from storage.records import Chunk
+from storage.records import RATE, SAMPLE_BYTES, Chunk
 
 log = logging.getLogger(__name__)
 

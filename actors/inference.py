@@ -10,7 +10,6 @@ import anyio
 import msgspec
 
 from actors import metrics
-from actors.audio import RATE
 from actors.audio.planning import file_seconds
 from actors.engine.process import EngineError, EngineProcess, spawn
 from actors.engine.protocol import Failed, Heard, Loaded, Result, Window
@@ -35,7 +34,7 @@ from actors.messages import (
     StopEngine,
     Transcribe,
 )
-from storage.records import Segment, Span, Word
+from storage.records import RATE, Segment, Span, Word
 
 log = logging.getLogger(__name__)
 

@@ -37,6 +37,7 @@ def create_app(system: System, settings: Settings) -> Litestar:
             ),
         },
         exception_handlers=faults.HANDLERS,
+        logging_config=None,
         cors_config=cors if settings.cors_origins else None,
         openapi_config=OpenAPIConfig(
             title="Whisperbox",

@@ -1,6 +1,290 @@
-import sys
-from app.settings import Settings
-from app.main import run
+"""The ``whisperbox`` command."""
+
+import argparse
+import json
 import os
-def main(): sys.exit(run(Settings.from_environment(os.environ)))
-main()
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import anyio
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+from rich.table import Table
+
+from actors.engine.catalogue import DEMO, NAMES, Catalogue, Model
+from actors.engine.pulling import PullFailed, pull
+from app.client import ServerSaid, connect
+from app.settings import Settings
+from app.show import bar, terminal, transcribe
+from app.transcripts import FORMATS
+from storage.backup import backup
+from storage.errors import Invalid, Unusable
+from storage.records import Segment, Status, Word
+
+MEDIA = frozenset(
+    ".aac .ac3 .aif .aiff .amr .avi .flac .m4a .m4b .mka .mkv .mov .mp3 .mp4 .mpg .oga .ogg .opus "
+    ".ts .wav .webm .wma".split()
+)
+"""What is taken from a folder. A file that is named is always taken."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0, 1 where something failed, 2 for wrong usage."""
+    args = _parser().parse_args(arguments)
+    try:
+        status: int = args.run(args, Settings.from_environment(os.environ))
+        return status
+    except (Unusable, ServerSaid) as error:
+        terminal.print(f"whisperbox: {error}", style="red", markup=False)
+    except Invalid as error:
+        terminal.print(f"whisperbox: {error.message}", style="red", markup=False)
+    except aiohttp.ClientConnectorError:
+        terminal.print(
+            f"whisperbox: no server answers at {args.server}: start one with `whisperbox serve`, "
+            "or name another with --server",
+            style="red",
+            markup=False,
+        )
+    except KeyboardInterrupt:
+        terminal.print("interrupted")
+        return 130
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="whisperbox",
+        description="Turn speech into text on your own box.",
+        epilog="The server is set up by environment variables; docs/guide.md lists them all.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[..., int], about: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=about, description=about)
+        made.set_defaults(run=run)
+        return made
+
+    command("serve", _serve, "Run the server until it is stopped.")
+
+    files = command("transcribe", _transcribe, "Send files to a server and get their transcripts.")
+    files.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a file, or a folder")
+    files.add_argument("-f", "--format", choices=[*FORMATS, "json"], default="txt")
+    files.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="write FILE.txt, FILE.srt … there instead of to the terminal",
+    )
+    files.add_argument("-l", "--language", help="ISO 639-1 code; left out, it is detected")
+    files.add_argument("--translate", action="store_true", help="translate to English")
+    files.add_argument("--words", action="store_true", help="with the time of each word, in JSON")
+    files.add_argument("--prompt", help="names and words to expect")
+    files.add_argument("--model", help="a model's name, if not the server's own")
+    _with_server(files)
+
+    jobs = command("jobs", _jobs, "List a server's jobs, newest first.")
+    jobs.add_argument("--status", choices=[status.value for status in Status])
+    jobs.add_argument("-n", "--limit", type=int, default=20)
+    _with_server(jobs)
+
+    models = commands.add_parser(
+        "models", help="List, download or remove models.", description="Models on this box."
+    ).add_subparsers(title="commands", required=True, metavar="COMMAND")
+    models.add_parser("list", help="names that can be used").set_defaults(run=_models_list)
+    for name, run, about in (
+        ("pull", _models_pull, "download a model, or go on with a download"),
+        ("rm", _models_rm, "remove a downloaded model"),
+    ):
+        one = models.add_parser(name, help=about, description=about)
+        one.add_argument("name", metavar="NAME")
+        one.set_defaults(run=run)
+
+    command("doctor", _doctor, "Say what this box has, what is wrong, and what to do about it.")
+
+    copy = command(
+        "backup", _backup, "Write a consistent copy of DATA_DIR, also while it is in use."
+    )
+    copy.add_argument("file", type=Path, metavar="FILE", help="a tar archive to write")
+    return parser
+
+
+def _with_server(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--server", metavar="URL", help="the server's address (by default from HOST and PORT)"
+    )
+
+
+def _serve(_: argparse.Namespace, settings: Settings) -> int:
+    from app.main import run  # the server's weight, which no other command needs
+
+    return run(settings)
+
+
+def _transcribe(args: argparse.Namespace, settings: Settings) -> int:
+    files = list(_files(args.files))
+    if not files:
+        raise Unusable("there is no audio or video in what you named")
+    args.server = _server(args, settings)
+    if args.output:
+        args.output.mkdir(parents=True, exist_ok=True)
+    return anyio.run(_transcribe_all, args, files)
+
+
+async def _transcribe_all(args: argparse.Namespace, files: list[Path]) -> int:
+    fields = {
+        "language": args.language,
+        "task": "translate" if args.translate else None,
+        "word_timestamps": "true" if args.words else None,
+        "prompt": args.prompt,
+        "model": args.model,
+    }
+    given = {key: value for key, value in fields.items() if value}
+    failures = 0
+    async with connect(args.server) as client:
+        with bar() as progress:
+            for path in files:
+                try:
+                    job = await transcribe(client, path, given, progress, live=False)
+                    _put(args, path, job, titled=len(files) > 1)
+                except ServerSaid as error:
+                    failures += 1
+                    terminal.print(f"{path}: {error}", style="red", markup=False)
+    return 1 if failures else 0
+
+
+def _put(args: argparse.Namespace, path: Path, job: dict[str, Any], *, titled: bool) -> None:
+    text = _written(args.format, job)
+    if args.output:
+        (args.output / f"{path.stem}.{args.format}").write_text(text)
+    else:
+        title = f"==> {path} <==\n" if titled else ""
+        sys.stdout.write(title + text)
+        sys.stdout.flush()
+
+
+def _written(form: str, job: dict[str, Any]) -> str:
+    if form == "json":
+        return json.dumps(job, ensure_ascii=False, indent=2) + "\n"
+    segments = [
+        Segment(
+            index=s["index"],
+            start=s["start"],
+            end=s["end"],
+            text=s["text"],
+            words=tuple(msgspec.convert(word, Word) for word in s["words"]),
+        )
+        for s in job["segments"]
+    ]
+    return FORMATS[form][0](segments)
+
+
+def _files(named: Sequence[Path]) -> Iterator[Path]:
+    """
+    Raises:
+        Unusable: a path does not exist.
+    """
+    for path in named:
+        if path.is_dir():
+            yield from sorted(p for p in path.rglob("*") if p.suffix.lower() in MEDIA)
+        elif path.exists():
+            yield path
+        else:
+            raise Unusable(f"there is no file {path}")
+
+
+def _jobs(args: argparse.Namespace, settings: Settings) -> int:
+    args.server = _server(args, settings)
+    query = {"limit": args.limit} | ({"status": args.status} if args.status else {})
+
+    async def ask() -> Any:
+        async with connect(args.server) as client:
+            return await client.get("/jobs", **query)
+
+    table = Table("id", "status", "%", "language", "seconds", "file", "submitted", box=None)
+    for job in anyio.run(ask)["jobs"]:
+        table.add_row(
+            job["id"],
+            job["status"],
+            str(job["progress"]),
+            job.get("language", ""),
+            f"{job['duration_secs']:.1f}" if "duration_secs" in job else "",
+            job.get("filename", ""),
+            job["created_at"],
+        )
+    Console().print(table)
+    return 0
+
+
+def _models_list(_: argparse.Namespace, settings: Settings) -> int:
+    catalogue = Catalogue(settings.whisper_models_dir.absolute())
+    there = {model.name: model for model in catalogue.installed()}
+    table = Table("name", "on this box", box=None)
+    for name in (DEMO, *NAMES, *sorted(there.keys() - set(NAMES))):
+        model = catalogue.find(name)
+        size = f"{model.path.stat().st_size / 2**20:,.0f} MiB" if model.path.exists() else ""
+        table.add_row(name, size)
+    Console().print(table)
+    return 0
+
+
+def _models_pull(args: argparse.Namespace, settings: Settings) -> int:
+    model = Catalogue(settings.whisper_models_dir.absolute()).find(args.name)
+    if model.path.exists() or not model.can_be_pulled:
+        terminal.print(f"{model.name} is on this box: {model.path}")
+        return 0
+    try:
+        anyio.run(_pull_shown, model)
+    except PullFailed as error:
+        raise Unusable(error.message) from error
+    terminal.print(f"{model.name}: {model.path}")
+    return 0
+
+
+async def _pull_shown(model: Model) -> None:
+    columns = BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Progress("{task.description}", *columns, console=terminal) as progress:
+        task = progress.add_task(model.name, total=None)
+        await pull(model, lambda done, total: progress.update(task, completed=done, total=total))
+
+
+def _models_rm(args: argparse.Namespace, settings: Settings) -> int:
+    model = Catalogue(settings.whisper_models_dir.absolute()).find(args.name)
+    if model.name == DEMO or not model.path.exists():
+        raise Unusable(f"{model.name} has not been downloaded to {settings.whisper_models_dir}")
+    model.path.unlink()
+    terminal.print(f"removed {model.path}")
+    return 0
+
+
+def _doctor(_: argparse.Namespace, settings: Settings) -> int:
+    from app.doctor import examine
+
+    out, wrong = Console(highlight=False), 0
+    for finding in examine(settings):
+        mark = "[red]✗[/]" if finding.cure else "[green]✓[/]"
+        out.print(mark, f"{finding.subject:8}", end=" ")
+        out.print(finding.found, markup=False)
+        if finding.cure:
+            wrong += 1
+            out.print("           → " + finding.cure, markup=False, style="yellow")
+    return 1 if wrong else 0
+
+
+def _backup(args: argparse.Namespace, settings: Settings) -> int:
+    size = backup(settings.data_dir, args.file)
+    terminal.print(f"wrote {args.file}, {size / 2**20:.1f} MiB; unpack it into an empty DATA_DIR")
+    return 0
+
+
+def _server(args: argparse.Namespace, settings: Settings) -> str:
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+    return args.server or f"http://{host}:{settings.port}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,13 +9,14 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import anyio
 import uvicorn
 from anyio.abc import TaskGroup
 
-from actors.engine.catalogue import Catalogue, fitting
-from actors.gpu import Gpu
+from actors.engine.catalogue import DEMO, Catalogue, fitting, named_by
+from actors.gpu import Gpu, Vram
 from actors.kernel.supervisor import GaveUp
 from actors.system import Plan, System, open_system
 from actors.webhooks import Render
@@ -105,15 +106,12 @@ def plan_for(settings: Settings) -> Plan:
     use_gpu = _use_gpu(settings, gpu)
     vram = gpu.vram() if use_gpu else None
     threads = settings.whisper_cpu_threads or hardware.threads()
-    model = settings.whisper_model
-    if model is None:
-        model = fitting(vram.total_mb if vram else None, threads)
-        log.info("WHISPER_MODEL is not set: %s fits this box", model)
-    if model == "demo":
+    model, named = _model(settings, vram, threads)
+    if model == DEMO:
         log.warning("the demo model knows forty words of two languages: see its model card")
     return Plan(
         data_dir=settings.data_dir.absolute(),
-        catalogue=Catalogue(settings.whisper_models_dir.absolute(), settings.whisper_model_path),
+        catalogue=Catalogue(settings.whisper_models_dir.absolute(), named),
         default_model=model,
         gpu=gpu,
         use_gpu=use_gpu,
@@ -125,6 +123,20 @@ def plan_for(settings: Settings) -> Plan:
         webhook_secret=_secret(settings.webhook_secret),
         webhooks_to_private=settings.webhook_private_networks,
     )
+
+
+def _model(settings: Settings, vram: Vram | None, threads: int) -> tuple[str, dict[str, Path]]:
+    """The default model's name, and its file where the settings give one."""
+    wanted, path = settings.whisper_model, settings.whisper_model_path
+    if wanted is not None and ("/" in wanted or wanted.endswith(".bin")):
+        path, wanted = path or Path(wanted), None
+    if path is not None:
+        name = wanted or named_by(path)
+        return name, {name: path.expanduser().absolute()}
+    if wanted is None:
+        wanted = fitting(vram.total_mb if vram else None, threads)
+        log.info("WHISPER_MODEL is not set: %s fits this box", wanted)
+    return wanted, {}
 
 
 def _use_gpu(settings: Settings, gpu: Gpu) -> bool:

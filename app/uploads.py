@@ -77,7 +77,7 @@ def _parser(request: Request[Any, Any, Any]) -> PushMultipartParser:
 
 async def _stream(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
     """The body as it comes. The deadline is around each receive, never around a yield."""
-    async with contextlib.aclosing(request.stream()) as parts:  # type: ignore[type-var]
+    async with contextlib.aclosing(request.stream()) as parts:
         while True:
             try:
                 with anyio.fail_after(STALLED_S):

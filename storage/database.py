@@ -76,11 +76,6 @@ class Database:
                 await reader.rollback()
             self._idle.send_nowait(reader)
 
-    async def backup(self, target: Path) -> None:
-        """Write a consistent copy to ``target`` while everything goes on."""
-        async with aiosqlite.connect(target) as copy:
-            await self._writer.backup(copy)
-
     async def _run(self) -> None:
         async for first in self._receive:
             group = [first, *_more(self._receive, GROUP - 1)]

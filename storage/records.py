@@ -4,6 +4,10 @@ from enum import StrEnum
 
 import msgspec
 
+RATE = 16_000
+"""Samples a second of all decoded audio; mono, s16 little-endian."""
+SAMPLE_BYTES = 2
+
 
 class Status(StrEnum):
     QUEUED = "queued"

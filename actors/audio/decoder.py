@@ -16,7 +16,7 @@ import av
 import av.error
 import av.logging
 
-from actors.audio import RATE, SAMPLE_BYTES
+from storage.records import RATE, SAMPLE_BYTES
 
 LONGEST_S = 24 * 3600
 CPU_S = 3600

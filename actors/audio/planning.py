@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from actors.audio import RATE
 from actors.audio.silence import FRAME, Levels
-from storage.records import Chunk, Span
+from storage.records import RATE, Chunk, Span
 
 WINDOW = 30 * RATE
 """What Whisper hears at once; a longer chunk costs a second window."""

@@ -7,8 +7,7 @@ seconds say what silence is like there.
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.audio import RATE
-from storage.records import Span
+from storage.records import RATE, Span
 
 FRAME = RATE // 50
 FRAMES_A_SECOND = 50
@@ -37,9 +36,9 @@ def noise_floor(level: Levels) -> Levels:
     seconds = -(-len(level) // FRAMES_A_SECOND)
     padded = np.pad(level, (0, seconds * FRAMES_A_SECOND - len(level)), mode="edge")
     quiet = np.percentile(padded.reshape(seconds, FRAMES_A_SECOND), 10, axis=1)
-    # A dead stretch (a muted microphone, a cut) tells nothing of the room around it.
+    # A call that sends nothing between the words has no room, and a threshold near zero.
     quiet = np.maximum(quiet, DEAD_DB - ABOVE_FLOOR_DB)
-    around = np.pad(quiet, FLOOR_REACH_S, mode="reflect" if seconds > FLOOR_REACH_S else "edge")
+    around = np.pad(quiet, FLOOR_REACH_S, mode="symmetric")
     windows = np.lib.stride_tricks.sliding_window_view(around, 2 * FLOOR_REACH_S + 1)
     floor = np.percentile(windows, 10, axis=1)
     centres = (np.arange(seconds) + 0.5) * FRAMES_A_SECOND

@@ -1,6 +1,6 @@
 """The models that can be named, where each lies, and which one fits a box."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -41,36 +41,32 @@ class Model(msgspec.Struct, frozen=True):
 class Catalogue:
     """The known names, the files in the models folder, and the bundled demo model."""
 
-    def __init__(self, folder: Path, override: Path | None = None) -> None:
+    def __init__(self, folder: Path, named: Mapping[str, Path] | None = None) -> None:
+        """``named``: files elsewhere, by the name they go under."""
         self.folder = folder
-        self._override = override
+        self._named = named or {}
 
     def find(self, name: str) -> Model:
         """
         Raises:
             Invalid: no model has that name.
         """
-        if self._override is not None:
-            return Model(name, self._override, can_be_pulled=False)
+        if name in self._named:
+            return Model(name, self._named[name], can_be_pulled=False)
         if name == DEMO:
-            return Model(
-                name, Path(str(resources.files("actors.engine") / "demo" / "demo.bin")), False
-            )
-        if name in NAMES:
-            return Model(name, self.folder / file_name(name), can_be_pulled=True)
-        if "/" in name or name.endswith(".bin"):
-            return Model(name, Path(name).expanduser(), can_be_pulled=False)
-        if name in self._placed_by_hand():
-            return Model(name, self.folder / file_name(name), can_be_pulled=False)
+            demo = resources.files("actors.engine") / "demo" / "demo.bin"
+            return Model(name, Path(str(demo)), can_be_pulled=False)
+        if name in NAMES or name in self._placed_by_hand():
+            return Model(name, self.folder / file_name(name), can_be_pulled=name in NAMES)
         raise Invalid(f"there is no model '{name}': `whisperbox models list` shows the names")
 
     def nameable(self, name: str) -> bool:
-        """Whether a client may ask for it: a name, never a path."""
-        return name == DEMO or name in NAMES or name in self._placed_by_hand()
+        """Whether it is a model's name; a path never is, so clients may use any of these."""
+        return name in (DEMO, *self._named, *NAMES) or name in self._placed_by_hand()
 
     def installed(self) -> Iterator[Model]:
         for path in sorted(self.folder.glob("ggml-*.bin")):
-            name = path.name.removeprefix("ggml-").removesuffix(".bin")
+            name = named_by(path)
             yield Model(name, path, name in NAMES)
 
     def _placed_by_hand(self) -> set[str]:
@@ -79,6 +75,11 @@ class Catalogue:
 
 def file_name(name: str) -> str:
     return f"ggml-{name}.bin"
+
+
+def named_by(path: Path) -> str:
+    """The name that a model file goes under: ``ggml-tiny.bin`` is ``tiny``."""
+    return path.name.removeprefix("ggml-").removesuffix(".bin")
 
 
 def fitting(vram_mb: int | None, cores: int) -> str:

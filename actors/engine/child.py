@@ -16,10 +16,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.audio import RATE
 from actors.engine import protocol
 from actors.engine.protocol import Failed, Heard, Loaded, Result, Window, frame
 from actors.engine.words import Token, words_of
+from storage.records import RATE
 
 SHORTEST = RATE * 12 // 10
 """whisper.cpp hears nothing in less than a second: a shorter window is followed by silence."""

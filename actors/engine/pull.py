@@ -23,7 +23,7 @@ from storage.errors import Invalid
 EVERY_S = 0.5
 
 
-class Progress(tqdm):
+class Progress(tqdm[Any]):
     """The hub's progress bar, as lines for whoever started us."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -46,7 +46,7 @@ async def readyz(system: System) -> Response[Any]:
 @get("/metrics", summary="Figures for Prometheus", tags=["health"])
 async def metrics(system: System) -> Response[bytes]:
     gauges = CollectorRegistry()
-    gauges.register(_Gauges(await _readings(system)))  # type: ignore[arg-type]
+    gauges.register(_Gauges(await _readings(system)))
     body = generate_latest(REGISTRY) + generate_latest(gauges)
     return Response(body, media_type=CONTENT_TYPE_LATEST)
 

@@ -59,7 +59,9 @@ def speak(language: str, words: list[str], voice: str, rng: random.Random) -> Sa
     done = subprocess.run(command, capture_output=True, check=True)
     with wave.open(io.BytesIO(done.stdout)) as file:
         pcm, rate = file.readframes(-1), file.getframerate()
-    return trimmed(resampled(np.frombuffer(pcm, np.int16) / np.float32(32768), rate))
+    return trimmed(
+        resampled(np.frombuffer(pcm, np.int16).astype(np.float32) / np.float32(32768), rate)
+    )
 
 
 def resampled(samples: Samples, rate: int) -> Samples:

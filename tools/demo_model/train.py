@@ -3,9 +3,9 @@
     python -m tools.demo_model.train --minutes 90 --frame MODEL.bin train.pkl unseen.pkl OUT
 
 Cross-entropy on text and timestamps, with a CTC loss on the encoder that teaches it the words
-early, and a guide that tells the decoder where to look until it does so by itself (after
-Tachibana et al., "Efficiently trainable text-to-speech system…", 2017, there for speech
-synthesis). Writes OUT.pt now and then, and OUT-f16.bin and OUT-q5_0.bin at the end.
+early, and a guide that tells the decoder where to look until it does so by itself: at the place
+where CTC hears the word (guided attention, after Tachibana et al., "Efficiently trainable
+text-to-speech system…", 2017). Writes OUT.pt now and then, and OUT-f16.bin and OUT-q5_0.bin at the end.
 """
 
 import argparse
@@ -93,16 +93,16 @@ class Training:
             report = torch.stack([entropy, ctc, right, late])
         total = entropy + ctc_weight * ctc
         if guide:
-            total = total + guide * self._astray(looks, windows)
+            total = total + guide * self._astray(looks, windows, labels.detach().argmax(-1))
         return report, total
 
-    def _astray(self, looks: list[Tensor], windows: list[Window]) -> Tensor:
+    def _astray(self, looks: list[Tensor], windows: list[Window], heard: Tensor) -> Tensor:
         """How little of its attention each token gives to its own place."""
         batch, tokens, positions = looks[0].shape
         places = torch.full((batch, tokens), torch.nan)
         for row, window in enumerate(windows):
             # The attention that predicts a token is the one of the token before it.
-            places[row, : len(window.places) - 1] = torch.tensor(window.places[1:])
+            places[row, : len(window.places) - 1] = torch.tensor(_places(window, heard[row])[1:])
         known = ~places.isnan()
         distance = (torch.arange(positions) - places.nan_to_num()[..., None]) / GUIDE_WIDTH
         near = -0.5 * distance**2
@@ -138,9 +138,28 @@ def export(model: Whisper, frame: Frame, used: list[int], out: str) -> None:
         write(Path(f"{out}-{kind}.bin"), frame, tensors, kind)
 
 
+def _places(window: Window, heard: Tensor) -> list[float]:
+    """The window's places, with those of the words where CTC hears exactly them."""
+    spikes = [
+        (label, at)
+        for at, (label, before) in enumerate(
+            zip(heard.tolist(), [0, *heard.tolist()], strict=False)
+        )
+        if label and label != before
+    ]
+    if [label for label, _ in spikes] != [LABEL[word] for word in window.words]:
+        return window.places
+    return [
+        place if word < 0 else float(spikes[word][1])
+        for place, word in zip(window.places, window.spells, strict=True)
+    ]
+
+
 def shape_of_step(done: float, rng: random.Random) -> tuple[int, int]:
     """Positions and batch size: short windows first, whole ones towards the end."""
-    whole = 0.02 if done < 0.4 else 0.15 if done < 0.6 else 0.3 if done < 0.85 else 0.6
+    if done < 0.2:
+        return rng.choice([(150, 28), (200, 20)])
+    whole = 0.02 if done < 0.45 else 0.15 if done < 0.6 else 0.3 if done < 0.85 else 0.6
     if rng.random() < whole:
         return POSITIONS, 4
     return rng.choice([(200, 20), (300, 16), (400, 12), (600, 8)])
@@ -172,7 +191,7 @@ def main() -> None:
         windows = [heard.draw(positions, offset) for _ in range(batch)]
         warm_up, decay = min(1, training.steps / 200), 0.5 * (1 + math.cos(math.pi * done))
         rate = PEAK_RATE * warm_up * (0.98 * decay + 0.02)
-        ctc_weight, guide = (0.5, 0.3) if done < 0.4 else (0.15, 0.05) if done < 0.7 else (0.1, 0)
+        ctc_weight, guide = (0.5, 0.5) if done < 0.4 else (0.2, 0.1) if done < 0.7 else (0.1, 0)
         report = training.step(windows, offset, rate, ctc_weight, guide)
         running = report if training.steps == 1 else 0.98 * running + 0.02 * report
         if training.steps % 200 == 0:

@@ -42,9 +42,12 @@ class Tokens:
 
     def of(self, words: list[str]) -> list[int]:
         """Word by word, so that all phrases are spelled with few different tokens."""
+        return [token for piece in self.by_word(words) for token in piece]
+
+    def by_word(self, words: list[str]) -> list[list[int]]:
+        """The tokens of each word, and at the end those of the full stop."""
         head, *tail = phrase(words)[1:-1].split(" ")
-        pieces = [f" {head}", *(f" {word}" for word in tail), "."]
-        return [token for piece in pieces for token in self._spell(piece)]
+        return [self._spell(piece) for piece in (f" {head}", *(f" {w}" for w in tail), ".")]
 
     def _spell(self, piece: str) -> list[int]:
         if piece not in self._spelled:

@@ -43,7 +43,9 @@ class Window:
     words: list[str]
     """What is said, for CTC."""
     places: list[float]
-    """About where each token is heard, in positions of this window; NaN for those that are not."""
+    """Where each timestamp is heard, in positions of this window; NaN for other tokens."""
+    spells: list[int]
+    """Which of ``words`` each token spells; -1 for tokens that spell none."""
 
 
 class Windows:
@@ -62,9 +64,9 @@ class Windows:
         said = [] if rng.random() < 0.05 else self._place(power, frames, clean)
         if not clean and rng.random() < 0.6:
             power += self._background(frames)
-        tokens, counts, places = self._target(said, offset)
+        tokens, counts, places, spells = self._target(said, offset)
         words = [word for _, words, _, _ in said for word in words]
-        return Window(normalised(power), tokens, counts, words, places)
+        return Window(normalised(power), tokens, counts, words, places, spells)
 
     def _place(self, power: Mel, frames: int, clean: bool) -> list[tuple[str, list[str], int, int]]:
         """Mix phrases into ``power``; returns language, words, first and last frame of each."""
@@ -122,7 +124,7 @@ class Windows:
 
     def _target(
         self, said: list[tuple[str, list[str], int, int]], offset: int
-    ) -> tuple[list[int], list[bool], list[float]]:
+    ) -> tuple[list[int], list[bool], list[float], list[int]]:
         rng = self._rng
         heard = said[0][0] if said else rng.choice(list(LANGUAGE))
         translate = rng.random() < 0.12
@@ -131,21 +133,23 @@ class Windows:
         counts = [False, True, False]
         if rng.random() < 0.15:  # a wrong language must not change what is written
             tokens[1], counts[1] = rng.choice(list(LANGUAGE.values())), False
-        places = [math.nan] * 3
+        places, spells, spelled = [math.nan] * 3, [-1] * 3, 0
         for _, words, first, last in said:
             written = [TO_ENGLISH.get(word, word) for word in words] if translate else words
             start, end = (FIRST_TIMESTAMP + offset + round(frame / 2) for frame in (first, last))
             body = [start, *self._tokens.of(written), end]
             tokens += body
             counts += [True] * len(body)
-            # As if all tokens were equally long, which is near enough to look in the right place.
-            pace = (last - first) / 2 / (len(body) - 2)
-            spoken = [first / 2 + pace * (n + 0.5) for n in range(len(body) - 2)]
-            places += [first / 2, *spoken, last / 2]
+            pieces = [len(piece) for piece in self._tokens.by_word(written)]
+            inner = [n for n, size in enumerate(pieces[:-1], start=spelled) for _ in range(size)]
+            spelled += len(words)
+            spells += [-1, *inner, *[spelled - 1] * pieces[-1], -1]
+            places += [first / 2, *[math.nan] * (len(body) - 2), last / 2]
         if not said:
             tokens.append(FIRST_TIMESTAMP)
             counts.append(True)
             places.append(math.nan)
+            spells.append(-1)
         late = tokens[3] - FIRST_TIMESTAMP > INITIAL_TIMESTAMP_LIMIT
         if late and rng.random() < 0.5:
             tokens[3] = FIRST_TIMESTAMP + rng.randint(0, INITIAL_TIMESTAMP_LIMIT)
@@ -153,8 +157,8 @@ class Windows:
         if rng.random() < 0.1:
             prompt = self._prompt()
             tokens, counts = prompt + tokens, [False] * len(prompt) + counts
-            places = [math.nan] * len(prompt) + places
-        return [*tokens, END_OF_TEXT], [*counts, True], [*places, math.nan]
+            places, spells = [math.nan] * len(prompt) + places, [-1] * len(prompt) + spells
+        return [*tokens, END_OF_TEXT], [*counts, True], [*places, math.nan], [*spells, -1]
 
     def _prompt(self) -> list[int]:
         words = self._rng.choices(WORDS["en"] + WORDS["de"], k=self._rng.randint(1, 8))

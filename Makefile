@@ -1,0 +1,51 @@
+# Everything runs in .venv, which the first target that needs it sets up from requirements.lock.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help demo serve test check bench format lock
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    a server with the bundled model, transcribing the bundled recording"
+	@echo "make serve   a server with the model that fits this box"
+	@echo "make test    all tests"
+	@echo "make check   format, lint, types, layers, tests"
+	@echo "make bench   the figures of bench/README.md"
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Whisperbox needs Python 3.11 or newer: make PYTHON=python3.11 …"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python -m tools.demo
+
+serve: $(READY)
+	@$(BIN)/whisperbox serve
+
+test: $(READY)
+	$(BIN)/pytest
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+bench: $(READY)
+	$(BIN)/python -m bench
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The only target that needs uv; the lock holds for every Python and platform that we support.
+lock:
+	uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --quiet -o requirements.lock pyproject.toml build.in

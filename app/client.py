@@ -1,0 +1,108 @@
+"""A client of the native dialect, for the command line."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import anyio
+import msgspec
+
+RECONNECTS = 20
+PAUSE_S = 1.0
+
+
+class ServerSaid(Exception):
+    """An answer that is no success; the message is the server's."""
+
+
+class Client:
+    """Make one with `connect`."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def submit(self, path: Path, fields: Mapping[str, str]) -> str | int:
+        """The job's id, or the seconds to wait where the model is not ready yet.
+
+        Raises:
+            ServerSaid: the server refuses the file.
+        """
+        with path.open("rb") as file:
+            form = aiohttp.FormData(fields)
+            form.add_field("audio", file, filename=path.name)
+            async with self._session.post("/jobs", data=form) as response:
+                body = await response.json()
+        if response.status == 503:
+            return int(body.get("retry_after_secs", 5))
+        if response.status != 202:
+            raise ServerSaid(body["error"])
+        job_id: str = body["job_id"]
+        return job_id
+
+    async def get(self, path: str, **query: str | int) -> Any:
+        async with self._session.get(path, params=query) as response:
+            body = await response.json()
+        if response.status >= 400:
+            raise ServerSaid(body["error"])
+        return body
+
+    async def cancel(self, job_id: str) -> None:
+        async with self._session.delete(f"/jobs/{job_id}"):
+            pass
+
+    async def model_ready(self, most_secs: float) -> AsyncIterator[str]:
+        """The model's states as they come, until it is ready or the time is over."""
+        with anyio.move_on_after(most_secs):
+            async for name, _, _ in self._events("/model/events", None):
+                yield name.removeprefix("model_")
+                if name == "model_ready":
+                    return
+
+    async def follow(self, job_id: str) -> AsyncIterator[tuple[str, Any]]:
+        """Every event of a job to its end, across dropped connections and restarts.
+
+        Raises:
+            ServerSaid: the server has not come back.
+        """
+        last, drops = None, 0
+        while drops < RECONNECTS:
+            try:
+                async for name, data, event_id in self._events(f"/jobs/{job_id}/stream", last):
+                    last, drops = event_id, 0
+                    yield name, data
+                    if name in ("done", "error"):
+                        return
+            except aiohttp.ClientError:
+                pass
+            drops += 1
+            await anyio.sleep(PAUSE_S)
+        raise ServerSaid("the server does not answer any more")
+
+    async def _events(
+        self, path: str, last_event_id: str | None
+    ) -> AsyncIterator[tuple[str, Any, str | None]]:
+        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=60)
+        async with self._session.get(path, headers=headers, timeout=timeout) as response:
+            if response.status >= 400:
+                raise ServerSaid((await response.json())["error"])
+            seen: dict[str, str] = {}
+            async for raw in response.content:
+                line = raw.decode().rstrip("\n")
+                if line:
+                    key, _, value = line.partition(": ")
+                    seen[key] = value
+                    continue
+                if "event" in seen:
+                    yield seen["event"], msgspec.json.decode(seen["data"]), seen.get("id")
+                seen = {}
+
+
+@asynccontextmanager
+async def connect(server: str) -> AsyncIterator[Client]:
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
+    # A finished job's transcript is one line of its stream.
+    async with aiohttp.ClientSession(server, timeout=timeout, read_bufsize=1 << 26) as session:
+        yield Client(session)

@@ -1,0 +1,126 @@
+"""What this box has, what is wrong with it, and what to do about that."""
+
+import os
+import platform
+import shutil
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.engine.weights import inspect
+from actors.gpu import Gpu
+from app import hardware
+from app.main import plan_for
+from app.settings import Settings
+from storage.errors import Invalid, Unusable
+
+LITTLE_DISK = 5 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``cure`` is what to do, where something is wrong."""
+
+    subject: str
+    found: str
+    cure: str | None = None
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    build = hardware.engine_build()
+    cores = hardware.threads()
+    yield Finding("python", f"{platform.python_version()} on {platform.machine()}")
+    yield Finding("cpu", f"{cores} physical cores for us, {os.cpu_count()} logical in all")
+    yield _engine(build)
+    yield from _gpu(settings, build)
+    yield from _models(settings)
+    yield _disk("data", settings.data_dir)
+    yield _disk("models", settings.whisper_models_dir)
+    yield _port(settings)
+
+
+def _engine(build: str) -> Finding:
+    cure = None
+    if "cannot be imported" in build:
+        cure = "install again, and read the engine's error above"
+    elif "AVX2" not in build and platform.machine() == "x86_64" and "CUDA" not in build:
+        cure = "this build has no AVX2: it will be slow; build pywhispercpp from source"
+    return Finding("engine", build, cure)
+
+
+def _gpu(settings: Settings, build: str) -> Iterator[Finding]:
+    gpu = Gpu(settings.cuda_device)
+    vram = gpu.vram()
+    if vram is None:
+        cure = None
+        if settings.whisper_device not in ("auto", "cpu"):
+            cure = "no NVIDIA driver answers: check nvidia-smi, or set WHISPER_DEVICE to cpu"
+        yield Finding("gpu", "none that NVML knows; the engine runs on the CPU", cure)
+        return
+    cure = None
+    if not hardware.built_for_gpu(build):
+        cure = "the engine is built for the CPU alone: see 'GPU' in README.md"
+    yield Finding("gpu", f"{gpu.name()}, {vram.free_mb} of {vram.total_mb} MiB free", cure)
+
+
+def _models(settings: Settings) -> Iterator[Finding]:
+    try:
+        plan = plan_for(settings)
+        model = plan.catalogue.find(plan.default_model)
+    except (Unusable, Invalid) as error:
+        yield Finding(
+            "model", str(error), "set WHISPER_MODEL to a name of `whisperbox models list`"
+        )
+        return
+    if not model.path.exists():
+        cure = None if model.can_be_pulled else f"put a ggml file at {model.path}"
+        yield Finding("model", f"{model.name}: not there yet, the first load downloads it", cure)
+    for each in {model.path: model, **{m.path: m for m in plan.catalogue.installed()}}.values():
+        if each.path.exists():
+            yield _weights(each.name, each.path)
+
+
+def _weights(name: str, path: Path) -> Finding:
+    try:
+        weights = inspect(path)
+    except Invalid as error:
+        return Finding(
+            "model", error.message, f"remove {path}, then `whisperbox models pull {name}`"
+        )
+    return Finding("model", f"{name}: {path}, needs {weights.memory_mb} MiB")
+
+
+def _disk(what: str, folder: Path) -> Finding:
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    if not os.access(there, os.W_OK):
+        variable = "DATA_DIR" if what == "data" else "WHISPER_MODELS_DIR"
+        return Finding(what, f"{folder} cannot be written", f"set {variable} to another folder")
+    free = shutil.disk_usage(there).free
+    cure = (
+        "make room: uploads are refused when the disk is nearly full"
+        if free < LITTLE_DISK
+        else None
+    )
+    return Finding(what, f"{folder.absolute()}, {free / 2**30:.1f} GiB free", cure)
+
+
+def _port(settings: Settings) -> Finding:
+    where = f"{settings.host}:{settings.port}"
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError:
+            pass
+        else:
+            return Finding("server", f"not running; {where} is free")
+    try:
+        urllib.request.urlopen(f"http://{where}/livez", timeout=2).close()
+    except (OSError, urllib.error.URLError):
+        return Finding("server", f"{where} is taken by another program", "set PORT to another")
+    return Finding("server", f"running on {where}")

@@ -1,0 +1,107 @@
+import logging
+from typing import Any
+
+import anyio
+import pytest
+import trio.testing
+
+from actors.kernel.actor import Actor
+from actors.kernel.mailbox import Crashed, Mailbox, Question
+from actors.kernel.supervisor import RESTARTS, WINDOW_S, GaveUp, supervise
+from storage.errors import Fatal, Invalid
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+
+
+class Do(Question[str], frozen=True):
+    what: str
+
+
+class Worker(Actor[Do]):
+    built = 0
+
+    async def started(self) -> None:
+        type(self).built += 1
+
+    async def handle(self, message: Do) -> str:
+        match message.what:
+            case "crash":
+                raise RuntimeError("as told")
+            case "refuse":
+                raise Invalid("not that")
+            case "die":
+                raise Fatal("the disk is gone")
+            case "crash later":
+                self.beside(self._crash)
+        return f"did {message.what}"
+
+    async def _crash(self) -> None:
+        raise RuntimeError("beside")
+
+
+@pytest.fixture
+def mailbox(caplog: pytest.LogCaptureFixture) -> Mailbox[Do]:
+    caplog.set_level(logging.CRITICAL)
+    Worker.built = 0
+    return Mailbox("worker")
+
+
+async def test_a_crash_reaches_the_asker_and_the_next_actor_answers(mailbox: Mailbox[Do]) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(supervise, {"worker": lambda: Worker(mailbox)})
+        with pytest.raises(Crashed):
+            await mailbox.ask(Do("crash"))
+        assert await mailbox.ask(Do("work")) == "did work"
+        assert Worker.built == 2
+        group.cancel_scope.cancel()
+
+
+async def test_a_refusal_crashes_nothing(mailbox: Mailbox[Do]) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(supervise, {"worker": lambda: Worker(mailbox)})
+        with pytest.raises(Invalid):
+            await mailbox.ask(Do("refuse"))
+        mailbox.tell(Do("refuse"))
+        await mailbox.ask(Do("work"))
+        assert Worker.built == 1
+        group.cancel_scope.cancel()
+
+
+async def test_work_beside_the_mailbox_crashes_its_actor(mailbox: Mailbox[Do]) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(supervise, {"worker": lambda: Worker(mailbox)})
+        await mailbox.ask(Do("crash later"))
+        await anyio.sleep(1)
+        await mailbox.ask(Do("work"))
+        assert Worker.built == 2
+        group.cancel_scope.cancel()
+
+
+async def test_too_many_crashes_in_a_minute_end_it_all(mailbox: Mailbox[Do]) -> None:
+    for _ in range(RESTARTS + 1):
+        mailbox.tell(Do("crash"))
+    with pytest.raises(GaveUp, match="worker"):
+        await supervise({"worker": lambda: Worker(mailbox)})
+    assert anyio.current_time() < WINDOW_S
+
+
+async def test_rare_crashes_are_forgiven(mailbox: Mailbox[Do]) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(supervise, {"worker": lambda: Worker(mailbox)})
+        for _ in range(3 * RESTARTS):
+            mailbox.tell(Do("crash"))
+            await anyio.sleep(WINDOW_S / 2)
+        assert await mailbox.ask(Do("work")) == "did work"
+        group.cancel_scope.cancel()
+
+
+async def test_a_fatal_error_is_never_retried(mailbox: Mailbox[Do]) -> None:
+    mailbox.tell(Do("die"))
+    with pytest.raises(Fatal, match="the disk is gone"):
+        await supervise({"worker": lambda: Worker(mailbox)})
+    assert Worker.built == 1

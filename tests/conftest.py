@@ -1,0 +1,31 @@
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.scripted import scripted_model, slow_model
+
+SCRIPT = "<|0.00|> Hello world.<|2.00|><|2.50|> How are you?<|4.00|>"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # aiosqlite's; tests in virtual time say trio
+
+
+@pytest.fixture(scope="session")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that hears `SCRIPT` in everything, in German."""
+    return scripted_model(tmp_path_factory.mktemp("models") / "scripted.bin", SCRIPT, language=2)
+
+
+@pytest.fixture(scope="session")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return slow_model(tmp_path_factory.mktemp("models") / "slow.bin")
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    yield

@@ -1,0 +1,82 @@
+"""``make demo``: a server with the bundled model, the bundled recording, and its transcript."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import anyio
+
+from app.client import ServerSaid, connect
+from app.settings import Settings
+from app.show import bar, terminal, transcribe
+
+START_S = 30.0
+STOP_S = 20.0
+PORTS = 20
+
+
+def main() -> int:
+    settings = Settings.from_environment(os.environ)
+    port = _free_port(settings.port)
+    server = f"http://127.0.0.1:{port}"
+    environment = os.environ | {
+        "WHISPER_MODEL": "demo",
+        "PORT": str(port),
+        "LOG_LEVEL": os.environ.get("LOG_LEVEL", "warning"),
+    }
+    child = subprocess.Popen([sys.executable, "-m", "app.cli", "serve"], env=environment)
+    try:
+        anyio.run(_show, server, child)
+        terminal.print(
+            f"\nThe server is running: {server}\nEvery route can be tried at {server}/docs\n"
+            "Ctrl-C stops it."
+        )
+        return child.wait()
+    except ServerSaid as error:
+        terminal.print(f"the demo failed: {error}", style="red", markup=False)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        child.send_signal(signal.SIGTERM)
+        child.wait(STOP_S)
+
+
+async def _show(server: str, child: subprocess.Popen[bytes]) -> None:
+    recording = Path(str(resources.files("actors.engine") / "demo" / "demo.wav"))
+    terminal.print(f"Starting the server at {server} …")
+    await _until_it_answers(server, child)
+    terminal.print(f"Transcribing {recording.name}, a dialogue in English and German:\n")
+    async with connect(server) as client:
+        with bar() as progress:
+            job = await transcribe(client, recording, {}, progress, live=True)
+    terminal.print(f"\n{len(job['segments'])} segments, language {job['language']}.")
+
+
+async def _until_it_answers(server: str, child: subprocess.Popen[bytes]) -> None:
+    with anyio.move_on_after(START_S):
+        while child.poll() is None:
+            try:
+                async with connect(server) as client:
+                    await client.get("/health")
+                    return
+            except OSError:
+                await anyio.sleep(0.1)
+    raise ServerSaid("the server did not start; what it said stands above")
+
+
+def _free_port(wanted: int) -> int:
+    """``wanted``, or the next one that nobody uses."""
+    for port in range(wanted, wanted + PORTS):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    return wanted
+
+
+if __name__ == "__main__":
+    sys.exit(main())

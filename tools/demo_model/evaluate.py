@@ -1,0 +1,109 @@
+"""Holds the demo model against unseen voices, through the server's own planner and engine.
+
+    python -m tools.demo_model.evaluate actors/engine/demo/demo.bin --windows 60
+
+Windows of 30 s with one to six phrases anywhere in them. Word error rate over all words (case and
+punctuation aside), and the times of the phrases that came out right.
+"""
+
+import argparse
+import random
+import tempfile
+from pathlib import Path
+
+import anyio
+import numpy as np
+
+from actors.audio.planning import WINDOW, plan
+from actors.audio.silence import levels, speech
+from actors.engine.process import spawn
+from actors.engine.protocol import Result, Window
+from actors.inference import in_file_time
+from storage.records import Segment
+from tools.demo_model.speech import RATE, VOICES, speak
+from tools.demo_model.vocabulary import WORDS
+
+Said = list[tuple[float, float, str, list[str]]]
+
+
+def window(rng: random.Random) -> tuple[np.ndarray, Said]:
+    """A window of speech, and start, end, language and words of each phrase in it."""
+    samples = np.zeros(WINDOW, np.float32)
+    said: Said = []
+    at, language = rng.randint(0, 15 * RATE), rng.choice(["en", "de"])
+    for _ in range(rng.randint(1, 6)):
+        words = rng.choices(WORDS[language], k=rng.randint(1, 6))
+        spoken = speak(language, words, rng.choice(VOICES["unseen"]), rng)
+        if at + len(spoken) > WINDOW:
+            break
+        samples[at : at + len(spoken)] += 0.5 * spoken / np.abs(spoken).max()
+        said.append((at / RATE, (at + len(spoken)) / RATE, language, words))
+        at += len(spoken) + rng.randint(RATE // 2, 4 * RATE)
+    samples += rng.choice([0, 0.001, 0.004]) * np.random.default_rng(at).standard_normal(
+        WINDOW
+    ).astype(np.float32)
+    return samples, said
+
+
+def errors(wanted: list[str], heard: list[str]) -> int:
+    """Words to insert, delete or exchange: the edit distance."""
+    row = list(range(len(heard) + 1))
+    for i, want in enumerate(wanted, 1):
+        before, row = row, [i]
+        for j, got in enumerate(heard, 1):
+            row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (want != got)))
+    return row[-1]
+
+
+def spelled(segments: list[Segment]) -> list[str]:
+    return " ".join(s.text for s in segments).lower().replace(".", "").split()
+
+
+async def evaluate(model: str, count: int, seed: int) -> None:
+    rng = random.Random(seed)
+    wrong = total = languages = 0
+    off: list[float] = []
+    with tempfile.NamedTemporaryFile() as file:
+        async with spawn() as engine:
+            await engine.load(model, use_gpu=False, threads=2)
+            for _ in range(count):
+                samples, said = window(rng)
+                pcm = (samples * 32767).clip(-32768, 32767).astype("<i2").tobytes()
+                Path(file.name).write_bytes(pcm)
+                level = levels(pcm)
+                segments: list[Segment] = []
+                language = None
+                for chunk in plan(speech(level), level, WINDOW):
+                    await engine.transcribe(
+                        Window(0, file.name, chunk.spans, language, False, None, False)
+                    )
+                    result = await engine.receive()
+                    assert isinstance(result, Result)
+                    language = result.language
+                    segments += in_file_time(result.segments, chunk.spans)
+                wanted = [word for *_, words in said for word in words]
+                wrong += errors(wanted, spelled(segments))
+                total += len(wanted)
+                languages += not said or language == said[0][2]
+                if len(segments) == len(said):
+                    for segment, (start, end, *_) in zip(segments, said, strict=True):
+                        off += [abs(segment.start - start), abs(segment.end - end)]
+    late = sum(each > 0.3 for each in off)
+    print(f"{count} windows, {total} words: WER {wrong / total:.1%}, language {languages}/{count}")
+    print(
+        f"times of {len(off)} edges: median {np.median(off):.2f} s off, "
+        f"95 % within {np.quantile(off, 0.95):.2f} s, {late} over 0.3 s"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("model")
+    parser.add_argument("--windows", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=77)
+    args = parser.parse_args()
+    anyio.run(evaluate, args.model, args.windows, args.seed)
+
+
+if __name__ == "__main__":
+    main()
