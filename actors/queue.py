@@ -186,6 +186,8 @@ class Queue(Actor[QueueMessage]):
 
     async def _chunk_failed(self, message: ChunkFailed) -> None:
         self._chunk_over(message.job_id, message.ordinal)
+        if message.kind in ("crashed", "out_of_memory", "killed"):
+            self._model = None  # until the lifecycle has another engine
         match message.kind:
             case "crashed" | "out_of_memory":
                 await self._crashed(message.job_id, message.problem)

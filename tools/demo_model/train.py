@@ -5,7 +5,8 @@
 Cross-entropy on text and timestamps, with a CTC loss on the encoder that teaches it the words
 early, and a guide that tells the decoder where to look until it does so by itself: at the place
 where CTC hears the word (guided attention, after Tachibana et al., "Efficiently trainable
-text-to-speech system…", 2017). Writes OUT.pt now and then, and OUT-f16.bin and OUT-q5_0.bin at the end.
+text-to-speech system…", 2017). Writes OUT.pt now and then,
+and OUT-f16.bin and OUT-q5_0.bin at the end.
 """
 
 import argparse

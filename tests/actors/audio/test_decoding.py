@@ -29,7 +29,9 @@ def encoded(path: Path, codec: str, rate: int = 44_100, layout: str = "stereo") 
         frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
         frame.rate = RATE
         resampler = av.AudioResampler(
-            format=stream.codec_context.format, layout=layout, rate=rate,
+            format=stream.codec_context.format,
+            layout=layout,
+            rate=rate,
             frame_size=stream.codec_context.frame_size or None,
         )
         for out in [*resampler.resample(frame), *resampler.resample(None)]:
@@ -102,7 +104,9 @@ async def test_a_video_gives_its_first_audio_track(tmp_path: Path) -> None:
     assert seconds(await decoded(path)) == pytest.approx(1, abs=0.15)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", bytes(5000), struct.pack("<1000I", *range(1000))])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", bytes(5000), struct.pack("<1000I", *range(1000))]
+)
 async def test_garbage_is_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.wav").write_bytes(content)
     with pytest.raises(Invalid, match="the file is not audio or video"):

@@ -48,7 +48,9 @@ def test_a_call_that_sends_nothing_between_words_keeps_its_quiet_words() -> None
     call = babble((10.0, True), floor=0.003)
     call[2 * RATE : 4 * RATE] = 0
     call[7 * RATE : 8 * RATE] //= 50
-    found = [(round(s.start / RATE, 1), round(s.end / RATE, 1)) for s in speech(levels(call.tobytes()))]
+    found = [
+        (round(s.start / RATE, 1), round(s.end / RATE, 1)) for s in speech(levels(call.tobytes()))
+    ]
     assert found == [(0.0, 2.0), (4.0, 10.0)]
 
 

@@ -1,0 +1,355 @@
+"""The ledger against a real SQLite file, with everyone else as a probe."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from actors.messages import (
+    AbortChunk,
+    Cancel,
+    ChunkDone,
+    ChunkFailed,
+    Drain,
+    JobEnded,
+    JobProgressed,
+    ModelFailed,
+    ModelGone,
+    ModelReady,
+    Planned,
+    QueueMessage,
+    Register,
+    Release,
+    Split,
+    SplitFailed,
+    StopSplit,
+    Submit,
+    Transcribe,
+    Wake,
+    Work,
+)
+from actors.queue import CRASHES, Queue
+from storage.blobs import Spool
+from storage.database import open_database
+from storage.errors import Busy, Conflict, NotFound
+from storage.jobs import Jobs
+from storage.records import Chunk, Job, Order, Segment, Span, Status
+from tests.probe import Probe
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class House:
+    jobs: Jobs
+    spool: Spool
+    me: Probe[QueueMessage] = field(default_factory=lambda: Probe("queue"))
+    lifecycle: Probe[Any] = field(default_factory=Probe)
+    chunker: Probe[Any] = field(default_factory=Probe)
+    inference: Probe[Any] = field(default_factory=Probe)
+    broadcaster: Probe[Any] = field(default_factory=Probe)
+    webhooks: Probe[Any] = field(default_factory=Probe)
+    janitor: Probe[Any] = field(default_factory=Probe)
+    drained: anyio.Event = field(default_factory=anyio.Event)
+
+    async def submit(self, name: str, **order: Any) -> Job:
+        return await self.me.ask(Submit(name, Order(**order), 10))
+
+    def planned(self, name: str, chunks: int = 1) -> None:
+        self.spool.pcm(name).touch()
+        plan = tuple(
+            Chunk(ordinal=n, spans=(Span(n * 16_000, n * 16_000 + 16_000),)) for n in range(chunks)
+        )
+        self.me.tell(Planned(name, float(chunks), plan))
+
+    def done(self, chunk: Transcribe, *texts: str) -> None:
+        segments = tuple(
+            Segment(index=n, start=0.0, end=1.0, text=text) for n, text in enumerate(texts)
+        )
+        self.me.tell(ChunkDone(chunk.job_id, chunk.ordinal, "en", segments))
+
+    async def chunk(self) -> Transcribe:
+        message = await self.inference.next(Transcribe)
+        assert isinstance(message, Transcribe)
+        return message
+
+    async def job(self, name: str) -> Job:
+        """The row, once everything told before has been handled."""
+        with pytest.raises(NotFound):
+            await self.me.ask(Cancel("nobody"))
+        job = await self.jobs.get(name)
+        assert job
+        return job
+
+
+@asynccontextmanager
+async def living(folder: Path) -> AsyncIterator[House]:
+    async with open_database(folder / "a.db") as database:
+        house = House(Jobs(database), Spool(folder))
+        queue = Queue(
+            house.me,
+            jobs=house.jobs,
+            spool=house.spool,
+            lifecycle=house.lifecycle,
+            chunker=house.chunker,
+            inference=house.inference,
+            broadcaster=house.broadcaster,
+            webhooks=house.webhooks,
+            janitor=house.janitor,
+            default_model="base",
+            drained=house.drained,
+        )
+        async with anyio.create_task_group() as group:
+            group.start_soon(queue.run)
+            yield house
+            group.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with living(tmp_path) as house:
+        yield house
+
+
+async def test_a_job_goes_from_its_input_to_its_transcript(house: House) -> None:
+    job = await house.submit("a", language="de", prompt="Bob")
+    assert (job.status, job.number) == (Status.QUEUED, 1)
+    assert await house.chunker.next() == Split("a")
+    assert await house.lifecycle.next() == Work(waiting=False)
+    assert await house.lifecycle.next() == Work(waiting=True)
+    house.planned("a", chunks=2)
+    house.me.tell(ModelReady("base"))
+    first = await house.chunk()
+    assert (first.language, first.prompt, first.spans) == ("de", "Bob", (Span(0, 16_000),))
+    assert (await house.job("a")).status is Status.RUNNING
+    house.done(first, "one", "two")
+    second = await house.chunk()
+    house.done(second, "three")
+    job = await house.job("a")
+    assert (job.status, job.percent) == (Status.DONE, 100)
+    assert [(s.index, s.text) for s in await house.jobs.transcript(job)] == [
+        (0, "one"),
+        (1, "two"),
+        (2, "three"),
+    ]
+    told = house.broadcaster.told()
+    assert [(m.percent, m.first_segment) for m in told[:2]] == [(50, 0), (99, 2)]
+    assert told[2] == JobEnded("a")
+    assert house.webhooks.told() == [Wake()]
+    assert house.janitor.told() == [Release("a")]
+
+
+async def test_the_language_that_was_detected_holds_for_the_rest(house: House) -> None:
+    await house.submit("a")
+    house.planned("a", chunks=2)
+    house.me.tell(ModelReady("base"))
+    first = await house.chunk()
+    assert first.language is None
+    house.me.tell(ChunkDone("a", 0, "sv", ()))
+    assert (await house.chunk()).language == "sv"
+
+
+async def test_jobs_run_in_the_order_of_arrival(house: House) -> None:
+    for name in ("a", "b", "c"):
+        await house.submit(name)
+    for name in ("b", "a", "c"):
+        house.planned(name)
+    house.me.tell(ModelReady("base"))
+    order = []
+    for _ in range(3):
+        chunk = await house.chunk()
+        order.append(chunk.job_id)
+        house.done(chunk)
+    assert order == ["a", "b", "c"]
+
+
+async def test_the_next_job_is_decoded_while_one_is_transcribed(house: House) -> None:
+    for name in ("a", "b", "c"):
+        await house.submit(name)
+    house.planned("a")
+    await house.job("a")
+    assert house.chunker.told() == [Split("a"), Split("b")]
+
+
+async def test_a_job_without_speech_needs_no_engine(house: House) -> None:
+    await house.submit("a")
+    house.planned("a", chunks=0)
+    job = await house.job("a")
+    assert (job.status, job.percent, job.duration_secs) == (Status.DONE, 100, 0.0)
+
+
+async def test_a_file_that_cannot_be_decoded_fails_with_its_sentence(house: House) -> None:
+    await house.submit("a", webhook_url="http://x/", webhook_format="native")
+    house.me.tell(SplitFailed("a", "the file has no audio track"))
+    job = await house.job("a")
+    assert (job.status, job.error) == (Status.FAILED, "the file has no audio track")
+    assert house.webhooks.told() == [Register("http://x/", "native"), Wake()]
+
+
+async def test_a_queued_job_is_cancelled_at_once(house: House) -> None:
+    await house.submit("a")
+    job = await house.me.ask(Cancel("a"))
+    assert (job.status, bool(job.completed_at)) == (Status.CANCELLED, True)
+    assert house.chunker.told() == [Split("a"), StopSplit("a")]
+
+
+async def test_a_running_jobs_late_result_is_never_shown(house: House) -> None:
+    await house.submit("a")
+    house.planned("a")
+    house.me.tell(ModelReady("base"))
+    chunk = await house.chunk()
+    await house.me.ask(Cancel("a"))
+    assert house.inference.told() == [AbortChunk("a")]
+    house.done(chunk, "too late")
+    job = await house.job("a")
+    assert (job.status, job.segments) == (Status.CANCELLED, 0)
+
+
+async def test_what_is_over_cannot_be_cancelled(house: House) -> None:
+    await house.submit("a")
+    await house.me.ask(Cancel("a"))
+    with pytest.raises(Conflict, match="job a is already in terminal state cancelled"):
+        await house.me.ask(Cancel("a"))
+    with pytest.raises(NotFound, match="job b not found"):
+        await house.me.ask(Cancel("b"))
+
+
+async def test_three_crashes_on_one_chunk_end_the_job_and_its_neighbour_goes_on(
+    house: House,
+) -> None:
+    for name in ("a", "b"):
+        await house.submit(name)
+        house.planned(name)
+    for crash in range(CRASHES):
+        house.me.tell(ModelReady("base"))
+        assert (await house.chunk()).job_id == "a"
+        house.me.tell(ChunkFailed("a", 0, "crashed", "the engine crashed on this job"))
+        house.me.tell(ModelGone())
+        assert (await house.job("a")).crashes == crash + 1
+    assert (await house.job("a")).error == "the engine crashed on this job, 3 times"
+    house.me.tell(ModelReady("base"))
+    assert (await house.chunk()).job_id == "b"
+
+
+async def test_a_chunk_that_is_done_clears_the_crashes(house: House) -> None:
+    await house.submit("a")
+    house.planned("a", chunks=2)
+    house.me.tell(ModelReady("base"))
+    await house.chunk()
+    house.me.tell(ChunkFailed("a", 0, "crashed", "crash"))
+    house.me.tell(ModelReady("base"))
+    house.done(await house.chunk())
+    house.done(await house.chunk())
+    assert (await house.job("a")).crashes == 0
+
+
+async def test_jobs_fail_when_their_model_certainly_will_not_load(house: House) -> None:
+    await house.submit("a")
+    await house.submit("b", model="tiny")
+    house.me.tell(ModelFailed("base", "no such file"))
+    assert (await house.job("a")).error == "no such file"
+    assert (await house.job("b")).status is Status.QUEUED
+
+
+async def test_a_job_for_another_model_waits_for_it(house: House) -> None:
+    await house.submit("a", model="tiny")
+    house.planned("a")
+    house.me.tell(ModelReady("base"))
+    await house.job("a")
+    assert house.inference.told() == []
+    assert house.lifecycle.told()[-1] == Work(waiting=True, model="tiny")
+    house.me.tell(ModelReady("tiny"))
+    assert (await house.chunk()).job_id == "a"
+
+
+async def test_after_a_kill_the_next_chunk_is_the_first_that_was_not_committed(
+    tmp_path: Path,
+) -> None:
+    async with living(tmp_path) as house:
+        await house.submit("a", webhook_url="http://x/", webhook_format="native")
+        await house.submit("b")
+        house.planned("a", chunks=3)
+        house.me.tell(ModelReady("base"))
+        house.done(await house.chunk(), "one")
+        await house.chunk()
+    async with living(tmp_path) as house:
+        house.me.tell(ModelReady("base"))
+        chunk = await house.chunk()
+        assert (chunk.job_id, chunk.ordinal) == ("a", 1)
+        assert (await house.job("a")).crashes == 1
+        assert house.chunker.told() == [Split("b")]
+        assert house.webhooks.told() == [Register("http://x/", "native")]
+
+
+async def test_audio_that_is_gone_is_decoded_again_without_a_new_plan(tmp_path: Path) -> None:
+    async with living(tmp_path) as house:
+        await house.submit("a")
+        house.planned("a", chunks=3)
+        house.me.tell(ModelReady("base"))
+        house.done(await house.chunk(), "one")
+        await house.job("a")
+        house.spool.pcm("a").unlink()
+    async with living(tmp_path) as house:
+        house.me.tell(ModelReady("base"))
+        assert await house.chunker.next() == Split("a")
+        house.planned("a", chunks=3)
+        assert (await house.chunk()).ordinal == 1
+
+
+async def test_a_job_that_kills_the_server_three_times_is_given_up(tmp_path: Path) -> None:
+    for _ in range(CRASHES):
+        async with living(tmp_path) as house:
+            if await house.jobs.get("a") is None:
+                await house.submit("a")
+                house.planned("a")
+            house.me.tell(ModelReady("base"))
+            await house.chunk()
+    async with living(tmp_path) as house:
+        job = await house.job("a")
+        assert job.status is Status.FAILED
+        assert job.error == "the server was ended while it worked on this job, 3 times"
+
+
+async def test_a_drain_lets_the_chunk_finish_and_costs_the_job_nothing(tmp_path: Path) -> None:
+    async with living(tmp_path) as house:
+        await house.submit("a")
+        house.planned("a", chunks=2)
+        house.me.tell(ModelReady("base"))
+        chunk = await house.chunk()
+        house.me.tell(Drain())
+        with pytest.raises(Busy, match="shutting down"):
+            await house.submit("b")
+        assert not house.drained.is_set()
+        house.done(chunk, "one")
+        await house.drained.wait()
+        assert house.inference.told() == []
+    async with living(tmp_path) as house:
+        job = await house.job("a")
+        assert (job.status, job.crashes, job.chunks_done) == (Status.QUEUED, 0, 1)
+
+
+async def test_a_drain_in_a_hurry_aborts_the_chunk(house: House) -> None:
+    await house.submit("a")
+    house.planned("a")
+    house.me.tell(ModelReady("base"))
+    chunk = await house.chunk()
+    house.me.tell(Drain(hurry=True))
+    assert await house.inference.next() == AbortChunk("a")
+    house.me.tell(ChunkFailed("a", chunk.ordinal, "aborted", "aborted"))
+    await house.drained.wait()
+    assert (await house.job("a")).crashes == 0
+
+
+async def test_the_first_news_of_progress_comes_with_its_segments(house: House) -> None:
+    await house.submit("a")
+    house.planned("a", chunks=4)
+    house.me.tell(ModelReady("base"))
+    house.done(await house.chunk(), "one")
+    progress = await house.broadcaster.next()
+    assert isinstance(progress, JobProgressed)
+    assert (progress.percent, progress.chunks_done, progress.chunks_total) == (25, 1, 4)
+    assert [s.text for s in progress.segments] == ["one"]

@@ -1,0 +1,44 @@
+import errno
+from pathlib import Path
+
+import pytest
+
+from storage.blobs import Spool, owned
+from storage.errors import NoSpace, Unusable
+
+
+def test_an_upload_that_was_kept_has_its_name_and_bytes(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    with spool.receiving("a") as file:
+        file.write(b"one ")
+        file.write(b"two")
+        file.keep()
+    assert spool.input("a").read_bytes() == b"one two"
+    assert [path.name for path in spool.files()] == ["a.input"]
+
+
+def test_an_upload_that_broke_off_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), Spool(tmp_path).receiving("a") as file:
+        file.write(b"half")
+        raise RuntimeError("the client is gone")
+    assert Spool(tmp_path).files() == []
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(NoSpace), Spool(tmp_path).receiving("a"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert Spool(tmp_path).files() == []
+
+
+def test_a_data_folder_has_one_owner(tmp_path: Path) -> None:
+    with owned(tmp_path / "data"), pytest.raises(Unusable, match="another Whisperbox"):
+        with owned(tmp_path / "data"):
+            pass
+    with owned(tmp_path / "data"):
+        pass
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Unusable, match="cannot write to DATA_DIR"), owned(tmp_path / "file"):
+        pass

@@ -1,0 +1,108 @@
+import sqlite3
+from pathlib import Path
+
+import anyio
+import pytest
+
+from storage.database import Connection, Database, open_database
+from storage.errors import Unusable
+from storage.migrate import migrations
+
+pytestmark = pytest.mark.anyio
+
+
+async def scalar(database: Database, sql: str) -> object:
+    async def work(c: Connection) -> object:
+        async with c.execute(sql) as rows:
+            return (await anext(aiter(rows)))[0]
+
+    return await database.read(work)
+
+
+async def count(database: Database) -> object:
+    return await scalar(database, "SELECT count(*) FROM deliveries")
+
+
+async def insert(c: Connection, number: int) -> int:
+    await c.execute(
+        "INSERT INTO deliveries (id, event, url, format, happened_at) "
+        "VALUES (?, 'model_ready', '', '', '')",
+        (str(number),),
+    )
+    return number
+
+
+async def test_a_write_is_there_for_readers_and_after_reopening(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "a.db") as database:
+        assert await database.write(lambda c: insert(c, 7)) == 7
+        assert await count(database) == 1
+    async with open_database(tmp_path / "a.db") as database:
+        assert await count(database) == 1
+
+
+async def test_writes_at_once_all_succeed(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "a.db") as database:
+        async with anyio.create_task_group() as group:
+            for n in range(500):
+                group.start_soon(database.write, lambda c, n=n: insert(c, n))
+        assert await count(database) == 500
+
+
+async def test_a_write_that_raises_leaves_nothing_and_harms_no_other(tmp_path: Path) -> None:
+    async def half(c: Connection) -> None:
+        await insert(c, 1)
+        raise ValueError("half way")
+
+    async with open_database(tmp_path / "a.db") as database:
+        async with anyio.create_task_group() as group:
+            for n in range(10, 20):
+                group.start_soon(database.write, lambda c, n=n: insert(c, n))
+            with pytest.raises(ValueError, match="half way"):
+                await database.write(half)
+        assert await count(database) == 10
+
+
+async def test_a_constraint_is_the_callers_error(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "a.db") as database:
+        await database.write(lambda c: insert(c, 1))
+        with pytest.raises(sqlite3.IntegrityError):
+            await database.write(lambda c: insert(c, 1))
+        assert await database.write(lambda c: insert(c, 2)) == 2
+
+
+async def test_a_cancelled_caller_leaves_the_writer_working(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "a.db") as database:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await database.write(lambda c: insert(c, 1))
+        assert await database.write(lambda c: insert(c, 2)) == 2
+
+
+async def test_readers_cannot_write(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "a.db") as database:
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            await database.read(lambda c: insert(c, 1))
+        assert await count(database) == 0
+
+
+async def test_commits_are_durable(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "a.db") as database:
+        assert await scalar(database, "PRAGMA journal_mode") == "wal"
+        assert await scalar(database, "PRAGMA synchronous") == 2
+        assert await scalar(database, "PRAGMA foreign_keys") == 1
+
+
+async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "a.db") as c:
+        c.execute(f"PRAGMA user_version = {len(migrations()) + 1}")
+    c.close()
+    with pytest.raises(Unusable, match="newer Whisperbox"):
+        async with open_database(tmp_path / "a.db"):
+            pass
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.db").write_bytes(b"not a database" * 1000)
+    with pytest.raises(Unusable, match="not a database"):
+        async with open_database(tmp_path / "a.db"):
+            pass

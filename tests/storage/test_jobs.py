@@ -1,0 +1,173 @@
+"""The ledger's rows, and a state machine that looks for a way to break them."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from storage.database import open_database
+from storage.deliveries import Deliveries
+from storage.jobs import Jobs
+from storage.records import Chunk, Job, Order, Segment, Span, Status, Word
+
+pytestmark = pytest.mark.anyio
+
+NOW = "2026-05-10T14:00:00.000Z"
+PLAN = (
+    Chunk(ordinal=0, spans=(Span(0, 16_000), Span(32_000, 64_000))),
+    Chunk(ordinal=1, spans=(Span(64_000, 96_000),)),
+)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[tuple[Jobs, Deliveries]]:
+    async with open_database(tmp_path / "a.db") as database:
+        yield Jobs(database), Deliveries(database)
+
+
+@pytest.fixture
+def jobs(store: tuple[Jobs, Deliveries]) -> Jobs:
+    return store[0]
+
+
+def segment(index: int) -> Segment:
+    word = Word("hello", 0.5, 1.0, 0.9)
+    return Segment(index=index, start=0.5, end=1.5, text="hello", words=(word,), repair="noted")
+
+
+async def test_an_order_comes_back_as_submitted(jobs: Jobs) -> None:
+    order = Order(
+        language="de", prompt="Grüße", word_timestamps=True, filename="../x.wav",
+        webhook_url="http://a/", webhook_format="native", idempotency_key="k", model="tiny",
+    )  # fmt: skip
+    await jobs.insert("a", order, 10, NOW)
+    job = await jobs.get("a")
+    assert job
+    assert (job.order, job.status, job.created_at) == (order, Status.QUEUED, NOW)
+
+
+async def test_a_repeated_key_is_the_earlier_job(jobs: Jobs) -> None:
+    first = await jobs.insert("a", Order(idempotency_key="k"), 10, NOW)
+    assert await jobs.insert("b", Order(idempotency_key="k"), 20, NOW) == first
+    assert await jobs.get("b") is None
+
+
+async def test_segments_are_there_once_their_chunk_is_committed(jobs: Jobs) -> None:
+    await jobs.insert("a", Order(), 10, NOW)
+    await jobs.plan("a", 6.0, PLAN)
+    await jobs.start("a")
+    job = await jobs.commit_chunk("a", 0, "de", [segment(0), segment(1)])
+    assert job
+    assert (job.percent, job.language, job.segments) == (50, "de", 2)
+    assert await jobs.transcript(job) == [segment(0), segment(1)]
+    assert await jobs.transcript(job, 1) == [segment(1)]
+    assert await jobs.chunk(job, 0) == PLAN[0]
+
+
+async def test_a_chunk_is_committed_once_and_in_order(jobs: Jobs) -> None:
+    await jobs.insert("a", Order(), 10, NOW)
+    await jobs.plan("a", 6.0, PLAN)
+    await jobs.start("a")
+    assert await jobs.commit_chunk("a", 1, "en", []) is None
+    assert await jobs.commit_chunk("a", 0, "en", [])
+    assert await jobs.commit_chunk("a", 0, "en", []) is None
+
+
+async def test_a_second_plan_changes_nothing(jobs: Jobs) -> None:
+    await jobs.insert("a", Order(), 10, NOW)
+    assert await jobs.plan("a", 6.0, PLAN)
+    assert await jobs.plan("a", 6.0, PLAN[:1]) is None
+    job = await jobs.get("a")
+    assert job
+    assert job.chunks_total == 2
+
+
+async def test_the_end_and_its_webhook_are_one_commit(
+    store: tuple[Jobs, Deliveries],
+) -> None:
+    jobs, deliveries = store
+    order = Order(webhook_url="http://a/", webhook_format="native")
+    await jobs.insert("a", order, 10, NOW)
+    assert await jobs.finish("a", Status.FAILED, NOW, 5.0, "broken")
+    (row,) = await deliveries.due(5.0, (), 10)
+    assert (row.event, row.url, row.job_id, row.attempts) == ("job_ended", "http://a/", "a", 0)
+    assert await jobs.finish("a", Status.CANCELLED, NOW, 5.0) is None
+    assert len(await deliveries.due(9.0, (), 10)) == 1
+
+
+async def test_pages_go_back_in_time(jobs: Jobs) -> None:
+    for n in range(5):
+        await jobs.insert(str(n), Order(), 10, NOW)
+    await jobs.finish("3", Status.CANCELLED, NOW, 0)
+    first = await jobs.page(None, None, 2)
+    assert [job.id for job in first] == ["4", "3"]
+    assert [job.id for job in await jobs.page(None, first[-1].number, 9)] == ["2", "1", "0"]
+    assert [job.id for job in await jobs.page(Status.CANCELLED, None, 9)] == ["3"]
+
+
+async def test_parked_jobs_keep_their_place_and_are_charged_no_crash(jobs: Jobs) -> None:
+    for name in ("a", "b"):
+        await jobs.insert(name, Order(), 10, NOW)
+    await jobs.start("a")
+    parked = await jobs.park("a")
+    assert parked
+    assert (parked.status, parked.crashes) == (Status.QUEUED, 0)
+    assert [job.id for job in await jobs.waiting()] == ["a", "b"]
+
+
+STEPS = st.lists(
+    st.sampled_from("plan start commit commit crash park done failed cancelled".split()),
+    max_size=14,
+)
+
+
+@given(STEPS)
+@settings(max_examples=60, deadline=None)
+def test_no_order_of_events_breaks_a_job(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[str]
+) -> None:
+    async def walk() -> None:
+        folder = tmp_path_factory.mktemp("walk")
+        async with open_database(folder / "a.db") as database:
+            jobs = Jobs(database)
+            job = await jobs.insert("a", Order(webhook_url="u", webhook_format="f"), 1, NOW)
+            for step in steps:
+                before = job
+                changed = await _apply(jobs, job, step)
+                job = changed or job
+                _check(before, job, changed)
+            assert await jobs.get("a") == job
+            delivered = await Deliveries(database).due(1, (), 10)
+            assert len(delivered) == (1 if job.status.terminal else 0)
+
+    anyio.run(walk)
+
+
+async def _apply(jobs: Jobs, job: Job, step: str) -> Job | None:
+    match step:
+        case "plan":
+            return await jobs.plan("a", 6.0, PLAN)
+        case "start":
+            return await jobs.start("a")
+        case "commit":
+            return await jobs.commit_chunk("a", job.chunks_done, "en", [segment(job.segments)])
+        case "crash":
+            return await jobs.crash("a")
+        case "park":
+            return await jobs.park("a")
+        case "done" if job.chunks_total is None or job.chunks_done < job.chunks_total:
+            return None  # the queue never ends an unfinished job; the table forbids it, too
+        case _:
+            error = "broken" if step == "failed" else None
+            return await jobs.finish("a", Status(step), NOW, 0.0, error)
+
+
+def _check(before: Job, after: Job, changed: Job | None) -> None:
+    assert after.percent >= before.percent
+    assert after.chunks_done >= before.chunks_done
+    if before.status.terminal:
+        assert changed is None
+    assert (after.completed_at is not None) == after.status.terminal
