@@ -172,6 +172,7 @@ class Lifecycle(Actor[LifecycleMessage]):
                 pass
 
     def _work_changed(self, work: Work) -> None:
+        news = work != self._work
         self._work = work
         if not work.waiting:
             self._restart_idle_timer()
@@ -179,7 +180,7 @@ class Lifecycle(Actor[LifecycleMessage]):
         self._stop_timer("idle")
         wanted = work.model or self._default_model
         match self._state:
-            case Unloaded(problem=None) if "resume" not in self._timers:
+            case Unloaded(problem) if (news or not problem) and "resume" not in self._timers:
                 self._begin_load(wanted)
             case Ready(model=loaded) if loaded != wanted:
                 self._then = wanted

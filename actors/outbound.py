@@ -96,6 +96,8 @@ class Outbound:
             ) as response:
                 await response.content.read(MOST_READ)
                 return response.status
+        except aiohttp.ClientConnectorError as error:
+            raise error.os_error from error  # ours, where it is a Forbidden
         except aiohttp.ClientError as error:
             raise OSError(str(error) or type(error).__name__) from error
 

@@ -39,20 +39,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = args.run(args, Settings.from_environment(os.environ))
         return status
     except (Unusable, ServerSaid) as error:
-        terminal.print(f"whisperbox: {error}", style="red", markup=False)
+        _complain(str(error))
     except Invalid as error:
-        terminal.print(f"whisperbox: {error.message}", style="red", markup=False)
+        _complain(error.message)
     except aiohttp.ClientConnectorError:
-        terminal.print(
-            f"whisperbox: no server answers at {args.server}: start one with `whisperbox serve`, "
-            "or name another with --server",
-            style="red",
-            markup=False,
+        _complain(
+            f"no server answers at {args.server}: start one with `whisperbox serve`, "
+            "or name another with --server"
         )
     except KeyboardInterrupt:
         terminal.print("interrupted")
         return 130
     return 1
+
+
+def _complain(sentence: str) -> None:
+    terminal.print(f"whisperbox: {sentence}", style="red", markup=False, soft_wrap=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -153,7 +155,7 @@ async def _transcribe_all(args: argparse.Namespace, files: list[Path]) -> int:
                     _put(args, path, job, titled=len(files) > 1)
                 except ServerSaid as error:
                     failures += 1
-                    terminal.print(f"{path}: {error}", style="red", markup=False)
+                    _complain(f"{path}: {error}")
     return 1 if failures else 0
 
 

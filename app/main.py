@@ -13,7 +13,7 @@ from pathlib import Path
 
 import anyio
 import uvicorn
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 
 from actors.engine.catalogue import DEMO, Catalogue, fitting, named_by
 from actors.gpu import Gpu, Vram
@@ -65,7 +65,7 @@ async def serve(settings: Settings) -> None:
             )
             server = _Server(config)
             async with anyio.create_task_group() as group:
-                group.start_soon(_watch_signals, group, system, server, settings)
+                await group.start(_watch_signals, group, system, server, settings)
                 group.start_soon(system.run)
                 _welcome(listener, plan)
                 await server.serve(sockets=[listener])
@@ -73,10 +73,16 @@ async def serve(settings: Settings) -> None:
 
 
 async def _watch_signals(
-    group: TaskGroup, system: System, server: uvicorn.Server, settings: Settings
+    group: TaskGroup,
+    system: System,
+    server: uvicorn.Server,
+    settings: Settings,
+    *,
+    task_status: TaskStatus[None],
 ) -> None:
     """The first signal ends the server in order, a second one at once."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
         async for number in signals:
             if system.draining:
                 os._exit(128 + number)

@@ -166,7 +166,8 @@ class Jobs:
             changed = await c.execute(
                 "UPDATE jobs SET chunks_done = chunks_done + 1, segments = segments + ?, "
                 "crashes = 0, detected_language = coalesce(detected_language, ?) "
-                "WHERE id = ? AND status = 'running' AND chunks_done = ? AND chunks_done < chunks_total",
+                "WHERE id = ? AND status = 'running' AND chunks_done = ? "
+                "AND chunks_done < chunks_total",
                 (len(segments), language, job_id, ordinal),
             )
             if not changed.rowcount:

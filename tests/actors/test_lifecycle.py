@@ -294,6 +294,14 @@ async def test_after_a_failed_load_the_next_submit_tries_once_more(house: House)
     assert house.asked_for == ["base", "base"]
 
 
+async def test_after_a_failed_load_new_work_tries_once_more(house: House) -> None:
+    house.weights = lambda load: WeightsMissing(load, "no such file", True)
+    for work in (BUSY, IDLE, BUSY):
+        house.me.tell(work)
+        await house.engine_told()
+    assert house.asked_for == ["base", "base"]
+
+
 async def test_a_crash_during_work_loads_again_with_back_off_and_then_gives_up(
     house: House,
 ) -> None:

@@ -1,0 +1,50 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.server import Server
+from tests.audio import spoken
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture
+def start(tmp_path: Path, scripted: Path) -> Iterator[Start]:
+    """Starts servers on one data folder, with the scripted model unless told otherwise."""
+    started: list[Server] = []
+
+    def begin(**settings: object) -> Server:
+        server = Server(tmp_path, **{"WHISPER_MODEL_PATH": scripted, **settings})
+        started.append(server)
+        return server.start()
+
+    yield begin
+    for server in started:
+        if server.running:
+            server.kill()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, scripted: Path) -> Iterator[Server]:
+    """One server with its model loaded, for the tests that leave no traces."""
+    server = Server(
+        tmp_path_factory.mktemp("shared"),
+        WHISPER_MODEL_PATH=scripted,
+        CORS_ORIGINS="https://front.example",
+    ).start()
+    server.load()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds of speech."""
+    return spoken(tmp_path_factory.mktemp("audio") / "clip.wav")
+
+
+@pytest.fixture(scope="session")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten minutes: twenty-odd chunks."""
+    return spoken(tmp_path_factory.mktemp("audio") / "talk.wav", [9.0] * 60)

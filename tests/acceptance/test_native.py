@@ -1,0 +1,294 @@
+"""The native guide, section by section."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import Start
+from tests.acceptance.server import Server
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+# 2 and 4: submit and poll.
+
+
+def test_a_submit_before_the_model_is_loaded_loads_it_and_is_asked_to_come_back(
+    start: Start, clip: Path
+) -> None:
+    server = start()
+    assert server.http.get("/model/status").json() == {"state": "unloaded"}
+    response = server.http.post("/jobs", files={"audio": clip.read_bytes()})
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "30"
+    assert response.json() == {
+        "error": "model_not_ready",
+        "state": "unloaded",
+        "retry_after_secs": 30,
+    }
+    server.until(lambda: server.http.get("/model/status").json()["state"] == "ready")
+    assert server.ended(server.submit(clip))["status"] == "done"
+
+
+def test_a_finished_job_is_the_guides_document(shared: Server, clip: Path) -> None:
+    job_id = shared.submit(clip, language="EN")
+    job = shared.ended(job_id)
+    assert TIME.fullmatch(job.pop("created_at"))
+    assert TIME.fullmatch(job.pop("completed_at"))
+    assert job == {
+        "id": job_id,
+        "status": "done",
+        "task": "transcribe",
+        "language": "en",
+        "progress": 100,
+        "duration_secs": 4.0,
+        "filename": "clip.wav",
+        "segments": [
+            {"index": 0, "start": 0.0, "end": 2.0, "text": "Hello world.", "words": []},
+            {"index": 1, "start": 2.5, "end": 3.5, "text": "How are you?", "words": []},
+        ],
+    }
+
+
+def test_the_language_is_detected_where_none_is_given(shared: Server, clip: Path) -> None:
+    assert shared.ended(shared.submit(clip))["language"] == "de"
+
+
+def test_words_come_when_asked_for(shared: Server, clip: Path) -> None:
+    job = shared.ended(shared.submit(clip, word_timestamps="true"))
+    words = job["segments"][0]["words"]
+    assert [word["text"] for word in words] == ["Hello", "world."]
+    assert set(words[0]) == {"text", "start", "end", "probability"}
+
+
+def test_a_repeated_idempotency_key_is_one_job(shared: Server, clip: Path) -> None:
+    answers = [
+        shared.http.post(
+            "/jobs", files={"audio": clip.read_bytes()}, headers={"Idempotency-Key": "once"}
+        ).json()
+        for _ in range(2)
+    ]
+    assert answers[0] == answers[1]
+
+
+def test_jobs_are_listed_newest_first_by_page_and_status(shared: Server, clip: Path) -> None:
+    ids = [shared.submit(clip) for _ in range(3)]
+    shared.ended(ids[-1])
+    page = shared.http.get("/jobs", params={"limit": 2}).json()
+    assert [job["id"] for job in page["jobs"]] == [ids[2], ids[1]]
+    following = shared.http.get("/jobs", params={"limit": 1, "before": page["next"]}).json()
+    assert following["jobs"][0]["id"] == ids[0]
+    assert shared.http.get("/jobs", params={"status": "failed"}).json()["jobs"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type", "begins"),
+    [
+        ("txt", "text/plain", "Hello world.\nHow are you?\n"),
+        ("srt", "application/x-subrip", "1\n00:00:00,000 --> 00:00:02,000\nHello world.\n\n2\n"),
+        ("vtt", "text/vtt", "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\nHello world.\n"),
+        ("tsv", "text/tab-separated-values", "start\tend\ttext\n0\t2000\tHello world.\n"),
+        ("json", "application/json", '{"id":'),
+    ],
+)
+def test_a_transcript_comes_in_every_format(
+    shared: Server, clip: Path, name: str, content_type: str, begins: str
+) -> None:
+    job_id = shared.submit(clip)
+    shared.ended(job_id)
+    response = shared.http.get(f"/jobs/{job_id}/transcript", params={"format": name})
+    assert response.headers["content-type"].startswith(content_type)
+    assert response.text.startswith(begins)
+
+
+def test_silence_is_done_without_segments(shared: Server, tmp_path: Path) -> None:
+    from tests.audio import wav
+
+    job = shared.ended(shared.submit(wav(tmp_path / "silence.wav", (20.0, False))))
+    assert (job["status"], job["segments"], job["duration_secs"]) == ("done", [], 20.0)
+
+
+# 3: the model.
+
+
+def test_the_model_is_loaded_and_unloaded_and_everyone_is_told(start: Start) -> None:
+    server = start()
+    events = server.events("/model/events")
+    assert next(events) == {"type": "model_unloaded"}
+    response = server.http.post("/model/load")
+    assert (response.status_code, response.json()) == (202, {"status": "load_initiated"})
+    assert next(events) == {"type": "model_loading"}
+    ready = next(events)
+    assert ready.name == ready["type"] == "model_ready"
+    status = server.http.get("/model/status").json()
+    assert (status["state"], status["loaded_at"]) == ("ready", ready["loaded_at"])
+    assert TIME.fullmatch(ready["loaded_at"])
+    response = server.http.post("/model/load")
+    assert (response.status_code, response.json()) == (200, {"status": "already_ready"})
+    response = server.http.post("/model/unload")
+    assert (response.status_code, response.json()) == (200, {"status": "unload_requested"})
+    assert next(events) == {"type": "model_unloaded"}
+
+
+def test_an_idle_model_is_unloaded(start: Start) -> None:
+    server = start(IDLE_TIMEOUT_SECS=0.5)
+    events = server.events("/model/events")
+    names = [next(events).name]
+    server.http.post("/model/load")
+    names += [next(events).name for _ in range(3)]
+    assert names == ["model_unloaded", "model_loading", "model_ready", "model_unloaded"]
+
+
+def test_a_subscriber_who_comes_after_the_load_is_told_that_it_is_ready(shared: Server) -> None:
+    assert next(shared.events("/model/events")).name == "model_ready"
+
+
+def test_queue_when_unloaded_takes_jobs_in_every_state(start: Start, clip: Path) -> None:
+    server = start(QUEUE_WHEN_UNLOADED="true")
+    assert server.ended(server.submit(clip))["status"] == "done"
+
+
+# 5: streams.
+
+
+def test_a_stream_carries_progress_and_segments_and_ends_with_done(
+    shared: Server, talk: Path
+) -> None:
+    job_id = shared.submit(talk)
+    events = list(shared.events(f"/jobs/{job_id}/stream"))
+    percents = [e["percent"] for e in events if e.name == "progress"]
+    assert percents == sorted(percents)
+    assert [e["segment"]["index"] for e in events if e.name == "segment"] == list(
+        range(len(shared.job(job_id)["segments"]))
+    )
+    assert events[-1].name == "done"
+    assert events[-1]["job"] == shared.job(job_id)
+    assert set(next(e for e in events if e.name == "progress")) == {
+        "type",
+        "percent",
+        "chunk",
+        "chunks_total",
+    }
+
+
+def test_a_late_stream_is_one_event(shared: Server, clip: Path) -> None:
+    job_id = shared.submit(clip)
+    shared.ended(job_id)
+    (event,) = shared.events(f"/jobs/{job_id}/stream")
+    assert (event.name, event["job"]["id"]) == ("done", job_id)
+
+
+def test_a_client_that_has_the_last_event_is_told_not_to_come_back(
+    shared: Server, clip: Path
+) -> None:
+    job_id = shared.submit(clip)
+    *_, last = shared.events(f"/jobs/{job_id}/stream")
+    assert last.id
+    response = shared.http.get(f"/jobs/{job_id}/stream", headers={"Last-Event-ID": last.id})
+    assert response.status_code == 204
+
+
+def test_any_event_id_resumes_without_loss_or_repeat(shared: Server, talk: Path) -> None:
+    job_id = shared.submit(talk)
+    live = list(shared.events(f"/jobs/{job_id}/stream"))
+    segments = [e for e in live if e.name == "segment"]
+    for n in range(0, len(segments), 7):
+        resumed = list(shared.events(f"/jobs/{job_id}/stream", segments[n].id))
+        assert [e["segment"]["index"] for e in resumed if e.name == "segment"] == [
+            e["segment"]["index"] for e in segments[n + 1 :]
+        ]
+        assert resumed[-1].name == "done"
+
+
+def test_a_failed_jobs_stream_ends_with_its_error_late_or_live(
+    shared: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("not audio at all")
+    job_id = shared.submit(tmp_path / "notes.txt")
+    for _ in range(2):
+        *_, last = shared.events(f"/jobs/{job_id}/stream")
+        assert last.name == "error"
+        assert last == {
+            "type": "error",
+            "message": "the file is not audio or video in any format FFmpeg understands",
+        }
+    assert shared.job(job_id)["error"] == last["message"]
+
+
+# 7: health.
+
+
+def test_health_is_the_guides_document(shared: Server) -> None:
+    health = shared.http.get("/health").json()
+    assert set(health) == {
+        "status", "gpu_name", "vram_total_mb", "model", "queue_depth", "model_state",
+    }  # fmt: skip
+    assert (health["status"], health["model"], health["model_state"]) == ("ok", "scripted", "ready")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_probes_are_green(shared: Server, path: str) -> None:
+    assert shared.http.get(path).json() == {"status": "ok"}
+
+
+def test_metrics_are_prometheus_text(shared: Server, clip: Path) -> None:
+    shared.ended(shared.submit(clip))
+    text = shared.http.get("/metrics").text
+    for name in (
+        "whisperbox_queue_depth 0.0",
+        'whisperbox_model_state{state="ready"} 1.0',
+        "whisperbox_audio_seconds_total",
+        "whisperbox_model_load_seconds_count",
+        'whisperbox_jobs_ended_total{status="done"}',
+    ):
+        assert name in text
+
+
+# 8: cancelling.
+
+
+def test_a_queued_job_is_cancelled_at_once(start: Start, slow: Path, talk: Path) -> None:
+    server = start(WHISPER_MODEL_PATH=slow)
+    server.load()
+    running, queued = server.submit(talk), server.submit(talk)
+    response = server.http.delete(f"/jobs/{queued}")
+    assert (response.status_code, response.json()["status"]) == (200, "cancelled")
+    (event,) = server.events(f"/jobs/{queued}/stream")
+    assert (event.name, event["job"]["status"]) == ("done", "cancelled")
+    server.until(lambda: server.job(running)["status"] == "running")
+    assert server.http.delete(f"/jobs/{running}").json()["status"] == "cancelled"
+    # Its engine is free again, for whoever comes next.
+    server.until(lambda: server.http.get("/health").json()["queue_depth"] == 0)
+    assert server.job(running)["segments"] == []
+
+
+# Other origins, and the documentation.
+
+
+def test_front_ends_of_other_origins_may_ask(shared: Server) -> None:
+    response = shared.http.options(
+        "/jobs",
+        headers={
+            "Origin": "https://front.example",
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "idempotency-key",
+        },
+    )
+    assert response.status_code == 204
+    answer = shared.http.get("/jobs/none", headers={"Origin": "https://front.example"})
+    assert answer.headers["access-control-allow-origin"] == "https://front.example"
+    assert "retry-after" in answer.headers["access-control-expose-headers"].lower()
+
+
+def test_the_documentation_needs_no_other_host(shared: Server) -> None:
+    page = shared.http.get("/docs/").text
+    links = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert links
+    for link in links:
+        assert link.startswith("/"), link
+        assert shared.http.get(link).status_code == 200
+    paths = shared.http.get("/docs/openapi.json").json()["paths"]
+    assert {"/jobs", "/jobs/{job_id}/stream", "/model/events", "/health"} <= set(paths)
+    form = paths["/jobs"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert {"audio", "language", "task", "webhook_url"} <= set(form["properties"])
