@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+from huggingface_hub import get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
+from huggingface_hub.file_download import http_get
 from tqdm import tqdm
 
 from actors.engine.catalogue import REPOSITORY, file_name
@@ -23,7 +24,7 @@ from storage.errors import Invalid
 EVERY_S = 0.5
 
 
-class Progress(tqdm[Any]):
+class Progress(tqdm):  # type: ignore[type-arg]  # generic in its stubs alone
     """The hub's progress bar, as lines for whoever started us."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -42,22 +43,15 @@ class Progress(tqdm[Any]):
 
 def main(name: str, folder: Path) -> int:
     file = file_name(name)
+    part = folder / f".{file}.part"
     try:
-        expected = get_hf_file_metadata(hf_hub_url(REPOSITORY, file)).etag
-        path = Path(
-            hf_hub_download(REPOSITORY, file, local_dir=folder / ".pulling", tqdm_class=Progress)
-        )
-        if expected is not None and len(expected) == 64 and sha256(path) != expected:
-            path.unlink()
-            say(error=f"the download of {name} has a wrong sha256: it was removed", certain=True)
-            return 1
-        inspect(path)
-        path.rename(folder / file)
+        download(file, part)
+        part.rename(folder / file)
     except (EntryNotFoundError, RepositoryNotFoundError, GatedRepoError) as error:
         say(error=f"the hub refuses {name}: {_short(error)}", certain=True)
         return 1
     except Invalid as error:
-        path.unlink(missing_ok=True)
+        part.unlink()
         say(error=error.message, certain=True)
         return 1
     except Exception as error:
@@ -65,6 +59,29 @@ def main(name: str, folder: Path) -> int:
         return 1
     say(path=str(folder / file))
     return 0
+
+
+def download(file: str, part: Path) -> None:
+    """Go on with ``part`` until it is the whole file.
+
+    By the hub's own transfer and not by its `hf_hub_download`, which since version 2 begins anew
+    in every process.
+
+    Raises:
+        Invalid: what came is not the file that the hub describes, or no model.
+    """
+    found = get_hf_file_metadata(hf_hub_url(REPOSITORY, file))
+    if found.size is not None and part.exists() and part.stat().st_size > found.size:
+        part.unlink()
+    with part.open("ab") as out:
+        http_get(
+            found.location, out, resume_size=out.tell(), expected_size=found.size,
+            tqdm_class=Progress,
+        )  # fmt: skip
+    # The etag of a large file is its sha256.
+    if found.etag is not None and len(found.etag) == 64 and sha256(part) != found.etag:
+        raise Invalid(f"the download of {file} has a wrong sha256: it was removed")
+    inspect(part)
 
 
 def _by_hand(name: str, folder: Path, error: Exception) -> str:

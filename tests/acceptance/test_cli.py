@@ -1,0 +1,122 @@
+"""The command, as a person types it."""
+
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import Start
+from tests.acceptance.server import Server
+
+
+def whisperbox(*arguments: object, **environment: object) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": "/usr/bin:/bin", **{name: str(value) for name, value in environment.items()}}
+    command = [sys.executable, "-m", "app.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [(), ("serve",), ("transcribe",), ("jobs",), ("models",), ("models", "pull"), ("doctor",),
+     ("backup",)],
+)  # fmt: skip
+def test_every_command_has_help(command: tuple[str, ...]) -> None:
+    done = whisperbox(*command, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: whisperbox")
+
+
+def test_a_file_becomes_text_on_stdout_and_nothing_else(shared: Server, clip: Path) -> None:
+    done = whisperbox("transcribe", clip, "--server", shared.http.base_url)
+    assert (done.returncode, done.stdout) == (0, "Hello world.\nHow are you?\n")
+
+
+def test_a_folder_becomes_files(shared: Server, clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in" / "deep"
+    folder.mkdir(parents=True)
+    for name in ("a.wav", "b.wav"):
+        (folder / name).write_bytes(clip.read_bytes())
+    (folder / "notes.txt").touch()
+    done = whisperbox(
+        "transcribe", tmp_path / "in", "-f", "srt", "-o", tmp_path / "out",
+        "--server", shared.http.base_url,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.srt", "b.srt"]
+
+
+def test_json_has_the_words(shared: Server, clip: Path) -> None:
+    done = whisperbox("transcribe", clip, "-f", "json", "--words", "--server", shared.http.base_url)
+    assert json.loads(done.stdout)["segments"][0]["words"][0]["text"] == "Hello"
+
+
+def test_a_bad_file_is_named_and_the_others_are_done(
+    shared: Server, clip: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.wav"
+    bad.write_text("no audio")
+    done = whisperbox("transcribe", bad, clip, "--server", shared.http.base_url)
+    assert done.returncode == 1
+    assert "Hello world." in done.stdout
+    assert "bad.wav: the file is not audio or video" in " ".join(done.stderr.split())
+
+
+def test_the_command_waits_for_the_model(start: Start, clip: Path) -> None:
+    done = whisperbox("transcribe", clip, "--server", start().http.base_url)
+    assert (done.returncode, done.stdout) == (0, "Hello world.\nHow are you?\n"), done.stderr
+
+
+def test_jobs_are_listed(shared: Server, clip: Path) -> None:
+    job_id = shared.submit(clip)
+    shared.ended(job_id)
+    done = whisperbox("jobs", "--server", shared.http.base_url, COLUMNS=200)
+    assert job_id in done.stdout
+
+
+def test_no_server_is_said_in_one_sentence() -> None:
+    done = whisperbox("jobs", "--server", "http://127.0.0.1:1")
+    assert done.returncode == 1
+    assert "no server answers at http://127.0.0.1:1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_backup_made_while_running_is_a_data_folder(
+    start: Start, talk: Path, tmp_path: Path
+) -> None:
+    server = start(QUEUE_WHEN_UNLOADED="true")
+    job_id = server.submit(talk)
+    done = whisperbox("backup", tmp_path / "copy.tar", DATA_DIR=tmp_path / "data")
+    assert done.returncode == 0, done.stderr
+    server.kill()
+    with tarfile.open(tmp_path / "copy.tar") as archive:
+        archive.extractall(tmp_path / "restored", filter="data")
+    restored = start(DATA_DIR=tmp_path / "restored")
+    assert restored.ended(job_id)["status"] == "done"
+
+
+def test_models_are_listed_and_removed(tmp_path: Path, scripted: Path) -> None:
+    (tmp_path / "ggml-tiny.bin").write_bytes(scripted.read_bytes())
+    listed = whisperbox("models", "list", WHISPER_MODELS_DIR=tmp_path)
+    assert "large-v3-turbo" in listed.stdout
+    assert whisperbox("models", "rm", "tiny", WHISPER_MODELS_DIR=tmp_path).returncode == 0
+    assert not (tmp_path / "ggml-tiny.bin").exists()
+    again = whisperbox("models", "rm", "tiny", WHISPER_MODELS_DIR=tmp_path)
+    assert (again.returncode, "has not been downloaded" in again.stderr) == (1, True)
+
+
+def test_the_doctor_names_what_is_wrong_and_the_cure(tmp_path: Path, scripted: Path) -> None:
+    whole = whisperbox(
+        "doctor", DATA_DIR=tmp_path, WHISPER_MODELS_DIR=tmp_path, WHISPER_MODEL="demo", PORT=0
+    )
+    assert whole.returncode == 0, whole.stdout
+    cut = tmp_path / "ggml-tiny.bin"
+    cut.write_bytes(scripted.read_bytes()[:1000])
+    done = whisperbox(
+        "doctor", DATA_DIR=tmp_path, WHISPER_MODELS_DIR=tmp_path, WHISPER_MODEL="tiny", PORT=0
+    )
+    assert done.returncode == 1
+    assert "is not complete" in " ".join(done.stdout.split())
+    assert "→ remove" in done.stdout

@@ -1,0 +1,51 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings, documented
+from storage.errors import Unusable
+
+GUIDE = Path(__file__).parent.parent.parent / "docs" / "guide.md"
+
+
+def test_the_defaults_fit_a_single_box() -> None:
+    settings = Settings.from_environment({})
+    assert (settings.host, settings.port, settings.idle_timeout_secs) == ("127.0.0.1", 8080, 300)
+    assert settings.queue_when_unloaded is False
+
+
+def test_every_kind_of_value_is_read() -> None:
+    settings = Settings.from_environment(
+        {
+            "PORT": "9000",
+            "DATA_DIR": "/srv/x",
+            "IDLE_TIMEOUT_SECS": "1.5",
+            "QUEUE_WHEN_UNLOADED": "Yes",
+            "CORS_ORIGINS": "https://a, https://b",
+            "WHISPER_MODEL": "  ",
+        }
+    )
+    assert settings.port == 9000
+    assert settings.data_dir == Path("/srv/x")
+    assert settings.idle_timeout_secs == 1.5
+    assert settings.queue_when_unloaded is True
+    assert settings.cors_origins == ("https://a", "https://b")
+    assert settings.whisper_model is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PORT", "70000"), ("PORT", "-1"), ("GPU_POLL_INTERVAL_SECS", "0"), ("LOG_LEVEL", "loud"),
+     ("IDLE_TIMEOUT_SECS", "nan"), ("WHISPER_CPU_THREADS", "2.5")],
+)  # fmt: skip
+def test_a_value_that_does_not_fit_names_its_variable(name: str, value: str) -> None:
+    with pytest.raises(Unusable, match=f"^{name} is "):
+        Settings.from_environment({name: value})
+
+
+@pytest.mark.parametrize(("name", "default", "about"), documented())
+def test_the_guide_describes_every_setting(name: str, default: str, about: str) -> None:
+    row = re.search(rf"^\| `{name}` \| (.*?) \| (.*?) \|$", GUIDE.read_text(), re.MULTILINE)
+    assert row, f"docs/guide.md has no row for {name}"
+    assert row[1].strip("` ") == default
