@@ -1,0 +1,48 @@
+"""The bundled model on the bundled recording, through the whole server."""
+
+import json
+from pathlib import Path
+
+from tests.acceptance.conftest import Start
+from tests.scripted import DEMO
+from tools.demo_model.evaluate import errors
+from tools.demo_model.vocabulary import WORDS
+
+RECORDING = DEMO.with_name("demo.wav")
+SAID = json.loads(DEMO.with_name("demo.json").read_text())
+
+
+def words(text: str) -> list[str]:
+    return text.lower().replace(".", " ").split()
+
+
+def test_the_bundled_dialogue_comes_out_right(start: Start) -> None:
+    server = start(WHISPER_MODEL="demo", WHISPER_MODEL_PATH="")
+    server.load()
+    segments = server.ended(server.submit(RECORDING))["segments"]
+    wanted = [word for phrase in SAID for word in words(phrase["text"])]
+    heard = [word for segment in segments for word in words(segment["text"])]
+    assert errors(wanted, heard) / len(wanted) < 0.1
+    timed = {segment["text"]: segment for segment in segments}
+    found = [phrase for phrase in SAID if phrase["text"] in timed]
+    assert len(found) >= 0.8 * len(SAID)
+    late = [
+        phrase["text"]
+        for phrase in found
+        for edge in ("start", "end")
+        if abs(timed[phrase["text"]][edge] - phrase[edge]) > 0.3
+    ]
+    assert not late
+
+
+def test_the_dialogue_is_a_minute_of_two_languages_with_all_their_words() -> None:
+    assert SAID[-1]["end"] > 60
+    assert {phrase["language"] for phrase in SAID} == {"en", "de"}
+    spoken = {word for phrase in SAID for word in words(phrase["text"])}
+    assert spoken <= {word for each in WORDS.values() for word in each}
+
+
+def test_the_model_card_lies_beside_the_model() -> None:
+    card = Path(DEMO).with_name("MODEL_CARD.md").read_text()
+    for word in (word for each in WORDS.values() for word in each):
+        assert word in card
