@@ -12,6 +12,7 @@ from actors.messages import (
     JobProgressed,
     ModelChanged,
     Subscribe,
+    Unsubscribed,
 )
 from actors.subscription import MODEL, Subscription
 
@@ -32,6 +33,8 @@ class Broadcaster(Actor[BroadcasterMessage]):
                 return self._spread(MODEL, message)
             case Subscribe(topic):
                 return self._subscribe(topic)
+            case Unsubscribed(topic):
+                return self._forget(topic)
             case CloseStreams():
                 return self._close_all()
             case _:
@@ -46,19 +49,23 @@ class Broadcaster(Actor[BroadcasterMessage]):
             self._subscribers[topic] = living
 
     def _subscribe(self, topic: str) -> Subscription:
-        subscription = Subscription(topic)
+        subscription = Subscription(topic, lambda: self.me.tell(Unsubscribed(topic)))
         if self._closing:
             subscription.close()
             return subscription
         if topic == MODEL and self._model is not None:
             subscription.offer(self._model)
-        living = [each for each in self._subscribers[topic] if not each.closed]
-        self._subscribers[topic] = [*living, subscription]
+        self._subscribers[topic].append(subscription)
         return subscription
+
+    def _forget(self, topic: str) -> None:
+        living = [each for each in self._subscribers.pop(topic, ()) if not each.closed]
+        if living:
+            self._subscribers[topic] = living
 
     def _close_all(self) -> None:
         self._closing = True
-        for subscriptions in self._subscribers.values():
-            for subscription in subscriptions:
-                subscription.close()
+        everyone = [each for those in self._subscribers.values() for each in those]
         self._subscribers.clear()
+        for subscription in everyone:
+            subscription.close()

@@ -19,6 +19,7 @@ from actors.messages import (
     Split,
     SplitEnded,
     SplitFailed,
+    SplitsLost,
     StopSplit,
 )
 from storage.blobs import Spool, sync_folder
@@ -26,6 +27,8 @@ from storage.errors import Invalid
 from storage.records import RATE, SAMPLE_BYTES, Chunk
 
 log = logging.getLogger(__name__)
+
+CHECK_DISK_EVERY = 64 << 20
 
 
 class Chunker(Actor[ChunkerMessage]):
@@ -39,6 +42,9 @@ class Chunker(Actor[ChunkerMessage]):
         super().__init__(mailbox)
         self._spool, self._queue = spool, queue
         self._running: dict[str, anyio.CancelScope] = {}
+
+    async def started(self) -> None:
+        self._queue.tell(SplitsLost())
 
     async def handle(self, message: ChunkerMessage) -> object:
         match message:
@@ -78,6 +84,8 @@ class Chunker(Actor[ChunkerMessage]):
                 async for block in decode(self._spool.input(job_id)):
                     await anyio.to_thread.run_sync(file.write, block)
                     size += len(block)
+                    if size % CHECK_DISK_EVERY < len(block) and not self._spool.spare_bytes():
+                        raise Invalid("the disk has too little free space for the decoded audio")
                     rest += block
                     whole = len(rest) // (FRAME * SAMPLE_BYTES) * FRAME * SAMPLE_BYTES
                     heard.append(levels(rest[:whole]))

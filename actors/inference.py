@@ -42,6 +42,7 @@ ABORT_GRACE_S = 0.8
 """whisper.cpp asks its abort callback after each encode and each step: seconds, on a slow CPU.
 Short of a second by what the kill and the reaping take."""
 
+LONGEST_LOAD_S = 600.0
 HANG_S = 1800.0
 """A window of the largest model on a slow CPU, through all temperatures, takes a third of this."""
 
@@ -99,6 +100,7 @@ class Inference(Actor[InferenceMessage]):
     def _start(self, message: StartEngine) -> None:
         if self._session is not None:
             self._session.cancel()
+        self._lose_chunk("killed")
         self._load, self._stopping, self._killed = message.load, False, False
         self._session = self.beside(self._run_engine, message.load, message.path)
 
@@ -157,15 +159,8 @@ class Inference(Actor[InferenceMessage]):
         reason = "stopped" if self._stopping else "killed" if self._killed else "crashed"
         if reason == "crashed":
             metrics.ENGINE_CRASHES.inc()
-        self._patience.cancel()
-        self._next.clear()
-        self._engine = self._session = None
-        if chunk := self._chunk:
-            self._chunk = None
-            kind = "crashed" if reason == "crashed" else "killed"
-            self._queue.tell(
-                ChunkFailed(chunk.job_id, chunk.ordinal, kind, "the engine crashed on this job")
-            )
+        self._session = None
+        self._lose_chunk("crashed" if reason == "crashed" else "killed")
         self._lifecycle.tell(EngineEnded(load, reason))
 
     def _overdue(self, message: Overdue) -> None:
@@ -175,6 +170,16 @@ class Inference(Actor[InferenceMessage]):
             self._session.cancel()
 
     # The steps that several of the above share.
+
+    def _lose_chunk(self, kind: str) -> None:
+        """The engine is gone, and what it was at with it."""
+        self._patience.cancel()
+        self._next.clear()
+        self._engine = None
+        if chunk := self._chunk:
+            self._chunk = None
+            problem = "the engine crashed on this job"
+            self._queue.tell(ChunkFailed(chunk.job_id, chunk.ordinal, kind, problem))
 
     async def _begin_next(self) -> None:
         if self._engine is None or self._chunk is not None or not self._next:
@@ -204,13 +209,19 @@ class Inference(Actor[InferenceMessage]):
     async def _run_engine(self, load: int, path: Path) -> None:
         try:
             async with spawn(self._cuda_device) as engine:
-                loaded = await engine.load(str(path), use_gpu=self._use_gpu, threads=self._threads)
+                with anyio.fail_after(LONGEST_LOAD_S):
+                    loaded = await engine.load(
+                        str(path), use_gpu=self._use_gpu, threads=self._threads
+                    )
                 _log_load(loaded)
                 self.me.tell(EngineUp(load, engine))
                 while True:
                     answer = await engine.receive()
                     assert isinstance(answer, Result | Failed)
                     self.me.tell(EngineSaid(answer))
+        except TimeoutError:
+            problem = f"the engine did not load within {LONGEST_LOAD_S:.0f} s"
+            self.me.tell(EngineFailed(load, "crashed", problem))
         except EngineError as error:
             self.me.tell(EngineFailed(load, error.kind, error.message))
         except anyio.EndOfStream:

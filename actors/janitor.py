@@ -51,7 +51,7 @@ class Janitor(Actor[JanitorMessage]):
         self.later(EVERY_S, Sweep())
         files = await anyio.to_thread.run_sync(self._spool.files)
         now = time.time()
-        idle = {path: now - path.stat().st_mtime for path in files if path.exists()}
+        idle = {path: now - changed for path in files if (changed := _changed(path)) is not None}
         known = await self._jobs.known(list({_owner(path) for path in idle}))
         doomed = []
         for path, age in idle.items():
@@ -73,6 +73,16 @@ def _owner(path: Path) -> str:
     return path.name.split(".")[0]
 
 
+def _changed(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
+
+
 def _unlink(paths: list[Path]) -> None:
     for path in paths:
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:  # a file that stays is no reason to stop
+            log.warning("cannot remove %s: %s", path, error.strerror)

@@ -12,6 +12,7 @@ from typing import assert_never
 
 import anyio
 
+from actors.gpu import Vram
 from actors.kernel.actor import Actor
 from actors.kernel.mailbox import Address, Mailbox
 from actors.messages import (
@@ -57,6 +58,8 @@ RETRY_LOADING_S = 10
 CRASHES = 5
 CRASH_WINDOW_S = 300.0
 LONGEST_PAUSE_S = 60.0
+RETRY_S = 300.0
+"""Before work that waits tries again a load that failed but might succeed (no network, say)."""
 
 Prepare = Callable[[str, int, Callable[[LifecycleMessage], None]], Awaitable[None]]
 """Finds a model's weights, downloads them if need be, and tells what came of it."""
@@ -72,27 +75,28 @@ class Lifecycle(Actor[LifecycleMessage]):
         broadcaster: Address[BroadcasterMessage],
         webhooks: Address[WebhookMessage],
         prepare: Prepare,
-        free_vram_mb: Callable[[], int | None],
+        vram: Callable[[], Vram | None],
         default_model: str,
         idle_secs: float,
         poll_secs: int,
     ) -> None:
-        """``free_vram_mb`` gives None where no GPU is used; ``idle_secs`` 0 is never."""
+        """``vram`` gives None where no GPU is used; ``idle_secs`` 0 is never."""
         super().__init__(mailbox)
         self._inference, self._queue = inference, queue
         self._broadcaster, self._webhooks = broadcaster, webhooks
-        self._prepare, self._free_vram_mb = prepare, free_vram_mb
+        self._prepare, self._vram = prepare, vram
         self._default_model, self._idle_secs, self._poll_secs = default_model, idle_secs, poll_secs
         self._state: ModelState = Unloaded()
         self._load = 0
         self._preparing = anyio.CancelScope()
         self._memory_mb = 0
-        self._work = Work(waiting=False)
+        self._work = Work(None)
         self._stopping = False
         self._then: str | None = None
         """The model to load once the engine has stopped."""
         self._crashes: deque[float] = deque()
-        self._timers: dict[str, int] = {}
+        self._timers: dict[str, tuple[int, anyio.CancelScope]] = {}
+        self._generation = 0
 
     async def started(self) -> None:
         # After a crash of ours an engine may still run, and nobody knows whose it is.
@@ -164,7 +168,7 @@ class Lifecycle(Actor[LifecycleMessage]):
                 self._stop_engine()
             case Loading() | WaitingForGpu():
                 self._preparing.cancel()
-                self._load += 1
+                self._load = 0
                 self._inference.tell(StopEngine())
                 self._become(Unloaded())
                 self._pause_then_resume_work()
@@ -173,14 +177,18 @@ class Lifecycle(Actor[LifecycleMessage]):
 
     def _work_changed(self, work: Work) -> None:
         news = work != self._work
+        if work.job_id != self._work.job_id:
+            self._crashes.clear()  # what crashed it may be over
         self._work = work
         if not work.waiting:
             self._restart_idle_timer()
             return
         self._stop_timer("idle")
-        wanted = work.model or self._default_model
+        wanted = self._wanted()
         match self._state:
-            case Unloaded(problem) if (news or not problem) and "resume" not in self._timers:
+            case Unloaded(problem) if news or not (problem or "resume" in self._timers):
+                self._begin_load(wanted)
+            case WaitingForGpu(model=model) if model != wanted:
                 self._begin_load(wanted)
             case Ready(model=loaded) if loaded != wanted:
                 self._then = wanted
@@ -196,9 +204,16 @@ class Lifecycle(Actor[LifecycleMessage]):
         if message.load != self._load or not isinstance(self._state, Loading):
             return
         self._memory_mb = message.memory_mb
-        free = self._free_vram_mb()
-        if free is not None and free < message.memory_mb:
-            self._wait_for_gpu(self._state.model, free)
+        vram, model = self._vram(), self._state.model
+        if vram is not None and vram.total_mb < message.memory_mb:
+            problem = (
+                f"{model} needs {message.memory_mb} MiB of VRAM, but the GPU has "
+                f"{vram.total_mb} MiB in all"
+            )
+            self._give_up(problem, certain=True)
+            return
+        if vram is not None and vram.free_mb < message.memory_mb:
+            self._wait_for_gpu(model, vram.free_mb)
             return
         self._inference.tell(StartEngine(message.load, message.path))
 
@@ -221,9 +236,9 @@ class Lifecycle(Actor[LifecycleMessage]):
     def _engine_failed(self, message: EngineFailed) -> None:
         if message.load != self._load or not isinstance(self._state, Loading):
             return
-        free = self._free_vram_mb()
-        if message.kind == "out_of_memory" and free is not None:
-            self._wait_for_gpu(self._state.model, free)
+        vram = self._vram()
+        if message.kind == "out_of_memory" and vram is not None:
+            self._wait_for_gpu(self._state.model, vram.free_mb)
         elif message.kind == "crashed":
             self._engine_crashed(message.problem)
         else:
@@ -251,7 +266,7 @@ class Lifecycle(Actor[LifecycleMessage]):
             self._engine_crashed("the engine ended while it worked")
 
     def _timer_rang(self, message: TimerRang) -> None:
-        if self._timers.get(message.timer) != message.generation:
+        if self._timers.get(message.timer, (0,))[0] != message.generation:
             return
         del self._timers[message.timer]
         match message.timer, self._state:
@@ -259,16 +274,19 @@ class Lifecycle(Actor[LifecycleMessage]):
                 log.info("the model was idle for %g s: unloading", self._idle_secs)
                 self._stop_engine()
             case "retry", WaitingForGpu(model=model):
-                self._begin_load(model)
+                self._begin_load(self._wanted() if self._work.waiting else model)
             case "resume", Unloaded() if self._work.waiting:
-                self._begin_load(self._work.model or self._default_model)
+                self._begin_load(self._wanted())
 
     # The steps that several of the above share.
+
+    def _wanted(self) -> str:
+        return self._work.model or self._default_model
 
     def _begin_load(self, model: str) -> None:
         self._stop_timer("retry")
         self._stop_timer("resume")
-        self._load += 1
+        self._load = time.monotonic_ns()  # a number that no earlier lifecycle has used, either
         self._become(Loading(model))
         self._preparing = self.beside(self._prepare, model, self._load, self.me.tell)
 
@@ -307,6 +325,10 @@ class Lifecycle(Actor[LifecycleMessage]):
         self._become(Unloaded(problem))
         if certain:
             self._queue.tell(ModelFailed(model, problem))
+        elif self._work.waiting and self._wanted() != model:
+            self._begin_load(self._wanted())
+        elif self._work.waiting:
+            self._start_timer("resume", RETRY_S)
 
     def _restart_idle_timer(self) -> None:
         self._stop_timer("idle")
@@ -314,12 +336,14 @@ class Lifecycle(Actor[LifecycleMessage]):
             self._start_timer("idle", self._idle_secs)
 
     def _start_timer(self, timer: str, seconds: float) -> None:
-        generation = self._timers.get("", 0) + 1
-        self._timers[""] = self._timers[timer] = generation
-        self.later(seconds, TimerRang(timer, generation))
+        self._stop_timer(timer)
+        self._generation += 1
+        scope = self.later(seconds, TimerRang(timer, self._generation))
+        self._timers[timer] = (self._generation, scope)
 
     def _stop_timer(self, timer: str) -> None:
-        self._timers.pop(timer, None)
+        if started := self._timers.pop(timer, None):
+            started[1].cancel()
 
     def _become(self, state: ModelState) -> None:
         """The one place where the state changes."""

@@ -63,13 +63,14 @@ class UnloadModel(Question[None], frozen=True):
 
 
 class Work(msgspec.Struct, frozen=True):
-    """What the queue's next chunk wants; None when nothing waits and nothing runs.
+    """The job that the queue would go on with, and the model it wants (None: the default one)."""
 
-    ``model`` None is the default one.
-    """
-
-    waiting: bool
+    job_id: str | None
     model: str | None = None
+
+    @property
+    def waiting(self) -> bool:
+        return self.job_id is not None
 
 
 class WeightsPulled(msgspec.Struct, frozen=True):
@@ -156,6 +157,10 @@ class SplitFailed(msgspec.Struct, frozen=True):
     problem: str
 
 
+class SplitsLost(msgspec.Struct, frozen=True):
+    """The chunker was rebuilt: what it was at must be told again."""
+
+
 class ChunkDone(msgspec.Struct, frozen=True):
     job_id: str
     ordinal: int
@@ -198,6 +203,7 @@ QueueMessage = (
     | Cancel
     | Planned
     | SplitFailed
+    | SplitsLost
     | ChunkDone
     | ChunkFailed
     | ModelReady
@@ -317,11 +323,19 @@ class Subscribe(Question[Subscription], frozen=True):
     topic: str
 
 
+class Unsubscribed(msgspec.Struct, frozen=True):
+    """A subscription to this topic has been closed."""
+
+    topic: str
+
+
 class CloseStreams(msgspec.Struct, frozen=True):
     """End every subscription: the server is shutting down."""
 
 
-BroadcasterMessage = JobProgressed | JobEnded | ModelChanged | Subscribe | CloseStreams
+BroadcasterMessage = (
+    JobProgressed | JobEnded | ModelChanged | Subscribe | Unsubscribed | CloseStreams
+)
 
 
 # To the webhook dispatcher.

@@ -36,6 +36,7 @@ from actors.messages import (
     Release,
     Split,
     SplitFailed,
+    SplitsLost,
     StopSplit,
     Submit,
     Transcribe,
@@ -95,10 +96,8 @@ class Queue(Actor[QueueMessage]):
             self._waiting[job.id] = job
             if job.chunks_total is not None and self._spool.pcm(job.id).exists():
                 self._split.add(job.id)
-            if job.status is Status.RUNNING:  # a clean stop would have parked it
-                await self._crashed(job.id, "the server was ended while it worked on this job")
-        for job in self._waiting.values():
-            self._register(job)
+            if job.crashes >= CRASHES:
+                await self._blame(job, "the server was ended while it worked on this job")
         await self._step()
 
     async def handle(self, message: QueueMessage) -> object:
@@ -121,6 +120,8 @@ class Queue(Actor[QueueMessage]):
                 return await self._model_gone()
             case ModelFailed():
                 return await self._model_failed(message)
+            case SplitsLost():
+                return await self._splits_lost()
             case Drain():
                 return await self._drain(message)
             case _:
@@ -212,6 +213,10 @@ class Queue(Actor[QueueMessage]):
                 await self._finish(job.id, Status.FAILED, message.problem)
         await self._step()
 
+    async def _splits_lost(self) -> None:
+        self._splitting = None
+        await self._step()
+
     async def _drain(self, message: Drain) -> None:
         self._draining = True
         if message.hurry and self._chunk:
@@ -274,7 +279,7 @@ class Queue(Actor[QueueMessage]):
 
     def _say_what_is_wanted(self) -> None:
         head = self._head()
-        work = Work(waiting=head is not None, model=head.order.model if head else None)
+        work = Work(head.id if head else None, head.order.model if head else None)
         if work != self._work:
             self._work = work
             self._lifecycle.tell(work)
@@ -315,7 +320,10 @@ class Queue(Actor[QueueMessage]):
         self._waiting[job.id] = job
         log.warning("%s (crash %d of %d)", problem, job.crashes, CRASHES, extra={"job": job.id})
         if job.crashes >= CRASHES:
-            await self._finish(job.id, Status.FAILED, f"{problem}, {CRASHES} times")
+            await self._blame(job, problem)
+
+    async def _blame(self, job: Job, problem: str) -> None:
+        await self._finish(job.id, Status.FAILED, f"{problem}, {CRASHES} times")
 
     async def _finish(self, job_id: str, status: Status, error: str | None = None) -> Job | None:
         """The one place where a job ends."""

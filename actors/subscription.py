@@ -1,6 +1,7 @@
 """One stream's view of what is broadcast: bounded, and told when it missed something."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -17,8 +18,10 @@ class Subscription:
     the rows, which have everything.
     """
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, gone: Callable[[], object] = lambda: None) -> None:
+        """``gone`` is called when the subscription is closed, from either side."""
         self.topic = topic
+        self._gone = gone
         self.lagged = False
         self.closed = False
         self._events: deque[Any] = deque()
@@ -34,8 +37,10 @@ class Subscription:
 
     def close(self) -> None:
         """Ends the stream, from either side. Synchronous, as clean-up has to be."""
-        self.closed = True
-        self._news.set()
+        if not self.closed:
+            self.closed = True
+            self._news.set()
+            self._gone()
 
     async def wait(self, seconds: float) -> list[Any] | None:
         """What has come since the last call, waiting up to ``seconds`` for something.

@@ -115,10 +115,6 @@ async def open_system(plan: Plan, render: Callable[[Jobs], Render]) -> AsyncIter
     janitor: Mailbox[JanitorMessage] = Mailbox("janitor")
     drained = anyio.Event()
 
-    def free_vram_mb() -> int | None:
-        vram = plan.gpu.vram() if plan.use_gpu else None
-        return vram.free_mb if vram else None
-
     with owned(plan.data_dir):
         spool = Spool(plan.data_dir / "spool")
         async with (
@@ -126,11 +122,14 @@ async def open_system(plan: Plan, render: Callable[[Jobs], Render]) -> AsyncIter
             open_outbound(private_allowed=plan.webhooks_to_private) as outbound,
         ):
             jobs, deliveries = Jobs(database), Deliveries(database)
+            await jobs.charge_interrupted()
+            listeners = await deliveries.listeners()
             factories: dict[str, Callable[[], Any]] = {
                 "broadcaster": lambda: Broadcaster(broadcaster),
                 "webhooks": lambda: Webhooks(
                     webhooks,
                     outbox=deliveries,
+                    listeners=listeners,
                     render=render(jobs),
                     post=outbound.post,
                     secret=plan.webhook_secret,
@@ -154,7 +153,7 @@ async def open_system(plan: Plan, render: Callable[[Jobs], Render]) -> AsyncIter
                     broadcaster=broadcaster,
                     webhooks=webhooks,
                     prepare=preparer(plan.catalogue),
-                    free_vram_mb=free_vram_mb,
+                    vram=lambda: plan.gpu.vram() if plan.use_gpu else None,
                     default_model=plan.default_model,
                     idle_secs=plan.idle_secs,
                     poll_secs=plan.gpu_poll_secs,

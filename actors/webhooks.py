@@ -37,7 +37,7 @@ SPREAD = 0.2
 """Later tries are spread by so much either way, lest a receiver that was down meets all at once."""
 AT_ONCE = 32
 AT_ONCE_PER_HOST = 4
-LOOK_AHEAD = 500
+LOOK_AHEAD = 200
 GONE = 410
 """The receiver says: never again."""
 
@@ -48,7 +48,9 @@ Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[int]]
 class Outbox(Protocol):
     """The part of `storage.deliveries.Deliveries` that is needed here."""
 
-    async def due(self, now: float, besides: Iterable[str], limit: int) -> list[Delivery]: ...
+    async def due(
+        self, now: float, besides: Iterable[str], limit: int, each: int
+    ) -> list[Delivery]: ...
     async def next_due(self, after: float) -> float | None: ...
     async def announce(
         self, event: str, targets: Iterable[tuple[str, str]], happened_at: str, due: float
@@ -70,18 +72,20 @@ class Webhooks(Actor[WebhookMessage]):
         mailbox: Mailbox[WebhookMessage],
         *,
         outbox: Outbox,
+        listeners: dict[tuple[str, str], None],
         render: Render,
         post: Post,
         secret: bytes | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``render`` makes a delivery's body; ``clock`` is seconds since the epoch."""
+        """``listeners``, URL and format of those who hear of the model, outlive this actor;
+        ``render`` makes a delivery's body; ``clock`` is seconds since the epoch."""
         super().__init__(mailbox)
         self._outbox, self._render, self._post = outbox, render, post
         self._secret, self._clock = secret, clock
         self._flying: dict[str, str] = {}
         """Deliveries under way, and their hosts."""
-        self._listeners: dict[tuple[str, str], None] = {}
+        self._listeners = listeners
         self._timer = 0
         self._sleeping = anyio.CancelScope()
 
@@ -140,7 +144,7 @@ class Webhooks(Actor[WebhookMessage]):
         """Send what is due and may fly now, and wake up for what is due next."""
         now = self._clock()
         hosts = Counter(self._flying.values())
-        for delivery in await self._outbox.due(now, self._flying, LOOK_AHEAD):
+        for delivery in await self._outbox.due(now, self._flying, LOOK_AHEAD, AT_ONCE_PER_HOST):
             host = URL(delivery.url).host or ""
             if len(self._flying) < AT_ONCE and hosts[host] < AT_ONCE_PER_HOST:
                 hosts[host] += 1

@@ -6,7 +6,7 @@ from typing import Any
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
-from actors.kernel.mailbox import Crashed
+from actors.kernel.mailbox import Crashed, NoAnswer
 from storage.errors import (
     Busy,
     Conflict,
@@ -32,6 +32,7 @@ STATUS: dict[type[Refusal], int] = {
     TooSlow: 408,
     Conflict: 409,
     Busy: 503,
+    NoAnswer: 503,
     NotReady: 503,
     NoSpace: 507,
 }

@@ -43,12 +43,19 @@ def run(settings: Settings) -> int:
     try:
         anyio.run(serve, settings)
     except* Unusable as group:
-        log.error("%s", group.exceptions[0])
+        log.error("%s", _first(group))
         status = 1
     except* (GaveUp, Fatal) as group:
-        log.critical("ending: %s", group.exceptions[0])
+        log.critical("ending: %s", _first(group))
         status = 1
     return status
+
+
+def _first(error: BaseException) -> BaseException:
+    """What went wrong, out of however many task groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def serve(settings: Settings) -> None:

@@ -21,15 +21,34 @@ class Deliveries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def due(self, now: float, besides: Iterable[str], limit: int) -> list[Delivery]:
-        """Up to ``limit`` deliveries due by ``now``, the oldest first, but none of ``besides``."""
+    async def listeners(self) -> dict[tuple[str, str], None]:
+        """URL and format of every webhook of a job that is not over, as an ordered set."""
+
+        async def select(c: Connection) -> dict[tuple[str, str], None]:
+            async with c.execute(
+                "SELECT DISTINCT webhook_url, webhook_format FROM jobs "
+                "WHERE status IN ('queued', 'running') AND webhook_url IS NOT NULL"
+            ) as rows:
+                return {(row[0], row[1]): None async for row in rows}
+
+        return await self._database.read(select)
+
+    async def due(
+        self, now: float, besides: Iterable[str], limit: int, each: int
+    ) -> list[Delivery]:
+        """Up to ``limit`` deliveries due by ``now``, the oldest first, but none of ``besides``.
+
+        At most ``each`` of any URL, so that a slow receiver hides nobody else's.
+        """
         skipped = list(besides)
 
         async def select(c: Connection) -> list[Delivery]:
             async with c.execute(
-                f"{_DELIVERY} WHERE due <= ? AND d.id NOT IN ({', '.join('?' * len(skipped))}) "
-                "ORDER BY due LIMIT ?",
-                (now, *skipped, limit),
+                f"{_DELIVERY} WHERE d.id IN (SELECT id FROM (SELECT id, due, row_number() OVER "
+                "(PARTITION BY url ORDER BY due) AS place FROM deliveries WHERE due <= ? "
+                f"AND id NOT IN ({', '.join('?' * len(skipped))})) WHERE place <= ? "
+                "ORDER BY due LIMIT ?) ORDER BY due",
+                (now, *skipped, each, limit),
             ) as rows:
                 return [Delivery(**{key: row[key] for key in row.keys()}) async for row in rows]  # noqa: SIM118
 

@@ -23,6 +23,8 @@ _JOB = (
     f"number, id, status, {_ORDER}, size_bytes, detected_language, duration_secs, chunks_total, "
     "chunks_done, segments, crashes, error, created_at, completed_at"
 )
+ASKED_AT_ONCE = 500
+"""SQLite limits the parameters of a statement."""
 _OPEN = "status IN ('queued', 'running')"
 
 _spans = msgspec.json.Decoder(tuple[Span, ...])
@@ -108,8 +110,12 @@ class Jobs:
 
     async def known(self, ids: Sequence[str]) -> dict[str, Job]:
         """Those of ``ids`` that are jobs."""
-        found = await self._all(f"WHERE id IN ({', '.join('?' * len(ids))})", *ids)
-        return {job.id: job for job in found}
+        found: dict[str, Job] = {}
+        for at in range(0, len(ids), ASKED_AT_ONCE):
+            some = ids[at : at + ASKED_AT_ONCE]
+            jobs = await self._all(f"WHERE id IN ({', '.join('?' * len(some))})", *some)
+            found |= {job.id: job for job in jobs}
+        return found
 
     # Changes.
 
@@ -180,6 +186,17 @@ class Jobs:
             return job
 
         return await self._database.write(work)
+
+    async def charge_interrupted(self) -> None:
+        """Count a crash against every job that the last process left running.
+
+        A clean stop parks its jobs, so that they are not running now.
+        """
+
+        async def work(c: Connection) -> None:
+            await c.execute("UPDATE jobs SET crashes = crashes + 1 WHERE status = 'running'")
+
+        await self._database.write(work)
 
     async def crash(self, job_id: str) -> Job | None:
         """Count a crash against a job; None where it is over."""

@@ -22,19 +22,21 @@ SMALL = 0.02
 """Scale of the token embeddings: so small that only the positions decide."""
 
 
-def scripted_model(path: Path, script: str, language: int = 0, state: int = 64) -> Path:
+def scripted_model(
+    path: Path, script: str, language: int = 0, state: int = 64, layers: int = 1
+) -> Path:
     """Write a model that answers ``<|0.00|> Hello.<|1.50|>`` with that segment.
 
-    ``language`` counts from English, 0, in the order of whisper.cpp: 2 is German. A wide
-    ``state`` with many layers would be slow like a real model: see ``slow_model``.
+    ``language`` counts from English, 0, in the order of whisper.cpp: 2 is German. With the
+    ``state`` and ``layers`` of a real model it costs what that costs.
     """
     frame = read_frame(DEMO).with_dimensions(
         n_audio_state=state,
-        n_audio_head=1,
-        n_audio_layer=1,
+        n_audio_head=state // 64,
+        n_audio_layer=layers,
         n_text_state=state,
-        n_text_head=1,
-        n_text_layer=1,
+        n_text_head=state // 64,
+        n_text_layer=layers,
     )
     write(path, frame, _tensors(frame, _tokens(script, frame), FIRST_LANGUAGE + language), "q8_0")
     return path

@@ -61,8 +61,11 @@ class Catalogue:
         raise Invalid(f"there is no model '{name}': `whisperbox models list` shows the names")
 
     def nameable(self, name: str) -> bool:
-        """Whether it is a model's name; a path never is, so clients may use any of these."""
-        return name in (DEMO, *self._named, *NAMES) or name in self._placed_by_hand()
+        """Whether a client may ask for it: what is on this box, by name and never by path.
+
+        Or anyone who may submit could have every model there is downloaded.
+        """
+        return name in (DEMO, *self._named) or name in self._placed_by_hand()
 
     def installed(self) -> Iterator[Model]:
         for path in sorted(self.folder.glob("ggml-*.bin")):

@@ -28,6 +28,10 @@ BEST_OF = 2
 OUT_OF_MEMORY_CODE = -7
 """From whisper_full. The context can not even be freed after it."""
 
+# Parts of whisper.cpp's messages, in whisper_init_* and whisper_model_load.
+LOAD_FAILED = ("failed to load model", "failed to open", "_cache_init() failed", "to allocate")
+INVALID_FILE = ("bad magic", "unknown tensor", "wrong size in", "not all tensors", "wrong shape")
+
 
 class LoadFailed(Exception):
     """The weights did not load; the message is whisper.cpp's."""
@@ -46,17 +50,18 @@ class Engine:
         params.use_gpu = load.use_gpu
         self._context = whisper.whisper_init_from_file_with_params(load.path, params)
         # A failed load gives an object around NULL that crashes at its first use; only what
-        # was logged tells it apart.
-        if failures := [line for line in said if "failed" in line]:
+        # was logged tells it apart. (A GPU that fails to come up is logged, too, but no failure.)
+        if failures := [line for line in said if any(sign in line for sign in LOAD_FAILED)]:
             raise LoadFailed(failures[0])
+        self._english_only = not whisper.whisper_is_multilingual(self._context)
         self._end_of_text = whisper.whisper_token_eot(self._context)
 
     def warm_up(self) -> None:
         """The first inference after a load is wrong on some GPUs, and slow on all."""
         silence = np.zeros(SHORTEST, np.float32)
-        whisper.whisper_full(
-            self._context, self._params("en", False, None, False), silence, SHORTEST
-        )
+        params = self._params("en", False, None, False)
+        if whisper.whisper_full(self._context, params, silence, SHORTEST) == OUT_OF_MEMORY_CODE:
+            raise MemoryError
 
     def transcribe(self, window: Window) -> Result | Failed:
         began = time.monotonic()
@@ -86,8 +91,9 @@ class Engine:
         params = whisper.whisper_full_default_params(whisper.WHISPER_SAMPLING_GREEDY)
         params.n_threads = self._threads
         params.greedy = {"best_of": BEST_OF}
-        params.language = language or "auto"
-        params.translate = translate
+        # On English weights a detection gives any language at all.
+        params.language = "en" if self._english_only else language or "auto"
+        params.translate = translate and not self._english_only
         params.initial_prompt = prompt or ""
         params.no_context = True
         params.token_timestamps = words
@@ -173,12 +179,11 @@ def main(fd: int) -> None:
     began = time.monotonic()
     try:
         engine = Engine(load, abort, said)
-    except LoadFailed as error:
-        kind = "out_of_memory" if any("alloc" in line for line in said) else "invalid"
-        pipe.send(Failed(None, kind, f"the model did not load: {error}"))
+        loaded = time.monotonic()
+        engine.warm_up()
+    except (LoadFailed, MemoryError) as error:
+        pipe.send(Failed(None, _kind(said, error), f"the model did not load: {error}"))
         os._exit(1)
-    loaded = time.monotonic()
-    engine.warm_up()
     build = whisper.whisper_print_system_info().strip(" |\n")
     pipe.send(Loaded(loaded - began, time.monotonic() - loaded, 1, build))
     threading.Thread(target=pipe.follow, daemon=True).start()
@@ -193,6 +198,14 @@ def main(fd: int) -> None:
             except Abandoned:
                 pipe.send(Failed(window.id, "out_of_memory", "the engine ran out of memory"))
                 os._exit(1)
+
+
+def _kind(said: list[str], error: Exception) -> str:
+    if isinstance(error, MemoryError) or any("alloc" in line for line in said):
+        return "out_of_memory"
+    if any(sign in line for line in said for sign in INVALID_FILE):
+        return "invalid"
+    return "engine"
 
 
 if __name__ == "__main__":

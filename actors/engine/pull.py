@@ -55,7 +55,7 @@ def main(name: str, folder: Path) -> int:
         say(error=error.message, certain=True)
         return 1
     except Exception as error:
-        say(error=_by_hand(name, folder, error), certain=False)
+        say(error=_by_hand(name, error), certain=False)
         return 1
     say(path=str(folder / file))
     return 0
@@ -84,10 +84,11 @@ def download(file: str, part: Path) -> None:
     inspect(part)
 
 
-def _by_hand(name: str, folder: Path, error: Exception) -> str:
+def _by_hand(name: str, error: Exception) -> str:
     return (
         f"could not download {name} ({_short(error)}). Without a network: put {file_name(name)} "
-        f"of the repository {REPOSITORY} into {folder}, or set WHISPER_MODEL_PATH to a ggml file"
+        f"of the repository {REPOSITORY} into WHISPER_MODELS_DIR, or set WHISPER_MODEL_PATH to a "
+        "ggml file"
     )
 
 

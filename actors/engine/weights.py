@@ -60,7 +60,7 @@ def inspect(path: Path) -> Weights:
         with path.open("rb") as file:
             return _Reader(file, path).weights()
     except OSError as error:
-        raise Invalid(f"cannot read the model file {path}: {error.strerror}") from error
+        raise Invalid(f"cannot read the model file {path.name}: {error.strerror}") from error
 
 
 class _Reader:
@@ -70,11 +70,11 @@ class _Reader:
 
     def weights(self) -> Weights:
         if self._file.read(4) != MAGIC:
-            raise Invalid(f"the model file {self._path} is not in ggml's format")
+            raise Invalid(f"the model file {self._path.name} is not in ggml's format")
         (vocab, _, state, _, layers, _, _, _, _, mels, _) = self._numbers(11)
         n_mels, n_bins = self._numbers(2)
         if mels not in (80, 128) or n_mels != mels or not 0 < layers <= 64:
-            raise Invalid(f"the model file {self._path} is not a Whisper model")
+            raise Invalid(f"the model file {self._path.name} is not a Whisper model")
         self._skip(4 * n_mels * n_bins)
         for _ in range(self._numbers(1)[0]):
             self._skip(self._numbers(1)[0])
@@ -85,7 +85,7 @@ class _Reader:
     def _tensor(self) -> None:
         n_dims, name_length, kind = self._numbers(3)
         if not 0 < n_dims <= 4 or kind not in BLOCKS:
-            raise Invalid(f"the model file {self._path} is damaged")
+            raise Invalid(f"the model file {self._path.name} is damaged")
         count = 1
         for size in self._numbers(n_dims):
             count *= size
@@ -99,7 +99,7 @@ class _Reader:
             self._incomplete()
         numbers = struct.unpack(f"<{count}i", data)
         if not all(0 <= number <= MOST for number in numbers):
-            raise Invalid(f"the model file {self._path} is damaged")
+            raise Invalid(f"the model file {self._path.name} is damaged")
         return numbers
 
     def _skip(self, count: int) -> None:
@@ -108,6 +108,6 @@ class _Reader:
 
     def _incomplete(self) -> NoReturn:
         raise Invalid(
-            f"the model file {self._path} is not complete: download it again, or remove it so "
+            f"the model file {self._path.name} is not complete: download it again, or remove it so "
             "that it is downloaded at the next load"
         )

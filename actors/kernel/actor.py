@@ -1,24 +1,24 @@
 """An actor: one mailbox, handled one message at a time."""
 
-import logging
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
 
-from actors.kernel.mailbox import Crashed, Mailbox
+from actors.kernel.mailbox import Crashed, Mailbox, Reply
 from storage.errors import Refusal
 
 M = TypeVar("M")
-log = logging.getLogger(__name__)
 
 
 class Actor(Generic[M]):
     """Subclass with `handle`, and `started` where there is something to reload.
 
-    What `handle` returns is the answer to the one who asked. A `Refusal` goes back to the asker;
-    any other exception ends the actor, and its supervisor builds a new one on the same mailbox.
+    What `handle` returns is the answer to the one who asked. A `Refusal` goes back to the asker.
+    Any other exception ends the actor, and so does a Refusal of what was told and not asked, since
+    the work may be half done; its supervisor builds a new one on the same mailbox, which recovers
+    from the rows.
     """
 
     def __init__(self, mailbox: Mailbox[M]) -> None:
@@ -61,17 +61,16 @@ class Actor(Generic[M]):
             while True:
                 envelope = await self.me.receive()
                 reply = envelope.reply
-                try:
-                    answer = await self.handle(envelope.message)
-                except Refusal as no:
-                    if reply:
-                        reply.fail(no)
-                    else:
-                        log.info("%s refused %s: %s", self.me.name, envelope.message, no)
-                except BaseException:
-                    if reply:
-                        reply.fail(Crashed(self.me.name))
-                    raise
-                else:
-                    if reply:
-                        reply.answer(answer)
+                if reply is None:
+                    await self.handle(envelope.message)
+                elif not reply.abandoned:
+                    await self._answer(envelope.message, reply)
+
+    async def _answer(self, question: M, reply: Reply[Any]) -> None:
+        try:
+            reply.answer(await self.handle(question))
+        except Refusal as no:
+            reply.fail(no)
+        except BaseException:
+            reply.fail(Crashed(self.me.name))
+            raise

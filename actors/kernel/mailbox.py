@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 import msgspec
 
-from storage.errors import Busy, Refusal
+from storage.errors import Busy
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -19,6 +19,14 @@ class Question(msgspec.Struct, Generic[R], frozen=True):
     """A message that wants an answer of type R."""
 
 
+class Full(Exception):
+    """A mailbox has no room: whoever should read it is stuck, and telling it more is no use."""
+
+
+class NoAnswer(Busy):
+    """No answer came in time; what was asked for may still have been done."""
+
+
 class Crashed(Exception):
     """The actor crashed over the question; it has been restarted since, or will be."""
 
@@ -28,6 +36,8 @@ class Reply(Generic[R]):
 
     def __init__(self) -> None:
         self._settled = anyio.Event()
+        self.abandoned = False
+        """The asker has left: do not begin what it asked for."""
         self._answer: R | None = None
         self._error: Exception | None = None
 
@@ -70,7 +80,7 @@ class Mailbox(Generic[M]):
         """Leave a message, without waiting and without an answer.
 
         Raises:
-            Busy: the mailbox is full.
+            Full: the mailbox is full.
         """
         self._post(Envelope(message, None))
 
@@ -79,23 +89,26 @@ class Mailbox(Generic[M]):
 
         Raises:
             Refusal: the actor said no, in one of Refusal's kinds.
-            Busy: the mailbox is full, or no answer came in time.
+            Busy: the mailbox is full.
+            NoAnswer: no answer came in time.
             Crashed: the actor crashed over the question.
         """
         reply: Reply[R] = Reply()
-        self._post(Envelope(question, reply))  # type: ignore[arg-type]
+        try:
+            self._post(Envelope(question, reply))  # type: ignore[arg-type]
+        except Full as error:
+            raise Busy(str(error)) from None
         with anyio.move_on_after(within):
             return await reply.wait()
-        raise Busy(f"the {self.name} did not answer in time")
+        reply.abandoned = True
+        raise NoAnswer(f"the {self.name} did not answer in time")
 
     def _post(self, envelope: Envelope[M]) -> None:
         try:
             self._send.send_nowait(envelope)
         except anyio.WouldBlock:
-            raise Busy(f"the {self.name} has too much to do") from None
+            raise Full(f"the {self.name} has too much to do") from None
 
 
 Address = Mailbox
 """What others hold of an actor. Only the actor itself receives."""
-
-__all__ = ["Address", "Busy", "Crashed", "Envelope", "Mailbox", "Question", "Refusal", "Reply"]

@@ -14,18 +14,18 @@ from litestar.openapi.spec import (
 )
 from litestar.params import Parameter
 
-from actors.engine.catalogue import Catalogue
 from actors.engine.languages import LANGUAGES
+from actors.kernel.mailbox import NoAnswer
 from actors.messages import Cancel, RequireReady, Submit, Subscribe
 from actors.outbound import check_url
-from actors.system import System
+from actors.system import Plan, System
 from app import sse
 from app.native.docs import faults
 from app.native.streams import END, JobFollower
 from app.native.wire import Accepted, JobDocument, JobPage, job_document
 from app.transcripts import FORMATS
 from app.uploads import Upload, receive
-from storage.errors import Busy, Conflict, Invalid, NotFound, NotReady
+from storage.errors import Busy, Conflict, Invalid, NotFound, NotReady, Refusal
 from storage.records import Job, Order, Status, Task
 
 WEBHOOK_FORMAT = "native"
@@ -89,10 +89,15 @@ async def submit(
         raise Busy("the server is shutting down")
     await _require_ready(system, queue_when_unloaded)
     job_id = str(uuid.uuid4())
-    form = Form(system.plan.catalogue)
+    form = Form(system.plan)
     upload = await receive(request, system.spool, job_id, "audio", form.check)
-    # Where this fails without an answer the row may be there or not: the janitor will see.
-    job = await system.queue.ask(Submit(job_id, form.order(upload, key), upload.size))
+    try:
+        job = await system.queue.ask(Submit(job_id, form.order(upload, key), upload.size))
+    except NoAnswer:
+        raise  # the row may be there or not: the janitor will see
+    except Refusal:
+        system.spool.discard(job_id)
+        raise
     if job.id != job_id:
         system.spool.discard(job_id)
     return Response(Accepted(job.id), status_code=202)
@@ -110,7 +115,7 @@ async def _require_ready(system: System, queue_when_unloaded: bool) -> None:
 class Form:
     """Checks each text field as it comes, so that a wrong one costs no upload."""
 
-    catalogue: Catalogue
+    plan: Plan
     _seen: dict[str, Any] = field(default_factory=dict)
 
     def check(self, name: str, value: str) -> None:
@@ -142,8 +147,9 @@ class Form:
                     raise Invalid(f"prompt is longer than {LONGEST_PROMPT} characters")
                 self._seen[name] = value
             case "model":
-                if not self.catalogue.nameable(value):
-                    raise Invalid(f"there is no model '{value[:80]}'")
+                known = value == self.plan.default_model or self.plan.catalogue.nameable(value)
+                if not known:
+                    raise Invalid(f"there is no model '{value[:80]}' on this server")
                 self._seen[name] = value
 
     def order(self, upload: Upload, key: str | None) -> Order:
@@ -157,7 +163,8 @@ async def page(
         Status | None, Parameter(query="status", description="Only jobs of this status")
     ] = None,
     before: Annotated[
-        int | None, Parameter(query="before", description="The `next` of the page before")
+        int | None,
+        Parameter(query="before", ge=1, le=2**62, description="The `next` of the page before"),
     ] = None,
     limit: Annotated[int, Parameter(query="limit", ge=1, le=MOST_ON_A_PAGE)] = 50,
 ) -> JobPage:

@@ -51,7 +51,12 @@ def said(response: httpx.Response) -> tuple[int, Any]:
         (AUDIO, {"webhook_url": "http://[::1/"}, "webhook_url is not a URL"),
         (AUDIO, {"webhook_url": "http://a:99999999/"}, "webhook_url is not a URL"),
         (AUDIO, {"word_timestamps": "maybe"}, "word_timestamps must be 'true' or 'false'"),
-        (AUDIO, {"model": "../../etc/passwd"}, "there is no model '../../etc/passwd'"),
+        (
+            AUDIO,
+            {"model": "../../etc/passwd"},
+            "there is no model '../../etc/passwd' on this server",
+        ),
+        (AUDIO, {"model": "medium"}, "there is no model 'medium' on this server"),
         (AUDIO, {"prompt": "x" * 3000}, "prompt is longer than 2000 characters"),
     ],
 )
@@ -207,6 +212,7 @@ def test_an_unknown_format_is_named(shared: Server, clip: Path) -> None:
         ("GET", "/jobs?limit=0", 400),
         ("GET", "/jobs?limit=x", 400),
         ("GET", "/jobs?status=lost", 400),
+        ("GET", "/jobs?before=100000000000000000000", 400),
     ],
 )
 def test_every_error_has_the_guides_envelope(

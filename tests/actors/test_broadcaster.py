@@ -1,3 +1,5 @@
+import gc
+import weakref
 from collections.abc import AsyncIterator
 
 import anyio
@@ -80,3 +82,15 @@ async def test_a_shutdown_ends_every_stream_and_those_that_come_after(
     after = await broadcaster.ask(Subscribe("a"))
     assert await before.wait(1) is None
     assert await after.wait(1) is None
+
+
+async def test_a_closed_subscription_is_forgotten(
+    broadcaster: Mailbox[BroadcasterMessage],
+) -> None:
+    subscription = await broadcaster.ask(Subscribe("a job that is over"))
+    forgotten = weakref.ref(subscription)
+    subscription.close()
+    del subscription
+    await broadcaster.ask(Subscribe("b"))  # everything before has been handled
+    gc.collect()
+    assert forgotten() is None

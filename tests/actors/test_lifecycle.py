@@ -10,7 +10,8 @@ import anyio
 import pytest
 import trio.testing
 
-from actors.lifecycle import CRASHES, Lifecycle
+from actors.gpu import Vram
+from actors.lifecycle import CRASHES, RETRY_S, Lifecycle
 from actors.messages import (
     EngineEnded,
     EngineFailed,
@@ -44,7 +45,7 @@ from tests.probe import Probe
 pytestmark = pytest.mark.anyio
 
 IDLE_S, POLL_S = 300, 30
-BUSY, IDLE = Work(waiting=True), Work(waiting=False)
+BUSY, IDLE = Work("a"), Work(None)
 
 
 @pytest.fixture
@@ -66,14 +67,23 @@ class House:
         load, Path("m.bin"), 1000
     )
     asked_for: list[str] = field(default_factory=list)
+    loads: list[int] = field(default_factory=list)
 
     async def prepare(self, name: str, load: int, tell: Callable[[Any], None]) -> None:
         self.asked_for.append(name)
+        self.loads.append(load)
         if (found := self.weights(load)) is not None:
             tell(found)
 
+    def vram(self) -> Vram | None:
+        free = self.free_vram_mb
+        return None if free is None else Vram(8000, 8000 - free, free)
+
     async def state(self) -> ModelState:
         return await self.me.ask(State())
+
+    def load_number(self) -> int:
+        return self.loads[-1]
 
     async def engine_told(self) -> list[object]:
         await self.state()  # after this everything told before has been handled
@@ -107,7 +117,7 @@ async def _living(house: House, idle_secs: float = IDLE_S) -> AsyncIterator[Hous
                 broadcaster=house.broadcaster,
                 webhooks=house.webhooks,
                 prepare=house.prepare,
-                free_vram_mb=lambda: house.free_vram_mb,
+                vram=house.vram,
                 default_model="base",
                 idle_secs=idle_secs,
                 poll_secs=POLL_S,
@@ -262,7 +272,7 @@ async def test_after_an_unload_waiting_work_tries_again_after_one_poll_interval(
 
 async def test_work_for_another_model_swaps(house: House) -> None:
     await house.ready()
-    house.me.tell(Work(waiting=True, model="tiny"))
+    house.me.tell(Work("a", "tiny"))
     assert await house.engine_told() == [StopEngine()]
     house.end_engine()
     await house.engine_told()
@@ -270,18 +280,68 @@ async def test_work_for_another_model_swaps(house: House) -> None:
     assert house.asked_for == ["base", "tiny"]
 
 
-@pytest.mark.parametrize("certain", [True, False])
-async def test_a_load_that_cannot_succeed_says_so_and_does_not_loop(
-    house: House, certain: bool
-) -> None:
-    house.weights = lambda load: WeightsMissing(load, "no such file", certain)
+async def test_a_load_that_can_never_succeed_says_so_and_does_not_loop(house: House) -> None:
+    house.weights = lambda load: WeightsMissing(load, "no such file", True)
     house.me.tell(BUSY)
-    await anyio.sleep(100 * POLL_S)
+    await anyio.sleep(100 * RETRY_S)
     assert await house.state() == Unloaded("no such file")
     assert house.asked_for == ["base"]
-    failed = [m for m in house.queue.told() if isinstance(m, ModelFailed)]
-    assert failed == ([ModelFailed("base", "no such file")] if certain else [])
+    assert ModelFailed("base", "no such file") in house.queue.told()
     assert house.broadcaster.told()[-1] == ModelChanged(Unloaded("no such file"))
+
+
+async def test_a_load_that_may_succeed_later_is_tried_again_slowly_while_work_waits(
+    house: House,
+) -> None:
+    house.weights = lambda load: WeightsMissing(load, "no network", False)
+    house.me.tell(BUSY)
+    await anyio.sleep(2.5 * RETRY_S)
+    assert house.asked_for == ["base"] * 3
+    assert [m for m in house.queue.told() if isinstance(m, ModelFailed)] == []
+    house.me.tell(IDLE)
+    await anyio.sleep(100 * RETRY_S)
+    assert house.asked_for == ["base"] * 3
+
+
+async def test_after_a_failed_load_work_for_another_model_gets_its_own(house: House) -> None:
+    house.weights = lambda load: None
+    await house.me.ask(LoadModel())
+    house.me.tell(Work("a", "tiny"))
+    await house.engine_told()
+    house.weights = lambda load: WeightsFound(load, Path("m.bin"), 1000)
+    house.me.tell(WeightsMissing(house.load_number(), "no network", False))
+    assert [type(m) for m in await house.engine_told()] == [StartEngine]
+    assert house.asked_for == ["base", "tiny"]
+
+
+async def test_a_model_that_is_larger_than_the_gpu_fails_for_certain(house: House) -> None:
+    house.free_vram_mb = 8000
+    house.weights = lambda load: WeightsFound(load, Path("m.bin"), 9000)
+    house.me.tell(BUSY)
+    await house.engine_told()
+    state = await house.state()
+    assert isinstance(state, Unloaded)
+    assert state.problem == "base needs 9000 MiB of VRAM, but the GPU has 8000 MiB in all"
+    assert ModelFailed("base", state.problem) in house.queue.told()
+
+
+async def test_waiting_for_the_gpu_ends_when_the_work_wants_another_model(house: House) -> None:
+    house.free_vram_mb = 400
+    house.me.tell(Work("a", "large"))
+    await house.engine_told()
+    assert isinstance(await house.state(), WaitingForGpu)
+    house.weights = lambda load: WeightsFound(load, Path("m.bin"), 100)
+    house.me.tell(Work("b", "tiny"))
+    assert [type(m) for m in await house.engine_told()] == [StartEngine]
+
+
+async def test_a_timer_that_is_started_anew_leaves_nothing_behind(house: House) -> None:
+    await house.ready()
+    before = len(anyio.get_running_tasks())
+    for _ in range(100):
+        await house.me.ask(RequireReady())
+    await anyio.wait_all_tasks_blocked()
+    assert len(anyio.get_running_tasks()) == before
 
 
 async def test_after_a_failed_load_the_next_submit_tries_once_more(house: House) -> None:
@@ -313,11 +373,13 @@ async def test_a_crash_during_work_loads_again_with_back_off_and_then_gives_up(
         house.me.tell(EngineReady(load))
         await house.state()
     house.end_engine("crashed")
-    await anyio.sleep(1000)
+    await anyio.sleep(RETRY_S - 1)
     assert await house.engine_told() == []
     state = await house.state()
     assert isinstance(state, Unloaded)
     assert "in a row" in (state.problem or "")
+    house.me.tell(Work("its neighbour"))
+    assert [type(m) for m in await house.engine_told()] == [StartEngine]
 
 
 async def test_an_engine_killed_for_a_cancel_comes_back_at_once(house: House) -> None:

@@ -26,6 +26,7 @@ from actors.messages import (
     Release,
     Split,
     SplitFailed,
+    SplitsLost,
     StopSplit,
     Submit,
     Transcribe,
@@ -90,6 +91,7 @@ class House:
 async def living(folder: Path) -> AsyncIterator[House]:
     async with open_database(folder / "a.db") as database:
         house = House(Jobs(database), Spool(folder))
+        await house.jobs.charge_interrupted()
         queue = Queue(
             house.me,
             jobs=house.jobs,
@@ -119,8 +121,8 @@ async def test_a_job_goes_from_its_input_to_its_transcript(house: House) -> None
     job = await house.submit("a", language="de", prompt="Bob")
     assert (job.status, job.number) == (Status.QUEUED, 1)
     assert await house.chunker.next() == Split("a")
-    assert await house.lifecycle.next() == Work(waiting=False)
-    assert await house.lifecycle.next() == Work(waiting=True)
+    assert await house.lifecycle.next() == Work(None)
+    assert await house.lifecycle.next() == Work("a")
     house.planned("a", chunks=2)
     house.me.tell(ModelReady("base"))
     first = await house.chunk()
@@ -261,7 +263,7 @@ async def test_a_job_for_another_model_waits_for_it(house: House) -> None:
     house.me.tell(ModelReady("base"))
     await house.job("a")
     assert house.inference.told() == []
-    assert house.lifecycle.told()[-1] == Work(waiting=True, model="tiny")
+    assert house.lifecycle.told()[-1] == Work("a", "tiny")
     house.me.tell(ModelReady("tiny"))
     assert (await house.chunk()).job_id == "a"
 
@@ -282,7 +284,6 @@ async def test_after_a_kill_the_next_chunk_is_the_first_that_was_not_committed(
         assert (chunk.job_id, chunk.ordinal) == ("a", 1)
         assert (await house.job("a")).crashes == 1
         assert house.chunker.told() == [Split("b")]
-        assert house.webhooks.told() == [Register("http://x/", "native")]
 
 
 async def test_audio_that_is_gone_is_decoded_again_without_a_new_plan(tmp_path: Path) -> None:
@@ -353,3 +354,32 @@ async def test_the_first_news_of_progress_comes_with_its_segments(house: House) 
     assert isinstance(progress, JobProgressed)
     assert (progress.percent, progress.chunks_done, progress.chunks_total) == (25, 1, 4)
     assert [s.text for s in progress.segments] == ["one"]
+
+
+async def test_a_rebuilt_chunker_is_told_again(house: House) -> None:
+    await house.submit("a")
+    assert await house.chunker.next() == Split("a")
+    house.me.tell(SplitsLost())
+    assert await house.chunker.next() == Split("a")
+
+
+async def test_a_rebuilt_queue_blames_no_job(house: House, tmp_path: Path) -> None:
+    await house.submit("a")
+    house.planned("a")
+    house.me.tell(ModelReady("base"))
+    await house.chunk()
+    rebuilt = Queue(
+        house.me,
+        jobs=house.jobs,
+        spool=house.spool,
+        lifecycle=house.lifecycle,
+        chunker=house.chunker,
+        inference=house.inference,
+        broadcaster=house.broadcaster,
+        webhooks=house.webhooks,
+        janitor=house.janitor,
+        default_model="base",
+        drained=house.drained,
+    )
+    await rebuilt.started()
+    assert (await house.job("a")).crashes == 0

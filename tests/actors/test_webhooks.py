@@ -48,7 +48,9 @@ class Outbox:
         for each in deliveries:
             self.rows[each.id], self.when[each.id] = each, anyio.current_time()
 
-    async def due(self, now: float, besides: Iterable[str], limit: int) -> list[Delivery]:
+    async def due(
+        self, now: float, besides: Iterable[str], limit: int, each: int
+    ) -> list[Delivery]:
         skipped = set(besides)
         return [self.rows[i] for i, at in self.when.items() if at <= now and i not in skipped]
 
@@ -124,8 +126,8 @@ async def living(network: Network) -> AsyncIterator[House]:
     async with anyio.create_task_group() as group:
         group.start_soon(
             Webhooks(
-                house.me, outbox=house.outbox, render=render, post=network.post, secret=SECRET,
-                clock=anyio.current_time,
+                house.me, outbox=house.outbox, listeners={}, render=render, post=network.post,
+                secret=SECRET, clock=anyio.current_time,
             ).run
         )  # fmt: skip
         yield house

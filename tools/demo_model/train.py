@@ -160,7 +160,7 @@ def shape_of_step(done: float, rng: random.Random) -> tuple[int, int]:
     """Positions and batch size: short windows first, whole ones towards the end."""
     if done < 0.2:
         return rng.choice([(150, 28), (200, 20)])
-    whole = 0.02 if done < 0.45 else 0.15 if done < 0.6 else 0.3 if done < 0.85 else 0.6
+    whole = 0.02 if done < 0.45 else 0.15 if done < 0.6 else 0.4 if done < 0.75 else 0.7
     if rng.random() < whole:
         return POSITIONS, 4
     return rng.choice([(200, 20), (300, 16), (400, 12), (600, 8)])
@@ -171,7 +171,8 @@ def main() -> None:
     parser.add_argument("train", type=Path)
     parser.add_argument("unseen", type=Path)
     parser.add_argument("out")
-    parser.add_argument("--minutes", type=float, default=90)
+    parser.add_argument("--minutes", type=float, default=90, help="for the whole schedule")
+    parser.add_argument("--begin", type=float, default=0, help="share of the schedule to skip")
     parser.add_argument("--resume", type=Path, help="an OUT.pt to begin from")
     parser.add_argument("--frame", type=Path, required=True, help="a multilingual ggml file")
     args = parser.parse_args()
@@ -186,7 +187,7 @@ def main() -> None:
     training = Training(model, used)
     heard, unseen = (Windows(load(p), tokens, rng) for p in (args.train, args.unseen))
     began, running = time.monotonic(), torch.zeros(4)
-    while (done := (time.monotonic() - began) / (60 * args.minutes)) < 1:
+    while (done := args.begin + (time.monotonic() - began) / (60 * args.minutes)) < 1:
         positions, batch = shape_of_step(done, rng)
         offset = rng.randint(0, POSITIONS - positions)
         windows = [heard.draw(positions, offset) for _ in range(batch)]

@@ -19,6 +19,14 @@ def test_a_file_placed_by_hand_is_a_model(tmp_path: Path) -> None:
     assert (model.path, model.can_be_pulled) == (tmp_path / "ggml-mine.bin", False)
 
 
+def test_clients_may_ask_for_what_is_there_and_for_no_download(tmp_path: Path) -> None:
+    (tmp_path / "ggml-tiny.bin").touch()
+    catalogue = Catalogue(tmp_path)
+    assert catalogue.nameable("tiny")
+    assert catalogue.nameable("demo")
+    assert not catalogue.nameable("medium")
+
+
 @pytest.mark.parametrize("name", ["", "huge", "../x", "/etc/passwd", "tiny.bin"])
 def test_what_is_no_name_is_never_looked_up(tmp_path: Path, name: str) -> None:
     catalogue = Catalogue(tmp_path)

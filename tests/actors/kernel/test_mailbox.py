@@ -1,7 +1,7 @@
 import anyio
 import pytest
 
-from actors.kernel.mailbox import Mailbox, Question
+from actors.kernel.mailbox import Full, Mailbox, Question
 from storage.errors import Busy, Conflict, NotFound
 
 pytestmark = pytest.mark.anyio
@@ -46,8 +46,10 @@ async def test_nobody_who_answers_in_time_is_busy() -> None:
 async def test_a_full_mailbox_refuses_instead_of_waiting() -> None:
     mailbox: Mailbox[Twice] = Mailbox("doubler", capacity=1)
     mailbox.tell(Twice(1))
-    with pytest.raises(Busy, match="too much to do"):
+    with pytest.raises(Full, match="too much to do"):
         mailbox.tell(Twice(2))
+    with pytest.raises(Busy, match="too much to do"):
+        await mailbox.ask(Twice(2))
 
 
 async def test_the_first_answer_counts() -> None:

@@ -6,7 +6,7 @@ import pytest
 import trio.testing
 
 from actors.kernel.actor import Actor
-from actors.kernel.mailbox import Crashed, Mailbox, Question
+from actors.kernel.mailbox import Crashed, Mailbox, NoAnswer, Question
 from actors.kernel.supervisor import RESTARTS, WINDOW_S, GaveUp, supervise
 from storage.errors import Fatal, Invalid
 
@@ -66,7 +66,25 @@ async def test_a_refusal_crashes_nothing(mailbox: Mailbox[Do]) -> None:
         group.start_soon(supervise, {"worker": lambda: Worker(mailbox)})
         with pytest.raises(Invalid):
             await mailbox.ask(Do("refuse"))
+        await mailbox.ask(Do("work"))
+        assert Worker.built == 1
+        group.cancel_scope.cancel()
+
+
+async def test_a_refusal_of_what_was_told_leaves_nothing_half_done(mailbox: Mailbox[Do]) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(supervise, {"worker": lambda: Worker(mailbox)})
         mailbox.tell(Do("refuse"))
+        await mailbox.ask(Do("work"))
+        assert Worker.built == 2
+        group.cancel_scope.cancel()
+
+
+async def test_what_nobody_waits_for_any_more_is_not_begun(mailbox: Mailbox[Do]) -> None:
+    with pytest.raises(NoAnswer):
+        await mailbox.ask(Do("crash"), within=1)
+    async with anyio.create_task_group() as group:
+        group.start_soon(supervise, {"worker": lambda: Worker(mailbox)})
         await mailbox.ask(Do("work"))
         assert Worker.built == 1
         group.cancel_scope.cancel()

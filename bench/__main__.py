@@ -1,0 +1,39 @@
+"""``python -m bench [NAME …]``: every measure, or those named, each with its target."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import engine, latency, memory, silence, streams, uploads
+
+Measure = Callable[[Path], list[str]]
+
+MEASURES: dict[str, Measure] = {
+    "engine": engine.measure,
+    "memory": memory.measure,
+    "long-file": memory.measure_long_file,
+    "uploads": uploads.measure,
+    "latency": latency.measure,
+    "streams": streams.measure,
+    "silence": silence.measure,
+}
+
+
+def main() -> int:
+    names = sys.argv[1:] or list(MEASURES)
+    if unknown := [name for name in names if name not in MEASURES]:
+        print(f"no such measure: {', '.join(unknown)}; there are {', '.join(MEASURES)}")
+        return 2
+    for name in names:
+        with tempfile.TemporaryDirectory(prefix="whisperbox-bench-") as folder:
+            began = time.monotonic()
+            for line in MEASURES[name](Path(folder)):
+                print(f"{name:10} {line}", flush=True)
+            print(f"{name:10} ({time.monotonic() - began:.0f} s)", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
