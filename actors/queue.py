@@ -6,6 +6,7 @@ only a hint, so losing every mailbox costs time and never a job.
 
 import logging
 import time
+from itertools import islice
 from typing import assert_never
 
 import anyio
@@ -239,7 +240,7 @@ class Queue(Actor[QueueMessage]):
     def _split_next(self) -> None:
         if self._splitting is not None:
             return
-        for job in list(self._waiting.values())[:SPLIT_AHEAD]:
+        for job in islice(self._waiting.values(), SPLIT_AHEAD):
             if job.id not in self._split:
                 self._splitting = job.id
                 self._chunker.tell(Split(job.id))

@@ -21,10 +21,10 @@ from tests.scripted import scripted_model
 ROUNDS = 5
 STATE, LAYERS = 384, 4
 # An audiobook: sentences of 2 to 7 s, pauses of 0.25 to 0.6 s. A conversation: pauses of 2 to 8 s.
-SENTENCES = [2.0 + (7 * n % 11) / 2 for n in range(60)]
+SENTENCES = [2.0 + (7 * n % 11) / 2 for n in range(24)]
 SPEECH = {
-    "continuous speech": [0.25 + (n % 4) * 0.12 for n in range(60)],
-    "speech with pauses": [2.0 + (n % 4) * 2.0 for n in range(60)],
+    "continuous speech": [0.25 + (n % 4) * 0.12 for n in range(24)],
+    "speech with pauses": [2.0 + (n % 4) * 2.0 for n in range(24)],
 }
 TARGET = {"continuous speech": 1.05, "speech with pauses": 1.0}
 

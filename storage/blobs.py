@@ -43,17 +43,15 @@ class Spool:
         Raises:
             NoSpace: a write found the disk full.
         """
-        part = self.folder / f"{job_id}.part"
-        with part.open("xb") as file:
-            receiving = Receiving(file, part, self.input(job_id))
-            try:
-                yield receiving
-            except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise NoSpace("the disk is full") from error
-                raise
-            finally:
-                part.unlink(missing_ok=True)
+        receiving = Receiving(self.folder / f"{job_id}.part", self.input(job_id))
+        try:
+            yield receiving
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise NoSpace("the disk is full") from error
+            raise
+        finally:
+            receiving.close()
 
     def discard(self, job_id: str) -> None:
         """Drop an input that became no job."""
@@ -64,22 +62,30 @@ class Spool:
 
 
 class Receiving:
-    """An upload on its way into the spool."""
+    """An upload on its way into the spool. Its methods block: call them in a thread."""
 
-    def __init__(self, file: BinaryIO, part: Path, target: Path) -> None:
-        self._file, self._part, self._target = file, part, target
-        self.size = 0
+    def __init__(self, part: Path, target: Path) -> None:
+        self._part, self._target = part, target
+        self._file: BinaryIO | None = None
 
     def write(self, data: bytes | bytearray) -> None:
+        if self._file is None:
+            self._file = self._part.open("xb")
         self._file.write(data)
-        self.size += len(data)
 
     def keep(self) -> None:
         """Give the file its name, once it and its name are on the disk."""
+        assert self._file is not None, "nothing was written"
         self._file.flush()
         os.fsync(self._file.fileno())
         self._part.rename(self._target)
         sync_folder(self._target.parent)
+
+    def close(self) -> None:
+        """Remove what was not kept."""
+        if self._file is not None:
+            self._file.close()
+            self._part.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

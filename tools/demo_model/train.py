@@ -160,7 +160,7 @@ def shape_of_step(done: float, rng: random.Random) -> tuple[int, int]:
     """Positions and batch size: short windows first, whole ones towards the end."""
     if done < 0.2:
         return rng.choice([(150, 28), (200, 20)])
-    whole = 0.02 if done < 0.45 else 0.15 if done < 0.6 else 0.4 if done < 0.75 else 0.7
+    whole = 0.02 if done < 0.45 else 0.15 if done < 0.6 else 0.65
     if rng.random() < whole:
         return POSITIONS, 4
     return rng.choice([(200, 20), (300, 16), (400, 12), (600, 8)])

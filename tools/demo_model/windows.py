@@ -72,7 +72,8 @@ class Windows:
         """Mix phrases into ``power``; returns language, words, first and last frame of each."""
         rng = self._rng
         level, mixed = rng.uniform(-1.5, 1.0), rng.random() < 0.5
-        longest_pause = rng.choice([60, 120, 300, 800])
+        # The planner shortens pauses to a second, so most windows are dense.
+        longest_pause = rng.choice([60, 100, 100, 100, 300, 800])
         colour = self._colour()
         at, language = rng.randint(0, min(frames // 3, 400)), None
         said: list[tuple[str, list[str], int, int]] = []
