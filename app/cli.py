@@ -207,7 +207,9 @@ def _jobs(args: argparse.Namespace, settings: Settings) -> int:
         async with connect(args.server) as client:
             return await client.get("/jobs", **query)
 
-    table = Table("id", "status", "%", "language", "seconds", "file", "submitted", box=None)
+    table = Table(box=None)
+    for column in ("id", "status", "%", "language", "seconds", "file", "submitted"):
+        table.add_column(column, no_wrap=column != "file", overflow="fold")
     for job in anyio.run(ask)["jobs"]:
         table.add_row(
             job["id"],
@@ -270,10 +272,11 @@ def _doctor(_: argparse.Namespace, settings: Settings) -> int:
     for finding in examine(settings):
         mark = "[red]✗[/]" if finding.cure else "[green]✓[/]"
         out.print(mark, f"{finding.subject:8}", end=" ")
-        out.print(finding.found, markup=False)
+        out.print(finding.found, markup=False, soft_wrap=True)
         if finding.cure:
             wrong += 1
-            out.print("           → " + finding.cure, markup=False, style="yellow")
+            cure = "           → " + finding.cure
+            out.print(cure, markup=False, style="yellow", soft_wrap=True)
     return 1 if wrong else 0
 
 

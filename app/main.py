@@ -74,7 +74,7 @@ async def serve(settings: Settings) -> None:
             async with anyio.create_task_group() as group:
                 await group.start(_watch_signals, group, system, server, settings)
                 group.start_soon(system.run)
-                _welcome(listener, plan)
+                _welcome(listener, plan, settings)
                 await server.serve(sockets=[listener])
                 group.cancel_scope.cancel()
 
@@ -120,8 +120,6 @@ def plan_for(settings: Settings) -> Plan:
     vram = gpu.vram() if use_gpu else None
     threads = settings.whisper_cpu_threads or hardware.threads()
     model, named = _model(settings, vram, threads)
-    if model == DEMO:
-        log.warning("the demo model knows forty words of two languages: see its model card")
     return Plan(
         data_dir=settings.data_dir.absolute(),
         catalogue=Catalogue(settings.whisper_models_dir.absolute(), named),
@@ -148,7 +146,6 @@ def _model(settings: Settings, vram: Vram | None, threads: int) -> tuple[str, di
         return name, {name: path.expanduser().absolute()}
     if wanted is None:
         wanted = fitting(vram.total_mb if vram else None, threads)
-        log.info("WHISPER_MODEL is not set: %s fits this box", wanted)
     return wanted, {}
 
 
@@ -193,7 +190,11 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         yield listener
 
 
-def _welcome(listener: socket.socket, plan: Plan) -> None:
+def _welcome(listener: socket.socket, plan: Plan, settings: Settings) -> None:
+    if not (settings.whisper_model or settings.whisper_model_path):
+        log.info("WHISPER_MODEL is not set: %s fits this box", plan.default_model)
+    if plan.default_model == DEMO:
+        log.warning("the demo model knows forty words of two languages: see its model card")
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     log.info(
