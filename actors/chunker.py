@@ -22,13 +22,15 @@ from actors.messages import (
     SplitsLost,
     StopSplit,
 )
-from storage.blobs import Spool, sync_folder
-from storage.errors import Invalid
+from storage.blobs import DISK_FULL, Spool, sync_folder
+from storage.errors import Invalid, NoSpace
 from storage.records import RATE, SAMPLE_BYTES, Chunk
 
 log = logging.getLogger(__name__)
 
 CHECK_DISK_EVERY = 64 << 20
+FULL_DISK_PAUSE_S = 10.0
+NO_ROOM = "the disk has too little free space for the decoded audio"
 
 
 class Chunker(Actor[ChunkerMessage]):
@@ -68,13 +70,22 @@ class Chunker(Actor[ChunkerMessage]):
 
     async def _split(self, job_id: str) -> None:
         try:
-            self._queue.tell(await self._planned(job_id))
+            self._queue.tell(await self._planned_when_there_is_room(job_id))
         except Exception as error:
             if not isinstance(error, Invalid | OSError):
                 log.exception("splitting failed", extra={"job": job_id})
             self._queue.tell(SplitFailed(job_id, _sentence(error)))
         finally:
             self.me.tell(SplitEnded(job_id))
+
+    async def _planned_when_there_is_room(self, job_id: str) -> Planned:
+        """An accepted job is not failed by a full disk: it waits for space."""
+        while True:
+            try:
+                return await self._planned(job_id)
+            except NoSpace as error:
+                log.warning("%s; trying again", error.message, extra={"job": job_id})
+            await anyio.sleep(FULL_DISK_PAUSE_S)
 
     async def _planned(self, job_id: str) -> Planned:
         part = self._spool.pcm(job_id).with_suffix(".pcm.part")
@@ -85,7 +96,7 @@ class Chunker(Actor[ChunkerMessage]):
                     await anyio.to_thread.run_sync(file.write, block)
                     size += len(block)
                     if size % CHECK_DISK_EVERY < len(block) and not self._spool.spare_bytes():
-                        raise Invalid("the disk has too little free space for the decoded audio")
+                        raise NoSpace(NO_ROOM)
                     rest += block
                     whole = len(rest) // (FRAME * SAMPLE_BYTES) * FRAME * SAMPLE_BYTES
                     heard.append(levels(rest[:whole]))
@@ -93,6 +104,10 @@ class Chunker(Actor[ChunkerMessage]):
                 await anyio.to_thread.run_sync(_sync, file)
             part.rename(self._spool.pcm(job_id))
             await anyio.to_thread.run_sync(sync_folder, self._spool.folder)
+        except OSError as error:
+            if error.errno in DISK_FULL:
+                raise NoSpace(NO_ROOM) from error
+            raise
         finally:
             part.unlink(missing_ok=True)
         length = size // SAMPLE_BYTES

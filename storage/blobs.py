@@ -16,6 +16,8 @@ RESERVE_SHARE = 0.05
 """The larger of the two stays free, or a filled disk takes the database down with it. On a small
 disk the share alone counts: see `Spool.spare_bytes`."""
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 class Spool:
     """The folder of the inputs (``ID.input``) and of their decoded audio (``ID.pcm``)."""
@@ -47,7 +49,7 @@ class Spool:
         try:
             yield receiving
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in DISK_FULL:
                 raise NoSpace("the disk is full") from error
             raise
         finally:

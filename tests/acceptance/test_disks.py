@@ -1,0 +1,62 @@
+"""A data folder that is read-only, or full. Real file systems, so these need the right to mount."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import Start
+from tests.acceptance.server import Server
+from tests.audio import spoken
+
+Mount = Callable[[str], Path]
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    folder = tmp_path / "disk"
+    mounted = []
+
+    def make(options: str) -> Path:
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("this user may not mount file systems")
+        mounted.append(folder)
+        return folder
+
+    yield make
+    for each in mounted:
+        subprocess.run(["umount", "-l", str(each)], check=True)
+
+
+def test_a_read_only_data_folder_is_named(mount: Mount, tmp_path: Path) -> None:
+    server = Server(tmp_path, DATA_DIR=mount("ro"))
+    with pytest.raises(AssertionError, match="the log has no"):
+        server.start()
+    assert server.stop() == 1
+    assert "cannot write to DATA_DIR" in server.log[-1]
+    assert "Read-only file system" in server.log[-1]
+
+
+def test_a_full_data_folder_refuses_uploads_and_loses_no_job(
+    mount: Mount, start: Start, tmp_path: Path
+) -> None:
+    disk = mount("size=24m")
+    server = start(DATA_DIR=disk)
+    server.load()
+    kept = server.submit(spoken(tmp_path / "small.wav"))
+    ballast = disk / "ballast"
+    with ballast.open("wb") as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(bytes(1 << 16))
+            file.flush()
+    response = server.http.post("/jobs", files={"audio": bytes(100_000)})
+    assert response.status_code == 507
+    assert "space" in response.json()["error"]
+    assert server.http.get("/health").status_code == 200
+    ballast.unlink()
+    assert server.ended(kept)["status"] == "done"
+    assert server.ended(server.submit(spoken(tmp_path / "next.wav")))["status"] == "done"
+    assert not list((disk / "spool").glob("*.part"))

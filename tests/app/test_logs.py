@@ -1,0 +1,28 @@
+import json
+import logging
+
+from app.logs import JsonFormatter, TextFormatter
+
+
+def record(**named: object) -> logging.LogRecord:
+    made = logging.LogRecord("actors.queue", logging.INFO, "", 0, "chunk %s", ("done",), None)
+    made.created = 1778421600.0
+    made.__dict__ |= named
+    return made
+
+
+def test_text_names_the_job_and_the_chunk() -> None:
+    line = TextFormatter().format(record(job="a", chunk=0))
+    assert line == "2026-05-10T14:00:00.000Z info    chunk done job=a chunk=0"
+
+
+def test_json_is_one_object_a_line() -> None:
+    line = JsonFormatter().format(record(job="a", chunk=3))
+    assert json.loads(line) == {
+        "time": "2026-05-10T14:00:00.000Z",
+        "level": "info",
+        "logger": "actors.queue",
+        "message": "chunk done",
+        "job": "a",
+        "chunk": 3,
+    }
