@@ -30,28 +30,14 @@ def scripted_model(
     ``language`` counts from English, 0, in the order of whisper.cpp: 2 is German. With the
     ``state`` and ``layers`` of a real model it costs what that costs.
     """
-    frame = read_frame(DEMO).with_dimensions(
-        n_audio_state=state,
-        n_audio_head=state // 64,
-        n_audio_layer=layers,
-        n_text_state=state,
-        n_text_head=state // 64,
-        n_text_layer=layers,
-    )
+    frame = _frame(state, layers, layers)
     write(path, frame, _tensors(frame, _tokens(script, frame), FIRST_LANGUAGE + language), "q8_0")
     return path
 
 
 def slow_model(path: Path, layers: int = 8, state: int = 512) -> Path:
     """Random weights of a size at which a window takes seconds on a CPU."""
-    frame = read_frame(DEMO).with_dimensions(
-        n_audio_state=state,
-        n_audio_head=state // 64,
-        n_audio_layer=layers,
-        n_text_state=state,
-        n_text_head=state // 64,
-        n_text_layer=4,
-    )
+    frame = _frame(state, layers, 4)
     rng = np.random.default_rng(1)
     tensors = {
         name: np.ones(shape, np.float32)
@@ -61,6 +47,18 @@ def slow_model(path: Path, layers: int = 8, state: int = 512) -> Path:
     }
     write(path, frame, tensors, "f16")
     return path
+
+
+def _frame(state: int, audio_layers: int, text_layers: int) -> Frame:
+    """The demo model's vocabulary and filters, with heads of 64 as in every Whisper model."""
+    return read_frame(DEMO).with_dimensions(
+        n_audio_state=state,
+        n_audio_head=state // 64,
+        n_audio_layer=audio_layers,
+        n_text_state=state,
+        n_text_head=state // 64,
+        n_text_layer=text_layers,
+    )
 
 
 def _tokens(script: str, frame: Frame) -> list[int]:

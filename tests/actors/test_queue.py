@@ -57,6 +57,21 @@ class House:
     janitor: Probe[Any] = field(default_factory=Probe)
     drained: anyio.Event = field(default_factory=anyio.Event)
 
+    def queue(self) -> Queue:
+        return Queue(
+            self.me,
+            jobs=self.jobs,
+            spool=self.spool,
+            lifecycle=self.lifecycle,
+            chunker=self.chunker,
+            inference=self.inference,
+            broadcaster=self.broadcaster,
+            webhooks=self.webhooks,
+            janitor=self.janitor,
+            default_model="base",
+            drained=self.drained,
+        )
+
     async def submit(self, name: str, **order: Any) -> Job:
         return await self.me.ask(Submit(name, Order(**order), 10))
 
@@ -92,21 +107,8 @@ async def living(folder: Path) -> AsyncIterator[House]:
     async with open_database(folder / "a.db") as database:
         house = House(Jobs(database), Spool(folder))
         await house.jobs.charge_interrupted()
-        queue = Queue(
-            house.me,
-            jobs=house.jobs,
-            spool=house.spool,
-            lifecycle=house.lifecycle,
-            chunker=house.chunker,
-            inference=house.inference,
-            broadcaster=house.broadcaster,
-            webhooks=house.webhooks,
-            janitor=house.janitor,
-            default_model="base",
-            drained=house.drained,
-        )
         async with anyio.create_task_group() as group:
-            group.start_soon(queue.run)
+            group.start_soon(house.queue().run)
             yield house
             group.cancel_scope.cancel()
 
@@ -363,23 +365,10 @@ async def test_a_rebuilt_chunker_is_told_again(house: House) -> None:
     assert await house.chunker.next() == Split("a")
 
 
-async def test_a_rebuilt_queue_blames_no_job(house: House, tmp_path: Path) -> None:
+async def test_a_rebuilt_queue_blames_no_job(house: House) -> None:
     await house.submit("a")
     house.planned("a")
     house.me.tell(ModelReady("base"))
     await house.chunk()
-    rebuilt = Queue(
-        house.me,
-        jobs=house.jobs,
-        spool=house.spool,
-        lifecycle=house.lifecycle,
-        chunker=house.chunker,
-        inference=house.inference,
-        broadcaster=house.broadcaster,
-        webhooks=house.webhooks,
-        janitor=house.janitor,
-        default_model="base",
-        drained=house.drained,
-    )
-    await rebuilt.started()
+    await house.queue().started()
     assert (await house.job("a")).crashes == 0
