@@ -92,6 +92,8 @@ class Lifecycle(Actor[LifecycleMessage]):
         self._memory_mb = 0
         self._work = Work(None)
         self._stopping = False
+        self._paused = False
+        """The stop was asked for from outside: waiting work does not undo it at once."""
         self._then: str | None = None
         """The model to load once the engine has stopped."""
         self._crashes: deque[float] = deque()
@@ -165,6 +167,7 @@ class Lifecycle(Actor[LifecycleMessage]):
         self._then = None
         match self._state:
             case Ready():
+                self._paused = True
                 self._stop_engine()
             case Loading() | WaitingForGpu():
                 self._preparing.cancel()
@@ -251,16 +254,17 @@ class Lifecycle(Actor[LifecycleMessage]):
             self._engine_crashed("the engine ended while it loaded")
         if not isinstance(self._state, Ready):
             return
-        asked_for, self._stopping = self._stopping, False
-        following, self._then = self._then, None
+        expected = self._stopping or message.reason == "killed"
+        paused, following = self._paused, self._then
+        self._stopping, self._paused, self._then = False, False, None
         self._become(Unloaded())
         self._queue.tell(ModelGone())
         self._webhooks.tell(ModelUnloaded())
         if following is not None:
             self._begin_load(following)
-        elif asked_for:
+        elif paused:
             self._pause_then_resume_work()
-        elif message.reason == "killed":
+        elif expected:
             self._work_changed(self._work)
         else:
             self._engine_crashed("the engine ended while it worked")

@@ -244,6 +244,17 @@ async def test_the_idle_timer_never_runs_while_a_job_does(house: House) -> None:
     assert await house.engine_told() == [StopEngine()]
 
 
+async def test_work_that_comes_while_an_idle_model_unloads_loads_it_again_at_once(
+    house: House,
+) -> None:
+    await house.ready()
+    await anyio.sleep(IDLE_S + 1)
+    assert await house.engine_told() == [StopEngine()]
+    house.me.tell(BUSY)
+    house.end_engine()
+    assert [type(m) for m in await house.engine_told()] == [StartEngine]
+
+
 async def test_an_idle_time_of_zero_is_never() -> None:
     async with _living(House(), idle_secs=0) as house:
         await house.ready()
