@@ -201,7 +201,10 @@ class Lifecycle(Actor[LifecycleMessage]):
 
     def _weights_pulled(self, message: WeightsPulled) -> None:
         if message.load == self._load and isinstance(self._state, Loading):
-            self._become(Loading(self._state.model, round(message.done / message.total, 3)))
+            model, before, now = self._state.model, self._state.pulled, message.done / message.total
+            if before is None or int(10 * now) > int(10 * before):
+                log.info("downloading %s: %.0f %% of %d MiB", model, 100 * now, message.total >> 20)
+            self._become(Loading(model, round(now, 3)))
 
     def _weights_found(self, message: WeightsFound) -> None:
         if message.load != self._load or not isinstance(self._state, Loading):

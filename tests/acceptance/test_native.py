@@ -7,6 +7,9 @@ import pytest
 
 from tests.acceptance.conftest import Start
 from tests.acceptance.server import Server
+from tests.audio import wav
+from tests.hub import hub
+from tests.scripted import scripted_model
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -103,8 +106,6 @@ def test_a_transcript_comes_in_every_format(
 
 
 def test_silence_is_done_without_segments(shared: Server, tmp_path: Path) -> None:
-    from tests.audio import wav
-
     job = shared.ended(shared.submit(wav(tmp_path / "silence.wav", (20.0, False))))
     assert (job["status"], job["segments"], job["duration_secs"]) == ("done", [], 20.0)
 
@@ -147,6 +148,36 @@ def test_a_subscriber_who_comes_after_the_load_is_told_that_it_is_ready(shared: 
 def test_queue_when_unloaded_takes_jobs_in_every_state(start: Start, clip: Path) -> None:
     server = start(QUEUE_WHEN_UNLOADED="true")
     assert server.ended(server.submit(clip))["status"] == "done"
+
+
+def test_a_job_may_name_another_model_that_is_on_the_box(
+    start: Start, tmp_path: Path, clip: Path
+) -> None:
+    (tmp_path / "models").mkdir()
+    scripted_model(tmp_path / "models" / "ggml-other.bin", "<|0.00|> Something else.<|2.00|>")
+    server = start()
+    server.load()
+    mine, other, mine_again = (
+        server.submit(clip),
+        server.submit(clip, model="other"),
+        server.submit(clip),
+    )
+    texts = [server.ended(j)["segments"][0]["text"] for j in (mine, other, mine_again)]
+    assert texts == ["Hello world.", "Something else.", "Hello world."]
+    assert server.job(other)["model"] == "other"
+
+
+def test_a_model_by_name_is_downloaded_at_its_first_load(
+    start: Start, tmp_path: Path, scripted: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hub(tiny=scripted.read_bytes()) as place:
+        monkeypatch.setenv("HF_ENDPOINT", place.url)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+        server = start(WHISPER_MODEL="tiny", WHISPER_MODEL_PATH="")
+        server.load()
+        server.wait_for_log("downloading tiny: 100 % of")
+    assert server.ended(server.submit(clip))["status"] == "done"
+    assert server.http.get("/health").json()["model"] == "tiny"
 
 
 # 5: streams.
