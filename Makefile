@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help demo serve test check bench format lock
+.PHONY: help demo serve test lint check bench format lock
 .DEFAULT_GOAL := help
 
 help:
@@ -31,12 +31,13 @@ serve: $(READY)
 test: $(READY)
 	$(BIN)/pytest
 
-check: $(READY)
+lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+
+check: lint test
 
 bench: $(READY)
 	$(BIN)/python -m bench

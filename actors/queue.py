@@ -234,7 +234,8 @@ class Queue(Actor[QueueMessage]):
             self._say_what_is_wanted()
         elif self._chunk is None and not self._drained.is_set():
             for job in self._waiting.values():
-                await self._jobs.park(job.id)
+                if job.status is Status.RUNNING:
+                    await self._jobs.park(job.id)
             self._drained.set()
 
     def _split_next(self) -> None:

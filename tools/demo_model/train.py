@@ -37,6 +37,7 @@ DIMENSIONS = {
 }
 LABEL = {word: n for n, word in enumerate(WORDS["en"] + WORDS["de"], start=1)}
 PEAK_RATE = 1.5e-3
+WARM_UP_STEPS = 60
 GUIDE_WIDTH = 10.0
 """Encoder positions (0.02 s) by which a token may be heard beside its place."""
 
@@ -160,7 +161,7 @@ def shape_of_step(done: float, rng: random.Random) -> tuple[int, int]:
     """Positions and batch size: short windows first, whole ones towards the end."""
     if done < 0.2:
         return rng.choice([(150, 28), (200, 20)])
-    whole = 0.02 if done < 0.45 else 0.15 if done < 0.6 else 0.65
+    whole = 0.02 if done < 0.45 else 0.15 if done < 0.6 else 0.92
     if rng.random() < whole:
         return POSITIONS, 4
     return rng.choice([(200, 20), (300, 16), (400, 12), (600, 8)])
@@ -191,7 +192,7 @@ def main() -> None:
         positions, batch = shape_of_step(done, rng)
         offset = rng.randint(0, POSITIONS - positions)
         windows = [heard.draw(positions, offset) for _ in range(batch)]
-        warm_up, decay = min(1, training.steps / 200), 0.5 * (1 + math.cos(math.pi * done))
+        warm_up, decay = min(1, (training.steps + 1) / WARM_UP_STEPS), 0.5 * (1 + math.cos(math.pi * done))
         rate = PEAK_RATE * warm_up * (0.98 * decay + 0.02)
         ctc_weight, guide = (0.5, 0.5) if done < 0.4 else (0.2, 0.1) if done < 0.7 else (0.1, 0)
         report = training.step(windows, offset, rate, ctc_weight, guide)
