@@ -139,7 +139,10 @@ class Pipe:
         self._decode = msgspec.msgpack.Decoder(protocol.ToEngine).decode
 
     def send(self, message: protocol.FromEngine) -> None:
-        self._connection.sendall(frame(message))
+        try:
+            self._connection.sendall(frame(message))
+        except OSError:
+            os._exit(0)
 
     def receive(self) -> protocol.ToEngine:
         (length,) = protocol.LENGTH.unpack(self._exactly(protocol.LENGTH.size))
@@ -162,8 +165,11 @@ class Pipe:
     def _exactly(self, length: int) -> bytes:
         data = bytearray()
         while len(data) < length:
-            part = self._connection.recv(length - len(data))
-            if not part:  # the server is gone or wants us gone; nothing here needs a farewell
+            try:
+                part = self._connection.recv(length - len(data))
+            except OSError:  # the server died with something of ours unread
+                part = b""
+            if not part:  # it is gone or wants us gone; nothing here needs a farewell
                 os._exit(0)
             data += part
         return bytes(data)

@@ -2,12 +2,16 @@
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import anyio
 import pytest
 
+from actors.engine import protocol
 from actors.engine.process import EngineError, EngineProcess, spawn
 from actors.engine.protocol import Failed, Result, Window
 from storage.records import RATE, Span
@@ -102,3 +106,16 @@ async def test_weights_that_do_not_load_are_said_to(tmp_path: Path, content: byt
         with pytest.raises(EngineError) as failed:
             await load(engine, bad)
     assert failed.value.kind in ("invalid", "crashed")
+
+
+async def test_an_engine_whose_server_died_with_answers_unread_ends(
+    scripted: Path, pcm: Path
+) -> None:
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-m", "actors.engine.child", str(theirs.fileno())]
+    with subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL) as child:
+        theirs.close()
+        ours.sendall(protocol.frame(protocol.Load(str(scripted), False, 2)))
+        ours.recv(1)  # loaded; the rest of the answer stays unread
+        ours.close()  # with something unread, the other side's next read fails
+        assert child.wait(10) == 0
