@@ -192,10 +192,8 @@ def main() -> None:
         positions, batch = shape_of_step(done, rng)
         offset = rng.randint(0, POSITIONS - positions)
         windows = [heard.draw(positions, offset) for _ in range(batch)]
-        warm_up, decay = (
-            min(1, (training.steps + 1) / WARM_UP_STEPS),
-            0.5 * (1 + math.cos(math.pi * done)),
-        )
+        warm_up = min(1, (training.steps + 1) / WARM_UP_STEPS)
+        decay = 0.5 * (1 + math.cos(math.pi * done))
         rate = PEAK_RATE * warm_up * (0.98 * decay + 0.02)
         ctc_weight, guide = (0.5, 0.5) if done < 0.4 else (0.2, 0.1) if done < 0.7 else (0.1, 0)
         report = training.step(windows, offset, rate, ctc_weight, guide)

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -113,9 +112,11 @@ async def test_an_engine_whose_server_died_with_answers_unread_ends(
 ) -> None:
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-m", "actors.engine.child", str(theirs.fileno())]
-    with subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL) as child:
-        theirs.close()
-        ours.sendall(protocol.frame(protocol.Load(str(scripted), False, 2)))
-        ours.recv(1)  # loaded; the rest of the answer stays unread
-        ours.close()  # with something unread, the other side's next read fails
-        assert child.wait(10) == 0
+    child = await anyio.open_process(command, pass_fds=[theirs.fileno()], stderr=None)
+    theirs.close()
+    ours.sendall(protocol.frame(protocol.Load(str(scripted), False, 2)))
+    await anyio.to_thread.run_sync(ours.recv, 1)  # loaded; the rest of the answer stays unread
+    ours.close()  # with something unread, the other side's next read fails
+    async with child:
+        with anyio.fail_after(10):
+            assert await child.wait() == 0
