@@ -18,7 +18,7 @@ from tests.acceptance.server import Server
 from tests.audio import wav
 from tests.scripted import scripted_model
 
-ROUNDS = 5
+ROUNDS = 3
 STATE, LAYERS = 384, 4
 # An audiobook: sentences of 2 to 7 s, pauses of 0.25 to 0.6 s. A conversation: pauses of 2 to 8 s.
 SENTENCES = [2.0 + (7 * n % 11) / 2 for n in range(24)]
