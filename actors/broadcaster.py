@@ -42,11 +42,11 @@ class Broadcaster(Actor[BroadcasterMessage]):
 
     def _spread(self, topic: str, event: object) -> None:
         """Offer to the living, forget the closed."""
-        living = [each for each in self._subscribers.pop(topic, ()) if not each.closed]
-        for subscription in living:
+        self._forget(topic)
+        for subscription in self._subscribers.get(topic, ()):
             subscription.offer(event)
-        if living and not isinstance(event, JobEnded):
-            self._subscribers[topic] = living
+        if isinstance(event, JobEnded):
+            self._subscribers.pop(topic, None)
 
     def _subscribe(self, topic: str) -> Subscription:
         subscription = Subscription(topic, lambda: self.me.tell(Unsubscribed(topic)))

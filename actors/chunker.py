@@ -1,8 +1,7 @@
 """Decodes an input, finds where somebody speaks, and plans the chunks."""
 
 import logging
-import os
-from typing import BinaryIO, assert_never
+from typing import assert_never
 
 import anyio
 import numpy as np
@@ -22,7 +21,7 @@ from actors.messages import (
     SplitsLost,
     StopSplit,
 )
-from storage.blobs import DISK_FULL, Spool, sync_folder
+from storage.blobs import DISK_FULL, Spool, settle
 from storage.errors import Invalid, NoSpace
 from storage.records import RATE, SAMPLE_BYTES, Chunk
 
@@ -101,9 +100,7 @@ class Chunker(Actor[ChunkerMessage]):
                     whole = len(rest) // (FRAME * SAMPLE_BYTES) * FRAME * SAMPLE_BYTES
                     heard.append(levels(rest[:whole]))
                     rest = rest[whole:]
-                await anyio.to_thread.run_sync(_sync, file)
-            part.rename(self._spool.pcm(job_id))
-            await anyio.to_thread.run_sync(sync_folder, self._spool.folder)
+                await anyio.to_thread.run_sync(settle, file, part, self._spool.pcm(job_id))
         except OSError as error:
             if error.errno in DISK_FULL:
                 raise NoSpace(NO_ROOM) from error
@@ -114,11 +111,6 @@ class Chunker(Actor[ChunkerMessage]):
         chunks = await anyio.to_thread.run_sync(_plan, np.concatenate(heard), length)
         log.info("%.1f s of audio in %d chunks", length / RATE, len(chunks), extra={"job": job_id})
         return Planned(job_id, length / RATE, tuple(chunks))
-
-
-def _sync(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _plan(level: Levels, length: int) -> list[Chunk]:

@@ -33,7 +33,7 @@ from actors.preparing import preparer
 from actors.queue import Queue
 from actors.webhooks import Render, Webhooks
 from storage.blobs import Spool, owned
-from storage.database import Database, open_database
+from storage.database import DATABASE, Database, open_database
 from storage.deliveries import Deliveries
 from storage.jobs import Jobs
 
@@ -118,7 +118,7 @@ async def open_system(plan: Plan, render: Callable[[Jobs], Render]) -> AsyncIter
     with owned(plan.data_dir):
         spool = Spool(plan.data_dir / "spool")
         async with (
-            open_database(plan.data_dir / "whisperbox.db") as database,
+            open_database(plan.data_dir / DATABASE) as database,
             open_outbound(private_allowed=plan.webhooks_to_private) as outbound,
         ):
             jobs, deliveries = Jobs(database), Deliveries(database)

@@ -6,9 +6,8 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+from storage.database import DATABASE
 from storage.errors import Unusable
-
-DATABASE = "whisperbox.db"
 
 
 def backup(data_dir: Path, target: Path) -> int:

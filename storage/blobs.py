@@ -78,10 +78,7 @@ class Receiving:
     def keep(self) -> None:
         """Give the file its name, once it and its name are on the disk."""
         assert self._file is not None, "nothing was written"
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._part.rename(self._target)
-        sync_folder(self._target.parent)
+        settle(self._file, self._part, self._target)
 
     def close(self) -> None:
         """Remove what was not kept."""
@@ -90,7 +87,15 @@ class Receiving:
             self._part.unlink(missing_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
+def settle(file: BinaryIO, part: Path, target: Path) -> None:
+    """Rename ``part``, open as ``file``, to ``target``, with both on the disk. Blocks."""
+    file.flush()
+    os.fsync(file.fileno())
+    part.rename(target)
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
     """A rename is durable only when its folder is synced."""
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -20,6 +20,8 @@ T = TypeVar("T")
 Connection = aiosqlite.Connection
 Work = Callable[[Connection], Awaitable[T]]
 
+DATABASE = "whisperbox.db"
+"""The file's name within the data folder."""
 READERS = 2
 GROUP = 64
 """Transactions that share one commit, and so one fsync, at the most."""
