@@ -1,40 +1,114 @@
 -- The current schema, for reading. The database is made by storage/migrations, one after the
 -- other, and a test holds the two against each other.
 
--- One row for each thing submitted. `number` is the order of arrival; `id` is the public name.
--- The columns from `task` to `size_bytes` are the order as submitted and never change.
+-- Who may sign in. `permissions` is JSON, a list; an administrator needs none.
+CREATE TABLE accounts (
+    number        INTEGER PRIMARY KEY AUTOINCREMENT,
+    email         TEXT NOT NULL UNIQUE CHECK (email = lower(email)),
+    password_hash TEXT NOT NULL,
+    admin         INTEGER NOT NULL CHECK (admin IN (0, 1)),
+    permissions   TEXT NOT NULL DEFAULT '[]',
+    created_at    TEXT NOT NULL,
+    disabled_at   TEXT
+) STRICT;
+
+-- `hash` is SHA-256 of the session's id; `expires` is seconds since the epoch, here and below.
+CREATE TABLE sessions (
+    hash       BLOB PRIMARY KEY,
+    account    INTEGER NOT NULL REFERENCES accounts (number),
+    created_at TEXT NOT NULL,
+    expires    REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX sessions_of_account ON sessions (account);
+
+-- Keys for programs, likewise hashed.
+CREATE TABLE tokens (
+    number       INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash         BLOB NOT NULL UNIQUE,
+    account      INTEGER NOT NULL REFERENCES accounts (number),
+    name         TEXT NOT NULL,
+    scopes       TEXT NOT NULL,
+    created_at   TEXT NOT NULL,
+    expires      REAL,
+    last_used_at TEXT,
+    revoked_at   TEXT
+) STRICT;
+
+CREATE INDEX tokens_of_account ON tokens (account);
+
+-- What this server signs with.
+CREATE TABLE keys (
+    name  TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One row for each thing submitted. `number` is the order of arrival and the name in the hub
+-- dialect; `id` is the name everywhere else. The columns from `task` to `media_type` are the order
+-- as submitted and never change, but for the file's name and type where it is fetched.
 CREATE TABLE jobs (
-    number            INTEGER PRIMARY KEY AUTOINCREMENT,
-    id                TEXT NOT NULL UNIQUE,
-    status            TEXT NOT NULL DEFAULT 'queued'
-                      CHECK (status IN ('queued', 'running', 'done', 'failed', 'cancelled')),
-    task              TEXT NOT NULL CHECK (task IN ('transcribe', 'translate')),
-    language          TEXT,
-    model             TEXT,
-    prompt            TEXT,
-    word_timestamps   INTEGER NOT NULL CHECK (word_timestamps IN (0, 1)),
-    filename          TEXT,
-    webhook_url       TEXT,
-    webhook_format    TEXT,           -- the dialect of the payload; the edge gives it its meaning
-    idempotency_key   TEXT UNIQUE,
-    size_bytes        INTEGER NOT NULL CHECK (size_bytes > 0),
-    detected_language TEXT,
-    duration_secs     REAL CHECK (duration_secs >= 0),
-    chunks_total      INTEGER CHECK (chunks_total >= 0),  -- NULL until planned
-    chunks_done       INTEGER NOT NULL DEFAULT 0,         -- chunks are done in order
-    segments          INTEGER NOT NULL DEFAULT 0,         -- rows in `segments`
-    crashes           INTEGER NOT NULL DEFAULT 0,         -- since the last committed chunk
-    error             TEXT,
-    created_at        TEXT NOT NULL,  -- UTC with milliseconds, as on the wire
-    completed_at      TEXT,
+    number             INTEGER PRIMARY KEY AUTOINCREMENT,
+    id                 TEXT NOT NULL UNIQUE,
+    status             TEXT NOT NULL DEFAULT 'queued'
+                       CHECK (status IN ('queued', 'running', 'done', 'failed', 'cancelled')),
+    task               TEXT NOT NULL CHECK (task IN ('transcribe', 'translate')),
+    language           TEXT,
+    model              TEXT,
+    prompt             TEXT,
+    word_timestamps    INTEGER NOT NULL CHECK (word_timestamps IN (0, 1)),
+    filename           TEXT,
+    webhook_url        TEXT,
+    webhook_format     TEXT,  -- the dialect of the payload; likewise
+    model_events       INTEGER NOT NULL DEFAULT 0 CHECK (model_events IN (0, 1)),  -- whether the webhook hears of the model, too
+    idempotency_key    TEXT UNIQUE,
+    channel            TEXT NOT NULL DEFAULT 'native',  -- the door it came in by; the edge gives it its meaning
+    owner              INTEGER REFERENCES accounts (number),
+    urgent             INTEGER NOT NULL DEFAULT 0 CHECK (urgent IN (0, 1)),  -- before those that are not
+    source_url         TEXT,
+    label              TEXT,
+    note               TEXT,
+    analysis_language  TEXT,
+    translations       TEXT NOT NULL DEFAULT '[]',  -- JSON, ISO 639-1 codes
+    speakers           INTEGER NOT NULL DEFAULT 0 CHECK (speakers IN (0, 1)),  -- whether to find out who speaks when
+    shared             INTEGER NOT NULL DEFAULT 0 CHECK (shared IN (0, 1)),  -- whether it gets a public page when done
+    media_type         TEXT,
+    size_bytes         INTEGER CHECK (size_bytes > 0),  -- NULL until the input is fetched
+    detected_language  TEXT,
+    duration_secs      REAL CHECK (duration_secs >= 0),
+    chunks_total       INTEGER CHECK (chunks_total >= 0),  -- NULL until planned
+    chunks_done        INTEGER NOT NULL DEFAULT 0,  -- chunks are done in order
+    segments           INTEGER NOT NULL DEFAULT 0,  -- rows in `segments`
+    crashes            INTEGER NOT NULL DEFAULT 0,  -- since the last committed chunk
+    error              TEXT,
+    created_at         TEXT NOT NULL,  -- UTC with milliseconds, as on the wire
+    started_at         TEXT,
+    completed_at       TEXT,
+    stage              TEXT CHECK (stage IN ('fetching', 'decoding', 'transcribing')),  -- NULL while nothing is done for it
+    stage_detail       TEXT,
+    stage_at           TEXT,
+    beat_at            TEXT,  -- the last sign of life
+    output_at          TEXT,  -- of the last committed chunk
     CHECK ((completed_at IS NOT NULL) = (status IN ('done', 'failed', 'cancelled'))),
     CHECK ((error IS NOT NULL) = (status = 'failed')),
     CHECK ((webhook_url IS NULL) = (webhook_format IS NULL)),
+    CHECK (size_bytes IS NOT NULL OR source_url IS NOT NULL),
+    CHECK (size_bytes IS NOT NULL OR chunks_total IS NULL),
+    CHECK (stage IS NULL OR completed_at IS NULL),
     CHECK (chunks_done BETWEEN 0 AND coalesce(chunks_total, 0)),
     CHECK (status <> 'done' OR chunks_done = chunks_total)
 ) STRICT;
 
 CREATE INDEX jobs_waiting ON jobs (number) WHERE status IN ('queued', 'running');
+CREATE INDEX jobs_of_owner ON jobs (owner, number);
+
+-- What happened to a job, for people.
+CREATE TABLE job_log (
+    job_number INTEGER NOT NULL REFERENCES jobs (number) ON DELETE CASCADE,
+    at         TEXT NOT NULL,
+    line       TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX job_log_of_job ON job_log (job_number);
 
 -- The plan of a job: what each inference call hears. `spans` is JSON, [[start, end], …] in
 -- samples at 16 kHz.
@@ -70,9 +144,23 @@ CREATE TABLE deliveries (
     due          REAL,
     http_status  INTEGER,             -- of the last try
     error        TEXT,                -- of the last try
+    tried_at     TEXT,                -- the last one
     delivered_at TEXT,
     CHECK ((job_number IS NOT NULL) = (event = 'job_ended')),
     CHECK (delivered_at IS NULL OR due IS NULL)
 ) STRICT;
 
 CREATE INDEX deliveries_due ON deliveries (due) WHERE due IS NOT NULL;
+CREATE INDEX deliveries_of_job ON deliveries (job_number) WHERE job_number IS NOT NULL;
+
+-- Public pages. `token` is the secret in their address.
+CREATE TABLE shares (
+    token            TEXT PRIMARY KEY,
+    job_number       INTEGER NOT NULL UNIQUE REFERENCES jobs (number) ON DELETE CASCADE,
+    created_at       TEXT NOT NULL,
+    expires          REAL,
+    password_hash    TEXT,
+    with_audio       INTEGER NOT NULL DEFAULT 0 CHECK (with_audio IN (0, 1)),
+    access_count     INTEGER NOT NULL DEFAULT 0,
+    last_accessed_at TEXT
+) STRICT, WITHOUT ROWID;

@@ -12,6 +12,7 @@ from actors.audio.silence import FRAME, Levels, levels, speech
 from actors.kernel.actor import Actor
 from actors.kernel.mailbox import Address, Mailbox
 from actors.messages import (
+    Beat,
     ChunkerMessage,
     Planned,
     QueueMessage,
@@ -23,12 +24,13 @@ from actors.messages import (
 )
 from storage.blobs import DISK_FULL, Spool, settle
 from storage.errors import Invalid, NoSpace
-from storage.records import RATE, SAMPLE_BYTES, Chunk
+from storage.records import RATE, SAMPLE_BYTES, Chunk, Stage
 
 log = logging.getLogger(__name__)
 
 CHECK_DISK_EVERY = 64 << 20
 FULL_DISK_PAUSE_S = 10.0
+BEAT_S = 5.0
 NO_ROOM = "the disk has too little free space for the decoded audio"
 
 
@@ -89,6 +91,7 @@ class Chunker(Actor[ChunkerMessage]):
     async def _planned(self, job_id: str) -> Planned:
         part = self._spool.pcm(job_id).with_suffix(".pcm.part")
         heard, rest, size = [], b"", 0
+        beat_at = anyio.current_time()
         try:
             with part.open("wb") as file:
                 async for block in decode(self._spool.input(job_id)):
@@ -100,6 +103,10 @@ class Chunker(Actor[ChunkerMessage]):
                     whole = len(rest) // (FRAME * SAMPLE_BYTES) * FRAME * SAMPLE_BYTES
                     heard.append(levels(rest[:whole]))
                     rest = rest[whole:]
+                    if anyio.current_time() - beat_at > BEAT_S:
+                        beat_at = anyio.current_time()
+                        so_far = f"decoded {size / SAMPLE_BYTES / RATE / 60:.0f} min"
+                        self._queue.tell(Beat(job_id, Stage.DECODING, so_far))
                 await anyio.to_thread.run_sync(settle, file, part, self._spool.pcm(job_id))
         except OSError as error:
             if error.errno in DISK_FULL:

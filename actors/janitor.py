@@ -9,7 +9,7 @@ import anyio
 
 from actors.kernel.actor import Actor
 from actors.kernel.mailbox import Mailbox
-from actors.messages import JanitorMessage, Release, Sweep
+from actors.messages import JanitorMessage, Release, Remove, Sweep
 from storage.blobs import Spool
 from storage.jobs import Jobs
 
@@ -35,12 +35,18 @@ class Janitor(Actor[JanitorMessage]):
         match message:
             case Release(job_id):
                 return await self._release(job_id)
+            case Remove(job_id):
+                files = [self._spool.pcm(job_id), self._spool.input(job_id)]
+                return await anyio.to_thread.run_sync(_unlink, files)
             case Sweep():
                 return await self._sweep()
             case _:
                 assert_never(message)
 
     async def _release(self, job_id: str) -> None:
+        job = await self._jobs.get(job_id)
+        if job is not None and not job.status.terminal:
+            return  # it was restarted since
         files = [self._spool.pcm(job_id)]
         if not self._keep_input_secs:
             files.append(self._spool.input(job_id))

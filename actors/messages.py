@@ -12,7 +12,7 @@ from actors.engine.process import EngineProcess
 from actors.engine.protocol import Failed, Result
 from actors.kernel.mailbox import Question
 from actors.subscription import Subscription
-from storage.records import Chunk, Delivery, Job, Order, Segment, Span
+from storage.records import Chunk, Delivery, Job, Order, Segment, Span, Stage
 
 # The model's state, which belongs to the lifecycle.
 
@@ -135,15 +135,53 @@ LifecycleMessage = (
 
 
 class Submit(Question[Job], frozen=True):
-    """The input lies in the spool already, under ``job_id``."""
+    """The input lies in the spool already, under ``job_id``, or is to be fetched."""
 
     job_id: str
     order: Order
-    size_bytes: int
+    size_bytes: int | None
+    most_open: int | None = None
+    """How many jobs of this owner may be under way at once."""
 
 
 class Cancel(Question[Job], frozen=True):
     job_id: str
+
+
+class Restart(Question[Job], frozen=True):
+    """Answered with the job as it is then; a job that waits stays as it is."""
+
+    job_id: str
+
+
+class Delete(Question[None], frozen=True):
+    job_id: str
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """Somebody works on this job, and this is how far it is."""
+
+    job_id: str
+    stage: Stage
+    detail: str
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """The input lies in the spool now."""
+
+    job_id: str
+    size_bytes: int
+    media_type: str | None
+    filename: str | None
+
+
+class FetchFailed(msgspec.Struct, frozen=True):
+    job_id: str
+    problem: str
+
+
+class FetchesLost(msgspec.Struct, frozen=True):
+    """Ingest was rebuilt: what it was at must be told again."""
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -201,6 +239,12 @@ class Drain(msgspec.Struct, frozen=True):
 QueueMessage = (
     Submit
     | Cancel
+    | Restart
+    | Delete
+    | Beat
+    | Fetched
+    | FetchFailed
+    | FetchesLost
     | Planned
     | SplitFailed
     | SplitsLost
@@ -211,6 +255,27 @@ QueueMessage = (
     | ModelFailed
     | Drain
 )
+
+
+# To ingest.
+
+
+class Fetch(msgspec.Struct, frozen=True):
+    job_id: str
+    url: str
+
+
+class StopFetch(msgspec.Struct, frozen=True):
+    job_id: str
+
+
+class FetchEnded(msgspec.Struct, frozen=True):
+    """Our own: the work beside the mailbox is over."""
+
+    job_id: str
+
+
+IngestMessage = Fetch | StopFetch | FetchEnded
 
 
 # To the chunker.
@@ -345,6 +410,12 @@ class Wake(msgspec.Struct, frozen=True):
     """Something new is in the outbox."""
 
 
+class Replay(Question[bool], frozen=True):
+    """Begin again with a delivery that is over. Answered whether there is one."""
+
+    delivery_id: str
+
+
 class Register(msgspec.Struct, frozen=True):
     """This URL is told of the model's comings and goings from now on."""
 
@@ -366,7 +437,7 @@ class Tried(msgspec.Struct, frozen=True):
     error: str | None
 
 
-WebhookMessage = Wake | Register | ModelLoaded | ModelUnloaded | Tried | TimerRang
+WebhookMessage = Wake | Replay | Register | ModelLoaded | ModelUnloaded | Tried | TimerRang
 
 
 # To the janitor.
@@ -378,8 +449,14 @@ class Release(msgspec.Struct, frozen=True):
     job_id: str
 
 
+class Remove(msgspec.Struct, frozen=True):
+    """The job is deleted: all its files go now."""
+
+    job_id: str
+
+
 class Sweep(msgspec.Struct, frozen=True):
     pass
 
 
-JanitorMessage = Release | Sweep
+JanitorMessage = Release | Remove | Sweep

@@ -1,84 +1,52 @@
 """How the server reaches out: one HTTP client, and a look at every address it dials."""
 
-import ipaddress
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from actors.reach import Forbidden, Reach, Resolver, check_url
 from storage.errors import Invalid
 
 CONNECT_S = 5
 TOTAL_S = 15
+STALLED_S = 30
 MOST_READ = 1 << 16
-"""Bytes of an answer that are read, so that its connection can be used again."""
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_networks = [ipaddress.ip_network(n) for n in ("64:ff9b::/96", "2002::/16")]
-
-# Never a neighbour's service: link-local holds the metadata services of the clouds, and
-# 100.100.100.200 and fd00:ec2::254 are such ones elsewhere.
-_NEVER = [
-    ipaddress.ip_network(n)
-    for n in (
-        "0.0.0.0/8",
-        "100.100.100.200/32",
-        "169.254.0.0/16",
-        "192.0.0.0/24",
-        "224.0.0.0/3",
-        "::/128",
-        "fd00:ec2::254/128",
-        "fe80::/10",
-        "ff00::/8",
-    )
-]
-_PRIVATE = [
-    ipaddress.ip_network(n)
-    for n in (
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "198.18.0.0/15",
-        "::1/128",
-        "fc00::/7",
-    )
-]
+"""Bytes of an answer to a POST that are read, so that its connection can be used again."""
+MOST_REDIRECTS = 5
+REDIRECTS = (301, 302, 303, 307, 308)
+READ_BLOCK = 1 << 18
 
 
-class Forbidden(OSError):
-    """The address is one that this server does not dial."""
+class Incoming:
+    """An answer whose body is still to come."""
 
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.media_type = response.content_type if response.headers.get("content-type") else None
+        self.size = response.content_length
+        """What the sender says; None where it does not."""
+        self.filename = _filename(response)
 
-class Resolver(AbstractResolver):
-    """Resolves once and hands on only addresses that may be dialled."""
-
-    def __init__(self, *, private_allowed: bool) -> None:
-        self._private_allowed = private_allowed
-        self._inner = ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        for each in found:
-            check(each["host"], private_allowed=self._private_allowed)
-        return found
-
-    async def close(self) -> None:
-        await self._inner.close()
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """
+        Raises:
+            OSError, TimeoutError: it ended too early, or stalled.
+        """
+        try:
+            async for block in self._response.content.iter_chunked(READ_BLOCK):
+                yield block
+        except aiohttp.ClientError as error:
+            raise _as_os_error(error) from error
 
 
 class Outbound:
     """Make one with `open_outbound`."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, private_allowed: bool) -> None:
-        self._session, self._private_allowed = session, private_allowed
+    def __init__(self, session: aiohttp.ClientSession, reach: Reach) -> None:
+        self._session, self._reach = session, reach
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """The status of the answer; a redirect is an answer like another and is not followed.
@@ -88,80 +56,82 @@ class Outbound:
             OSError, TimeoutError: no answer came; the message says why.
         """
         # aiohttp asks no resolver about a literal address.
-        if _literal(host := URL(url).host or ""):
-            check(host, private_allowed=self._private_allowed)
+        self._reach.check_literal(URL(url).host or "")
         try:
             async with self._session.post(
-                url, data=body, headers=headers, allow_redirects=False
+                url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S),
             ) as response:
                 await response.content.read(MOST_READ)
                 return response.status
-        except aiohttp.ClientConnectorError as error:
-            raise error.os_error from error  # ours, where it is a Forbidden
         except aiohttp.ClientError as error:
-            raise OSError(str(error) or type(error).__name__) from error
+            raise _as_os_error(error) from error
+
+    @asynccontextmanager
+    async def get(self, url: str) -> AsyncIterator[Incoming]:
+        """The answer to a GET, after at most MOST_REDIRECTS redirects, each looked at anew.
+
+        Raises:
+            Forbidden: an address on the way must not be dialled.
+            Invalid: a redirect leads nowhere that we go.
+            OSError, TimeoutError: no answer came; the message says why.
+        """
+        for _ in range(MOST_REDIRECTS + 1):
+            self._reach.check_literal(URL(url).host or "")
+            try:
+                # Compressed audio is no smaller, and what inflates cannot be measured beforehand.
+                response = await self._session.get(
+                    url, allow_redirects=False, headers={"accept-encoding": "identity"}
+                )
+            except aiohttp.ClientError as error:
+                raise _as_os_error(error) from error
+            async with response:
+                target = response.headers.get("location")
+                if response.status not in REDIRECTS or target is None:
+                    yield Incoming(response)
+                    return
+                url = _joined(response.url, target)
+        raise Invalid("the source_url redirects too often")
 
 
 @asynccontextmanager
-async def open_outbound(*, private_allowed: bool) -> AsyncIterator[Outbound]:
-    connector = aiohttp.TCPConnector(
-        resolver=Resolver(private_allowed=private_allowed), use_dns_cache=False
-    )
-    timeout = aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S)
+async def open_outbound(reach: Reach) -> AsyncIterator[Outbound]:
+    connector = aiohttp.TCPConnector(resolver=Resolver(reach), use_dns_cache=False)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=STALLED_S)
     async with aiohttp.ClientSession(
-        connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
+        connector=connector,
+        timeout=timeout,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        headers={"user-agent": "whisperbox"},
     ) as session:
-        yield Outbound(session, private_allowed=private_allowed)
+        yield Outbound(session, reach)
 
 
-def check_url(text: str) -> str:
-    """``text`` if it can be a webhook's URL.
-
-    Raises:
-        Invalid: with a sentence that says what is wrong.
-    """
-    try:
-        url = URL(text)
-        host, _ = url.host, url.port
-    except ValueError:
-        raise Invalid("webhook_url is not a URL") from None
-    if url.scheme not in ("http", "https") or not host:
-        raise Invalid("webhook_url must be an http or https URL")
-    if len(text) > 2048:
-        raise Invalid("webhook_url is longer than 2048 characters")
-    return text
-
-
-def check(host: str, *, private_allowed: bool) -> None:
+def _joined(base: URL, target: str) -> str:
     """
     Raises:
-        Forbidden: the address lies in a network that must not be dialled.
+        Invalid: the target of a redirect is not one that we go to.
     """
-    address = _plain(ipaddress.ip_address(host))
-    if _within(address, _NEVER) or (not private_allowed and _within(address, _PRIVATE)):
-        raise Forbidden(f"the address {host} is not allowed")
-
-
-def _plain(address: Address) -> Address:
-    """The IPv4 address inside a mapped, NAT64 or 6to4 one; others as they are."""
-    if not isinstance(address, ipaddress.IPv6Address):
-        return address
-    if address.ipv4_mapped:
-        return address.ipv4_mapped
-    if address in _networks[0]:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.sixtofour or address
-
-
-def _within(
-    address: Address, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]
-) -> bool:
-    return any(address in network for network in networks if network.version == address.version)
-
-
-def _literal(host: str) -> bool:
     try:
-        ipaddress.ip_address(host)
+        return check_url(str(base.join(URL(target))), "a redirect of source_url")
     except ValueError:
-        return False
-    return True
+        raise Invalid("the source_url redirects to something that is no URL") from None
+
+
+def _filename(response: aiohttp.ClientResponse) -> str | None:
+    """What the sender calls the file, else the end of its path; never used as a path."""
+    named = response.content_disposition.filename if response.content_disposition else None
+    name = (named or response.url.name).rsplit("/", 1)[-1].strip()
+    return name[:255] or None
+
+
+def _as_os_error(error: aiohttp.ClientError) -> OSError:
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, Forbidden):
+        return error.os_error
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return OSError(error.os_error.strerror or str(error.os_error))
+    return OSError(str(error) or type(error).__name__)

@@ -6,7 +6,6 @@ only a hint, so losing every mailbox costs time and never a job.
 
 import logging
 import time
-from itertools import islice
 from typing import assert_never
 
 import anyio
@@ -17,13 +16,20 @@ from actors.kernel.actor import Actor
 from actors.kernel.mailbox import Address, Mailbox
 from actors.messages import (
     AbortChunk,
+    Beat,
     BroadcasterMessage,
     Cancel,
     ChunkDone,
     ChunkerMessage,
     ChunkFailed,
+    Delete,
     Drain,
+    Fetch,
+    Fetched,
+    FetchesLost,
+    FetchFailed,
     InferenceMessage,
+    IngestMessage,
     JanitorMessage,
     JobEnded,
     JobProgressed,
@@ -35,9 +41,12 @@ from actors.messages import (
     QueueMessage,
     Register,
     Release,
+    Remove,
+    Restart,
     Split,
     SplitFailed,
     SplitsLost,
+    StopFetch,
     StopSplit,
     Submit,
     Transcribe,
@@ -45,10 +54,11 @@ from actors.messages import (
     WebhookMessage,
     Work,
 )
+from actors.turns import Turns
 from storage.blobs import Spool
 from storage.errors import Busy, Conflict, NotFound
 from storage.jobs import Jobs
-from storage.records import Job, Segment, Status, Task
+from storage.records import Action, Job, Segment, Stage, Status, Task
 from storage.times import utc
 
 log = logging.getLogger(__name__)
@@ -56,7 +66,8 @@ log = logging.getLogger(__name__)
 CRASHES = 3
 """Crashes on one chunk after which the job is to blame."""
 SPLIT_AHEAD = 2
-"""Jobs at the head that are decoded before their turn, so that the engine never waits."""
+"""Jobs that are decoded before their turn, so that the engine never waits."""
+FETCHES_AT_ONCE = 3
 
 
 class Queue(Actor[QueueMessage]):
@@ -67,6 +78,7 @@ class Queue(Actor[QueueMessage]):
         jobs: Jobs,
         spool: Spool,
         lifecycle: Address[LifecycleMessage],
+        ingest: Address[IngestMessage],
         chunker: Address[ChunkerMessage],
         inference: Address[InferenceMessage],
         broadcaster: Address[BroadcasterMessage],
@@ -78,11 +90,12 @@ class Queue(Actor[QueueMessage]):
         """``drained`` is set once a Drain has been obeyed."""
         super().__init__(mailbox)
         self._jobs, self._spool = jobs, spool
-        self._lifecycle, self._chunker, self._inference = lifecycle, chunker, inference
+        self._lifecycle, self._ingest = lifecycle, ingest
+        self._chunker, self._inference = chunker, inference
         self._broadcaster, self._webhooks, self._janitor = broadcaster, webhooks, janitor
         self._default_model, self._drained = default_model, drained
-        self._waiting: dict[str, Job] = {}
-        """The jobs that are not over, in the order of arrival."""
+        self._waiting = Turns()
+        self._fetching: set[str] = set()
         self._splitting: str | None = None
         self._split: set[str] = set()
         """Jobs whose plan is committed and whose decoded audio is there."""
@@ -94,7 +107,7 @@ class Queue(Actor[QueueMessage]):
 
     async def started(self) -> None:
         for job in await self._jobs.waiting():
-            self._waiting[job.id] = job
+            self._waiting.put(job)
             if job.chunks_total is not None and self._spool.pcm(job.id).exists():
                 self._split.add(job.id)
             if job.crashes >= CRASHES:
@@ -107,6 +120,18 @@ class Queue(Actor[QueueMessage]):
                 return await self._submit(message)
             case Cancel():
                 return await self._cancel(message)
+            case Restart():
+                return await self._restart(message)
+            case Delete():
+                return await self._delete(message)
+            case Beat():
+                return await self._beat(message)
+            case Fetched():
+                return await self._fetched(message)
+            case FetchFailed():
+                return await self._fetch_failed(message)
+            case FetchesLost():
+                return await self._fetches_lost()
             case Planned():
                 return await self._planned(message)
             case SplitFailed():
@@ -132,35 +157,89 @@ class Queue(Actor[QueueMessage]):
         if self._draining:
             raise Busy("the server is shutting down")
         now = utc(time.time())
-        job = await self._jobs.insert(message.job_id, message.order, message.size_bytes, now)
+        job = await self._jobs.insert(
+            message.job_id, message.order, message.size_bytes, now, message.most_open
+        )
         if job.id == message.job_id:
             log.info("job accepted", extra={"job": job.id})
-            self._waiting[job.id] = job
+            self._waiting.put(job)
             self._register(job)
             await self._step()
         return job
 
     async def _cancel(self, message: Cancel) -> Job:
-        job = await self._jobs.get(message.job_id)
-        if job is None:
-            raise NotFound(f"job {message.job_id} not found")
+        job = await self._known(message.job_id)
         ended = await self._finish(job.id, Status.CANCELLED)
         if ended is None:
             raise Conflict(f"job {job.id} is already in terminal state {job.status}")
         if self._chunk and self._chunk[0] == job.id:
             self._inference.tell(AbortChunk(job.id))
-        if self._splitting == job.id:
-            self._chunker.tell(StopSplit(job.id))
-            self._splitting = None
+        self._stop_preparing(job.id)
         await self._step()
         return ended
+
+    async def _restart(self, message: Restart) -> Job:
+        job = await self._known(message.job_id)
+        if not job.allows(Action.RESTART):
+            raise Conflict(f"a job that is {job.status} cannot be restarted")
+        if job.status is Status.QUEUED:
+            return job
+        there = self._spool.input(job.id).exists()
+        if not there and job.order.source_url is None:
+            raise Conflict("the submitted file is no longer kept: submit it again")
+        job = await self._jobs.restart(job.id) or job
+        if not there and job.size_bytes is not None:
+            job = await self._jobs.refetch(job.id) or job
+        log.info("job restarted", extra={"job": job.id})
+        self._waiting.put(job)
+        self._register(job)
+        await self._step()
+        return job
+
+    async def _delete(self, message: Delete) -> None:
+        job = await self._known(message.job_id)
+        if not job.allows(Action.DELETE):
+            raise Conflict("a job that is being worked on cannot be deleted: cancel it first")
+        await self._jobs.delete(job.id)
+        log.info("job deleted", extra={"job": job.id})
+        self._forget(job.id)
+        self._stop_preparing(job.id)
+        self._broadcaster.tell(JobEnded(job.id))
+        self._janitor.tell(Remove(job.id))
+        await self._step()
+
+    async def _beat(self, message: Beat) -> None:
+        job = self._waiting.get(message.job_id)
+        if job is not None:
+            await self._at(job, message.stage, message.detail)
+
+    async def _fetched(self, message: Fetched) -> None:
+        self._fetching.discard(message.job_id)
+        if self._waiting.get(message.job_id) is not None:
+            job = await self._jobs.fetched(
+                message.job_id, message.size_bytes, message.media_type, message.filename
+            )
+            if job is not None:
+                self._waiting.put(job)
+        else:
+            self._janitor.tell(Release(message.job_id))
+        await self._step()
+
+    async def _fetch_failed(self, message: FetchFailed) -> None:
+        self._fetching.discard(message.job_id)
+        await self._finish(message.job_id, Status.FAILED, message.problem)
+        await self._step()
+
+    async def _fetches_lost(self) -> None:
+        self._fetching.clear()
+        await self._step()
 
     async def _planned(self, message: Planned) -> None:
         self._split_over(message.job_id)
         known = self._waiting.get(message.job_id)
         if known is not None:
             planned = await self._jobs.plan(message.job_id, message.duration_secs, message.chunks)
-            self._waiting[message.job_id] = planned or known
+            self._waiting.put(planned or known)
             self._split.add(message.job_id)
         await self._step()
 
@@ -209,7 +288,7 @@ class Queue(Actor[QueueMessage]):
         await self._step()
 
     async def _model_failed(self, message: ModelFailed) -> None:
-        for job in list(self._waiting.values()):
+        for job in self._waiting.all():
             if (job.order.model or self._default_model) == message.model:
                 await self._finish(job.id, Status.FAILED, message.problem)
         await self._step()
@@ -228,43 +307,60 @@ class Queue(Actor[QueueMessage]):
 
     async def _step(self) -> None:
         if not self._draining:
-            self._split_next()
+            await self._fetch_next()
+            await self._split_next()
             await self._finish_the_wordless()
             await self._transcribe_next()
-            self._say_what_is_wanted()
         elif self._chunk is None and not self._drained.is_set():
-            for job in self._waiting.values():
+            for job in self._waiting.all():
                 if job.status is Status.RUNNING:
                     await self._jobs.park(job.id)
             self._drained.set()
 
-    def _split_next(self) -> None:
+    async def _fetch_next(self) -> None:
+        for job in self._waiting.ahead():
+            if len(self._fetching) >= FETCHES_AT_ONCE:
+                return
+            if job.size_bytes is None and job.id not in self._fetching:
+                assert job.order.source_url
+                self._fetching.add(job.id)
+                await self._at(job, Stage.FETCHING, "fetching the file")
+                self._ingest.tell(Fetch(job.id, job.order.source_url))
+
+    async def _split_next(self) -> None:
         if self._splitting is not None:
             return
-        for job in islice(self._waiting.values(), SPLIT_AHEAD):
+        there = (job for job in self._waiting.ahead() if job.size_bytes is not None)
+        for job, _ in zip(there, range(SPLIT_AHEAD), strict=False):
             if job.id not in self._split:
                 self._splitting = job.id
                 self._chunker.tell(Split(job.id))
                 return
 
     async def _finish_the_wordless(self) -> None:
-        """A job in which nobody speaks needs no engine, only its turn."""
-        while (job := self._head()) and job.id in self._split and job.chunks_total == 0:
-            await self._jobs.start(job.id)
-            await self._finish(job.id, Status.DONE)
-            self._split_next()
+        """A job in which nobody speaks needs no engine."""
+        for job in list(self._waiting.ahead()):
+            if job.id in self._split and job.chunks_total == 0:
+                await self._jobs.start(job.id)
+                await self._finish(job.id, Status.DONE)
+                await self._split_next()
 
     async def _transcribe_next(self) -> None:
-        job = self._head()
-        if self._chunk or not job or job.id not in self._split or self._model != self._wants(job):
+        if self._chunk is not None:
             return
+        job = self._waiting.choose(self._is_split, self._wants, self._model)
+        self._say_what_is_wanted(job or self._waiting.choose(_is_there, self._wants, self._model))
+        if job is None or self._model != self._wants(job):
+            return
+        rightful = self._waiting.choose(self._is_split, self._wants, None)
         if job.status is Status.QUEUED:
             job = await self._jobs.start(job.id) or job
-            self._waiting[job.id] = job
+            self._waiting.put(job)
         chunk = await self._jobs.chunk(job, job.chunks_done)
         if chunk is None:
             await self._finish(job.id, Status.FAILED, "the plan of this job is lost")
             return
+        self._waiting.served(job, passing=rightful is not None and rightful.id != job.id)
         self._chunk = (job.id, chunk.ordinal)
         self._inference.tell(
             Transcribe(
@@ -279,24 +375,45 @@ class Queue(Actor[QueueMessage]):
             )
         )
 
-    def _say_what_is_wanted(self) -> None:
-        head = self._head()
-        work = Work(head.id if head else None, head.order.model if head else None)
+    def _say_what_is_wanted(self, job: Job | None) -> None:
+        work = Work(job.id, job.order.model) if job else Work(None)
         if work != self._work:
             self._work = work
             self._lifecycle.tell(work)
 
     # The steps that several of the above share.
 
-    def _head(self) -> Job | None:
-        return next(iter(self._waiting.values()), None)
+    async def _known(self, job_id: str) -> Job:
+        job = await self._jobs.get(job_id)
+        if job is None:
+            raise NotFound(f"job {job_id} not found")
+        return job
+
+    def _is_split(self, job: Job) -> bool:
+        return job.id in self._split
 
     def _wants(self, job: Job) -> str:
         return job.order.model or self._default_model
 
+    async def _at(self, job: Job, stage: Stage, detail: str) -> None:
+        self._waiting.put(await self._jobs.beat(job.id, stage, detail) or job)
+
+    def _stop_preparing(self, job_id: str) -> None:
+        if job_id in self._fetching:
+            self._fetching.discard(job_id)
+            self._ingest.tell(StopFetch(job_id))
+        if self._splitting == job_id:
+            self._chunker.tell(StopSplit(job_id))
+            self._splitting = None
+
+    def _forget(self, job_id: str) -> None:
+        self._waiting.drop(job_id)
+        self._split.discard(job_id)
+
     def _register(self, job: Job) -> None:
-        if job.order.webhook_url is not None and job.order.webhook_format is not None:
-            self._webhooks.tell(Register(job.order.webhook_url, job.order.webhook_format))
+        order = job.order
+        if order.model_events and order.webhook_url and order.webhook_format:
+            self._webhooks.tell(Register(order.webhook_url, order.webhook_format))
 
     def _split_over(self, job_id: str) -> None:
         if self._splitting == job_id:
@@ -307,7 +424,7 @@ class Queue(Actor[QueueMessage]):
             self._chunk = None
 
     def _progressed(self, job: Job, first: int, segments: list[Segment]) -> None:
-        self._waiting[job.id] = job
+        self._waiting.put(job)
         assert job.chunks_total is not None
         self._broadcaster.tell(
             JobProgressed(
@@ -319,7 +436,7 @@ class Queue(Actor[QueueMessage]):
         job = await self._jobs.crash(job_id)
         if job is None:
             return
-        self._waiting[job.id] = job
+        self._waiting.put(job)
         log.warning("%s (crash %d of %d)", problem, job.crashes, CRASHES, extra={"job": job.id})
         if job.crashes >= CRASHES:
             await self._blame(job, problem)
@@ -334,9 +451,12 @@ class Queue(Actor[QueueMessage]):
         if job is not None:
             log.info("job %s", status, extra={"job": job_id} | ({"error": error} if error else {}))
             metrics.JOBS_ENDED.labels(status).inc()
-            self._waiting.pop(job_id, None)
-            self._split.discard(job_id)
+            self._forget(job_id)
             self._broadcaster.tell(JobEnded(job_id))
             self._webhooks.tell(Wake())
             self._janitor.tell(Release(job_id))
         return job
+
+
+def _is_there(job: Job) -> bool:
+    return job.size_bytes is not None

@@ -11,8 +11,10 @@ import anyio
 from actors.broadcaster import Broadcaster
 from actors.chunker import Chunker
 from actors.engine.catalogue import Catalogue
+from actors.fetching import Fetcher, Limits
 from actors.gpu import Gpu
 from actors.inference import Inference
+from actors.ingest import Ingest
 from actors.janitor import Janitor
 from actors.kernel.mailbox import Address, Mailbox
 from actors.kernel.supervisor import Factory, supervise
@@ -23,6 +25,7 @@ from actors.messages import (
     CloseStreams,
     Drain,
     InferenceMessage,
+    IngestMessage,
     JanitorMessage,
     LifecycleMessage,
     QueueMessage,
@@ -31,11 +34,14 @@ from actors.messages import (
 from actors.outbound import open_outbound
 from actors.preparing import preparer
 from actors.queue import Queue
+from actors.reach import Reach
 from actors.webhooks import Render, Webhooks
+from storage.accounts import Accounts
 from storage.blobs import Spool, owned
 from storage.database import DATABASE, Database, open_database
 from storage.deliveries import Deliveries
 from storage.jobs import Jobs
+from storage.shares import Shares
 
 HURRY_S = 2.0
 """What an abort may take on top of the patience at a shutdown."""
@@ -56,7 +62,9 @@ class Plan:
     gpu_poll_secs: int
     keep_input_secs: float
     webhook_secret: bytes | None
-    webhooks_to_private: bool
+    webhooks: Reach
+    fetches: Reach
+    fetch_limits: Limits
 
 
 @dataclass
@@ -67,10 +75,13 @@ class System:
     database: Database
     jobs: Jobs
     deliveries: Deliveries
+    accounts: Accounts
+    shares: Shares
     spool: Spool
     lifecycle: Address[LifecycleMessage]
     queue: Address[QueueMessage]
     broadcaster: Address[BroadcasterMessage]
+    webhooks: Address[WebhookMessage]
     factories: dict[str, Factory]
     drained: anyio.Event
     draining: bool = False
@@ -98,7 +109,9 @@ class System:
 
 
 @asynccontextmanager
-async def open_system(plan: Plan, render: Callable[[Jobs], Render]) -> AsyncIterator[System]:
+async def open_system(
+    plan: Plan, render: Callable[[Jobs, Shares], Render]
+) -> AsyncIterator[System]:
     """Own the data folder, open what lies in it, and lay the wires.
 
     ``render`` is the edge's: it makes the bodies of webhooks from the rows.
@@ -108,6 +121,7 @@ async def open_system(plan: Plan, render: Callable[[Jobs], Render]) -> AsyncIter
     """
     lifecycle: Mailbox[LifecycleMessage] = Mailbox("lifecycle")
     queue: Mailbox[QueueMessage] = Mailbox("queue")
+    ingest: Mailbox[IngestMessage] = Mailbox("ingest")
     chunker: Mailbox[ChunkerMessage] = Mailbox("chunker")
     inference: Mailbox[InferenceMessage] = Mailbox("inference")
     broadcaster: Mailbox[BroadcasterMessage] = Mailbox("broadcaster")
@@ -119,9 +133,11 @@ async def open_system(plan: Plan, render: Callable[[Jobs], Render]) -> AsyncIter
         spool = Spool(plan.data_dir / "spool")
         async with (
             open_database(plan.data_dir / DATABASE) as database,
-            open_outbound(private_allowed=plan.webhooks_to_private) as outbound,
+            open_outbound(plan.webhooks) as outbound,
+            open_outbound(plan.fetches) as inbound,
         ):
-            jobs, deliveries = Jobs(database), Deliveries(database)
+            jobs, deliveries, shares = Jobs(database), Deliveries(database), Shares(database)
+            fetcher = Fetcher(inbound, plan.fetches, spool, plan.fetch_limits)
             await jobs.charge_interrupted()
             listeners = await deliveries.listeners()
             factories: dict[str, Callable[[], Any]] = {
@@ -130,13 +146,14 @@ async def open_system(plan: Plan, render: Callable[[Jobs], Render]) -> AsyncIter
                     webhooks,
                     outbox=deliveries,
                     listeners=listeners,
-                    render=render(jobs),
+                    render=render(jobs, shares),
                     post=outbound.post,
                     secret=plan.webhook_secret,
                 ),
                 "janitor": lambda: Janitor(
                     janitor, jobs=jobs, spool=spool, keep_input_secs=plan.keep_input_secs
                 ),
+                "ingest": lambda: Ingest(ingest, fetch=fetcher.fetch, queue=queue),
                 "chunker": lambda: Chunker(chunker, spool=spool, queue=queue),
                 "inference": lambda: Inference(
                     inference,
@@ -163,6 +180,7 @@ async def open_system(plan: Plan, render: Callable[[Jobs], Render]) -> AsyncIter
                     jobs=jobs,
                     spool=spool,
                     lifecycle=lifecycle,
+                    ingest=ingest,
                     chunker=chunker,
                     inference=inference,
                     broadcaster=broadcaster,
@@ -177,10 +195,13 @@ async def open_system(plan: Plan, render: Callable[[Jobs], Render]) -> AsyncIter
                 database,
                 jobs,
                 deliveries,
+                Accounts(database),
+                shares,
                 spool,
                 lifecycle,
                 queue,
                 broadcaster,
+                webhooks,
                 factories,
                 drained,
             )

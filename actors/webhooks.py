@@ -20,6 +20,7 @@ from actors.messages import (
     ModelLoaded,
     ModelUnloaded,
     Register,
+    Replay,
     TimerRang,
     Tried,
     Wake,
@@ -55,6 +56,7 @@ class Outbox(Protocol):
     async def announce(
         self, event: str, targets: Iterable[tuple[str, str]], happened_at: str, due: float
     ) -> None: ...
+    async def replay(self, delivery_id: str, due: float) -> bool: ...
     async def record(
         self,
         delivery_id: str,
@@ -96,6 +98,8 @@ class Webhooks(Actor[WebhookMessage]):
         match message:
             case Wake():
                 return await self._dispatch()
+            case Replay(delivery_id):
+                return await self._replay(delivery_id)
             case Register(url, format_):
                 self._listeners[url, format_] = None
                 return None
@@ -114,6 +118,11 @@ class Webhooks(Actor[WebhookMessage]):
         if self._listeners:
             await self._outbox.announce(event, self._listeners, happened_at, self._clock())
             await self._dispatch()
+
+    async def _replay(self, delivery_id: str) -> bool:
+        again = await self._outbox.replay(delivery_id, self._clock())
+        await self._dispatch()
+        return again
 
     async def _tried(self, message: Tried) -> None:
         delivery, status, error = message.delivery, message.http_status, message.error

@@ -17,12 +17,14 @@ from rich.table import Table
 
 from actors.engine.catalogue import DEMO, NAMES, Catalogue, Model
 from actors.engine.pulling import PullFailed, pull
+from app import people
+from app.access import PERMISSIONS, SCOPES
 from app.client import ServerSaid, connect
 from app.settings import Settings
 from app.show import bar, terminal, transcribe
 from app.transcripts import FORMATS
 from storage.backup import backup
-from storage.errors import Invalid, Unusable
+from storage.errors import Refusal, Unusable
 from storage.records import Segment, Status, Word
 
 MEDIA = frozenset(
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except (Unusable, ServerSaid) as error:
         _complain(str(error))
-    except Invalid as error:
+    except Refusal as error:
         _complain(error.message)
     except aiohttp.ClientConnectorError:
         _complain(
@@ -106,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("name", metavar="NAME")
         one.set_defaults(run=run)
 
+    _add_people(commands)
+
     command("doctor", _doctor, "Say what this box has, what is wrong, and what to do about it.")
 
     copy = command(
@@ -113,6 +117,62 @@ def _parser() -> argparse.ArgumentParser:
     )
     copy.add_argument("file", type=Path, metavar="FILE", help="a tar archive to write")
     return parser
+
+
+def _add_people(commands: Any) -> None:
+    def group(name: str, about: str) -> Any:
+        made = commands.add_parser(name, help=about, description=about)
+        return made.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(of: Any, name: str, run: Callable[..., Any], about: str) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = of.add_parser(name, help=about, description=about)
+        made.set_defaults(run=people.command(run))
+        return made
+
+    users = group("user", "Accounts: who may sign in, and what they may do.")
+    add = command(users, "add", people.add_user, "make an account")
+    add.add_argument("email")
+    add.add_argument("--admin", action="store_true", help="may do everything")
+    _with_permissions(add, "--grant", action="append", default=[], metavar="PERMISSION")
+    _with_password(add)
+    command(users, "list", people.list_users, "everybody, and what they may do")
+    _with_password(_with_email(command(users, "passwd", people.set_password, "set a password")))
+    for name, run, about in (
+        ("grant", people.grant, "let somebody do more"),
+        ("revoke", people.revoke, "let somebody do less"),
+    ):
+        one = _with_email(command(users, name, run, about))
+        _with_permissions(one, "permissions", nargs="+", metavar="PERMISSION")
+    _with_email(command(users, "disable", people.disable, "lock somebody out, at once"))
+    _with_email(command(users, "enable", people.enable, "let somebody in again"))
+
+    tokens = group("token", "Keys for programs.")
+    create = command(tokens, "create", people.create_token, "make a token, and print it this once")
+    create.add_argument("email", help="whose it is")
+    create.add_argument("--scope", action="append", choices=list(SCOPES), required=True)
+    create.add_argument("--name", default="", help="what it is for")
+    create.add_argument("--expires-days", type=float, metavar="DAYS", help="left out: never")
+    listed = command(tokens, "list", people.list_tokens, "everybody's tokens, or somebody's")
+    listed.add_argument("email", nargs="?")
+    revoke = command(tokens, "revoke", people.revoke_token, "end a token, at once")
+    revoke.add_argument("number", type=int, help="as `token list` shows it")
+
+
+def _with_email(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("email")
+    return parser
+
+
+def _with_permissions(parser: argparse.ArgumentParser, name: str, **how: Any) -> None:
+    parser.add_argument(name, choices=list(PERMISSIONS), help=", ".join(PERMISSIONS), **how)
+
+
+def _with_password(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--password-stdin",
+        action="store_true",
+        help="read the password from standard input instead of asking for it",
+    )
 
 
 def _with_server(parser: argparse.ArgumentParser) -> None:

@@ -3,12 +3,16 @@
 import base64
 import binascii
 import errno
+import ipaddress
 import logging
 import os
+import secrets
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -16,17 +20,27 @@ import uvicorn
 from anyio.abc import TaskGroup, TaskStatus
 
 from actors.engine.catalogue import DEMO, Catalogue, fitting, named_by
+from actors.fetching import Limits
 from actors.gpu import Gpu, Vram
 from actors.kernel.supervisor import GaveUp
+from actors.reach import Network, Reach
 from actors.system import Plan, System, open_system
 from actors.webhooks import Render
 from app import hardware, logs
+from app.access import Access, normalised
 from app.asgi import create_app
+from app.hub.forms import CALLBACK_FORMAT
+from app.hub.hub import Hub
+from app.hub.wire import Config, callback_body
 from app.native.wire import webhook_body
+from app.passwords import hashed
 from app.settings import Settings
-from storage.errors import Fatal, Unusable
+from storage.accounts import Accounts
+from storage.errors import Fatal, Invalid, Unusable
 from storage.jobs import Jobs
 from storage.records import Delivery
+from storage.shares import Shares
+from storage.times import utc
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +75,25 @@ def _first(error: BaseException) -> BaseException:
 async def serve(settings: Settings) -> None:
     plan = plan_for(settings)
     with _listening(settings) as listener:
-        async with open_system(plan, _renderer) as system:
+        hub_config = _hub_config(settings, plan, listener)
+        async with open_system(plan, partial(_renderer, hub_config)) as system:
+            await _first_administrator(system.accounts, settings)
+            key = await system.accounts.key("sessions", secrets.token_bytes(32))
+            hub = Hub(
+                system,
+                hub_config,
+                _aliases(settings.model_aliases),
+                settings.quota_jobs,
+                settings.quota_audio_minutes,
+            )
+            access = Access(
+                system.accounts,
+                key,
+                requests_per_minute=settings.requests_per_minute,
+                native_needs_token=settings.require_token,
+            )
             config = uvicorn.Config(
-                create_app(system, settings),
+                create_app(system, settings, hub, access),
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -132,8 +162,22 @@ def plan_for(settings: Settings) -> Plan:
         gpu_poll_secs=settings.gpu_poll_interval_secs,
         keep_input_secs=settings.keep_upload_hours * 3600,
         webhook_secret=_secret(settings.webhook_secret),
-        webhooks_to_private=settings.webhook_private_networks,
+        webhooks=Reach(private=settings.webhook_private_networks),
+        fetches=Reach(networks=_networks(settings.fetch_networks)),
+        fetch_limits=Limits(
+            most_bytes=settings.fetch_max_mb << 20,
+            most_secs=settings.fetch_timeout_secs,
+            pages=settings.fetch_pages,
+            cookies=settings.fetch_cookies and settings.fetch_cookies.absolute(),
+        ),
     )
+
+
+def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(text) for text in texts)
+    except ValueError as error:
+        raise Unusable(f"FETCH_NETWORKS: {error}") from None
 
 
 def _model(settings: Settings, vram: Vram | None, threads: int) -> tuple[str, dict[str, Path]]:
@@ -195,22 +239,67 @@ def _welcome(listener: socket.socket, plan: Plan, settings: Settings) -> None:
         log.info("WHISPER_MODEL is not set: %s fits this box", plan.default_model)
     if plan.default_model == DEMO:
         log.warning("the demo model knows forty words of two languages: see its model card")
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
     log.info(
         "model %s on %s",
         plan.default_model,
         "the GPU" if plan.use_gpu else f"{plan.threads} CPU threads",
     )
-    log.info("listening on http://%s:%d, documentation at /docs", shown, port)
+    log.info("listening on %s, documentation at /docs", _address(listener))
 
 
-def _renderer(jobs: Jobs) -> Render:
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}"
+
+
+def _renderer(config: Config, jobs: Jobs, shares: Shares) -> Render:
     """The bodies of webhooks, from the rows as they are: a job that is over never changes."""
 
     async def render(delivery: Delivery) -> bytes:
         job = await jobs.get(delivery.job_id) if delivery.job_id else None
         segments = await jobs.transcript(job) if job else []
+        if job and delivery.format == CALLBACK_FORMAT:
+            share = (await shares.of_jobs([job])).get(job.number)
+            return callback_body(job, config, share, segments)
         return webhook_body(delivery, job, segments)
 
     return render
+
+
+def _hub_config(settings: Settings, plan: Plan, listener: socket.socket) -> Config:
+    cookies = settings.fetch_cookies
+    try:
+        lines = len(cookies.read_text().splitlines()) if cookies else 0
+    except OSError as error:
+        raise Unusable(f"cannot read FETCH_COOKIES {cookies}: {error.strerror}") from None
+    return Config(
+        base_url=(settings.public_url or _address(listener)).rstrip("/"),
+        default_model=plan.default_model,
+        upload_max_mb=settings.upload_max_mb or None,
+        pages=settings.fetch_pages,
+        cookies=cookies is not None,
+        cookie_lines=lines,
+        threads=plan.threads,
+    )
+
+
+def _aliases(texts: tuple[str, ...]) -> dict[str, str]:
+    for text in texts:
+        if not all(text.partition("=")):
+            raise Unusable(f"MODEL_ALIASES has '{text}', but each must be NAME=MODEL")
+    return {name: model for name, _, model in (text.partition("=") for text in texts)}
+
+
+async def _first_administrator(accounts: Accounts, settings: Settings) -> None:
+    email, password = settings.admin_email, settings.admin_password
+    if (email is None) != (password is None):
+        raise Unusable("ADMIN_EMAIL and ADMIN_PASSWORD belong together: set both or none")
+    if email is None or password is None or await accounts.all():
+        return
+    try:
+        email, password_hash = normalised(email), hashed(password)
+    except Invalid as no:
+        raise Unusable(f"ADMIN_EMAIL or ADMIN_PASSWORD: {no.message}") from None
+    await accounts.add(email, password_hash, admin=True, may=(), now=utc(time.time()))
+    log.info("made the first administrator, %s", email)

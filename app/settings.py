@@ -52,6 +52,40 @@ class Settings:
     webhook_private_networks: bool = _setting(
         True, "Whether webhooks may go to loopback and private addresses."
     )
+    public_url: str | None = _setting(
+        None, "The address people reach this server by, for links; unset: HOST and PORT."
+    )
+    admin_email: str | None = _setting(
+        None, "With ADMIN_PASSWORD: the first administrator, made where there is no account yet."
+    )
+    admin_password: str | None = _setting(None, "See ADMIN_EMAIL.")
+    require_token: bool = _setting(
+        False, "Whether the native API, too, wants a token or a session."
+    )
+    requests_per_minute: int = _setting(
+        120, "Requests a minute of each account, token or address; 0 is no limit.", 0
+    )
+    upload_max_mb: int = _setting(0, "The largest upload, in MB; 0 is no limit.", 0)
+    quota_jobs: int = _setting(
+        0, "Jobs of one account that may be under way at once; 0 is no limit.", 0
+    )
+    quota_audio_minutes: float = _setting(
+        0, "Minutes of audio of one account in a day; 0 is no limit.", 0
+    )
+    model_aliases: tuple[str, ...] = _setting(
+        ("large=large-v3",), "Other names of models, as NAME=MODEL, separated by commas."
+    )
+    fetch_max_mb: int = _setting(4096, "The largest file that is fetched from a URL, in MB.", 1)
+    fetch_timeout_secs: float = _setting(3600, "How long fetching a file from a URL may take.", 1)
+    fetch_networks: tuple[str, ...] = _setting(
+        (),
+        "Networks (CIDR, separated by commas) that files may be fetched from although they are "
+        "private.",
+    )
+    fetch_pages: bool = _setting(True, "Whether web pages are searched for a recording (yt-dlp).")
+    fetch_cookies: Path | None = _setting(
+        None, "A Netscape cookie file for web pages that want a sign-in."
+    )
     cors_origins: tuple[str, ...] = _setting(
         (), "Origins of front ends, separated by commas; * is all of them."
     )
@@ -118,6 +152,8 @@ def _one_of(name: str, value: str, choices: str) -> None:
 
 
 def _shown(default: Any) -> str:
-    if default is None or default is MISSING or default == ():
+    if default is None or default is MISSING:
         return ""
+    if isinstance(default, tuple):
+        return ",".join(default)
     return str(default).lower() if isinstance(default, bool) else str(default)

@@ -2,14 +2,14 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
 from litestar import Request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from app.faults import TooSlow
+from app.faults import TooLarge, TooSlow
 from storage.blobs import Receiving, Spool
 from storage.errors import Invalid, NoSpace
 
@@ -18,33 +18,49 @@ MOST_PARTS = 32
 LONGEST_FIELD = 16 << 10
 WRITE_BLOCK = 1 << 20
 CHECK_DISK_EVERY = 64 << 20
+MOST_BESIDES = 1 << 20
+"""Bytes of a body that are not its file."""
 
 Check = Callable[[str, str], None]
 
 
 @dataclass
 class Upload:
-    fields: dict[str, str] = field(default_factory=dict)
+    found: bool = False
+    """Whether there was a file at all; it is stored unless it is empty."""
     filename: str | None = None
+    media_type: str | None = None
     size: int = 0
 
 
 async def receive(
-    request: Request[Any, Any, Any], spool: Spool, job_id: str, file_field: str, check: Check
+    request: Request[Any, Any, Any],
+    spool: Spool,
+    job_id: str,
+    file_field: str,
+    check: Check,
+    *,
+    before_file: Callable[[], None] = lambda: None,
+    most_bytes: int | None = None,
 ) -> Upload:
     """Store the file of ``file_field`` as the job's input; ``check`` sees each text field.
 
-    What was stored is durable, and gone again if this raises.
+    What was stored is durable, and gone again if this raises. ``before_file`` may raise, too: it
+    is called where the file begins.
 
     Raises:
         Invalid: the body is not what it should be.
+        TooLarge: the file has more than ``most_bytes``.
         NoSpace: it does not fit on the disk.
         TooSlow: the client sent nothing for STALLED_S seconds.
     """
     parser = _parser(request)
-    _make_room(spool, int(request.headers.get("content-length", 0)))
+    expected = int(request.headers.get("content-length", 0))
+    if most_bytes is not None and expected > most_bytes + MOST_BESIDES:
+        raise too_large(most_bytes)
+    _make_room(spool, expected)
     with spool.receiving(job_id) as receiving:
-        sorter = _Sorter(spool, receiving, file_field, check)
+        sorter = _Sorter(spool, receiving, file_field, check, before_file, most_bytes)
         try:
             async for data in _stream(request):
                 for event in parser.parse(data):
@@ -54,13 +70,13 @@ async def receive(
         except MultipartError as error:
             raise Invalid(f"multipart error: {error}") from error
         await sorter.flush(0)
-        upload = sorter.upload
-        if not sorter.found:
-            raise Invalid(f"missing '{file_field}' field")
-        if not upload.size:
-            raise Invalid(f"{file_field} field is empty")
-        await anyio.to_thread.run_sync(receiving.keep)
-    return upload
+        if sorter.upload.size:
+            await anyio.to_thread.run_sync(receiving.keep)
+    return sorter.upload
+
+
+def too_large(most_bytes: int) -> TooLarge:
+    return TooLarge(f"the file is larger than {most_bytes >> 20} MB, which is all that is taken")
 
 
 def _parser(request: Request[Any, Any, Any]) -> PushMultipartParser:
@@ -97,11 +113,18 @@ def _make_room(spool: Spool, size: int) -> None:
 class _Sorter:
     """Takes the parser's events: the file to the disk, fields to a dictionary."""
 
-    def __init__(self, spool: Spool, receiving: Receiving, file_field: str, check: Check) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        receiving: Receiving,
+        file_field: str,
+        check: Check,
+        before_file: Callable[[], None],
+        most_bytes: int | None,
+    ) -> None:
         self.upload = Upload()
-        self.found = False
         self._spool, self._receiving, self._file_field = spool, receiving, file_field
-        self._check = check
+        self._check, self._before_file, self._most_bytes = check, before_file, most_bytes
         self._name: str | None = None
         self._value = bytearray()
         self._block = bytearray()
@@ -115,6 +138,8 @@ class _Sorter:
         elif self._name == self._file_field:
             self._block += event
             self.upload.size += len(event)
+            if self._most_bytes is not None and self.upload.size > self._most_bytes:
+                raise too_large(self._most_bytes)
         else:
             self._value += event
             if len(self._value) > LONGEST_FIELD:
@@ -133,10 +158,12 @@ class _Sorter:
         self._name = segment.name or ""
         self._value.clear()
         if self._name == self._file_field:
-            if self.found:
+            if self.upload.found:
                 raise Invalid(f"there is more than one '{self._file_field}' field")
-            self.found = True
+            self._before_file()
+            self.upload.found = True
             self.upload.filename = segment.filename or None
+            self.upload.media_type = segment.content_type or None
 
     def _end(self) -> None:
         if self._name == self._file_field or self._name is None:
@@ -146,4 +173,3 @@ class _Sorter:
         except UnicodeDecodeError:
             raise Invalid(f"field '{self._name}' is not UTF-8 text") from None
         self._check(self._name, value)
-        self.upload.fields[self._name] = value

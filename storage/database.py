@@ -26,6 +26,8 @@ READERS = 2
 GROUP = 64
 """Transactions that share one commit, and so one fsync, at the most."""
 WAITING = 1024
+NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
+"""In SQL: this moment, as `storage.times.utc` writes it."""
 
 
 class _Write:

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterable
 
-from storage.database import Connection, Database
+from storage.database import NOW, Connection, Database
 from storage.records import Delivery
 
 _DELIVERY = (
@@ -22,12 +22,12 @@ class Deliveries:
         self._database = database
 
     async def listeners(self) -> dict[tuple[str, str], None]:
-        """URL and format of every webhook of a job that is not over, as an ordered set."""
+        """URL and format of every webhook that hears of the model, as an ordered set."""
 
         async def select(c: Connection) -> dict[tuple[str, str], None]:
             async with c.execute(
                 "SELECT DISTINCT webhook_url, webhook_format FROM jobs "
-                "WHERE status IN ('queued', 'running') AND webhook_url IS NOT NULL"
+                "WHERE status IN ('queued', 'running') AND model_events"
             ) as rows:
                 return {(row[0], row[1]): None async for row in rows}
 
@@ -105,8 +105,22 @@ class Deliveries:
         async def work(c: Connection) -> None:
             await c.execute(
                 "UPDATE deliveries SET attempts = attempts + 1, http_status = ?, error = ?, "
-                "due = ?, delivered_at = ? WHERE id = ?",
+                f"due = iif(due IS NULL, NULL, ?), delivered_at = ?, tried_at = {NOW} "
+                "WHERE id = ?",  # not due any more: the job was restarted meanwhile
                 (http_status, error, due, delivered_at, delivery_id),
             )
 
         await self._database.write(work)
+
+    async def replay(self, delivery_id: str, due: float) -> bool:
+        """Begin again with a delivery that is over; whether there was one."""
+
+        async def work(c: Connection) -> bool:
+            changed = await c.execute(
+                "UPDATE deliveries SET attempts = 0, due = ?, delivered_at = NULL "
+                "WHERE id = ? AND due IS NULL",
+                (due, delivery_id),
+            )
+            return bool(changed.rowcount)
+
+        return await self._database.write(work)

@@ -36,6 +36,12 @@ class Busy(Refusal):
     code = "busy"
 
 
+class OverQuota(Refusal):
+    """This account has had its share for now."""
+
+    code = "over_quota"
+
+
 class NoSpace(Refusal):
     """The disk has no room left for what would be stored."""
 

@@ -5,30 +5,41 @@ from typing import Any
 
 import msgspec
 
-from storage.database import Connection, Database
+from storage.database import NOW, Connection, Database
+from storage.errors import OverQuota
 from storage.records import (
     TERMINAL,
+    Callback,
     Chunk,
     Job,
+    LogLine,
     Order,
     Segment,
     Span,
+    Stage,
     Status,
     Task,
+    View,
     Word,
 )
+from storage.shares import new_token
 
 _ORDER = ", ".join(Order.__struct_fields__)
 _JOB = (
     f"number, id, status, {_ORDER}, size_bytes, detected_language, duration_secs, chunks_total, "
-    "chunks_done, segments, crashes, error, created_at, completed_at"
+    "chunks_done, segments, crashes, error, created_at, started_at, completed_at, "
+    "stage, stage_detail, stage_at, beat_at, output_at"
 )
+EVERYTHING = View()
 ASKED_AT_ONCE = 500
 """SQLite limits the parameters of a statement."""
 _OPEN = "status IN ('queued', 'running')"
+LOG_KEPT = 200
+"""Lines of a job's log that are shown: the last ones."""
 
 _spans = msgspec.json.Decoder(tuple[Span, ...])
 _words = msgspec.json.Decoder(tuple[tuple[str, float, float, float], ...])
+_texts = msgspec.json.Decoder(tuple[str, ...])
 
 
 class Jobs:
@@ -39,8 +50,11 @@ class Jobs:
 
     # Questions.
 
-    async def get(self, job_id: str) -> Job | None:
-        return await self._one("WHERE id = ?", job_id)
+    async def get(self, job_id: str, view: View = EVERYTHING) -> Job | None:
+        return await self._one(f"WHERE id = ? AND {_seen(view)}", job_id)
+
+    async def numbered(self, number: int, view: View = EVERYTHING) -> Job | None:
+        return await self._one(f"WHERE number = ? AND {_seen(view)}", number)
 
     async def by_idempotency_key(self, key: str) -> Job | None:
         return await self._one("WHERE idempotency_key = ?", key)
@@ -72,11 +86,13 @@ class Jobs:
 
         return await self._database.read(select)
 
-    async def page(self, status: Status | None, before: int | None, limit: int) -> list[Job]:
+    async def page(
+        self, status: Status | None, before: int | None, limit: int, view: View = EVERYTHING
+    ) -> list[Job]:
         """Up to ``limit`` jobs, newest first, of ``status`` and older than number ``before``."""
         return await self._all(
             "WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR number < ?2) "
-            "ORDER BY number DESC LIMIT ?3",
+            f"AND {_seen(view)} ORDER BY number DESC LIMIT ?3",
             status,
             before,
             limit,
@@ -117,17 +133,86 @@ class Jobs:
             found |= {job.id: job for job in jobs}
         return found
 
+    async def counts(self, view: View) -> dict[tuple[Status, bool], int]:
+        """How many jobs there are by status and whether they are being fetched."""
+
+        async def select(c: Connection) -> dict[tuple[Status, bool], int]:
+            async with c.execute(
+                "SELECT status, coalesce(stage = 'fetching', 0), count(*) FROM jobs "
+                f"WHERE {_seen(view)} GROUP BY 1, 2"
+            ) as rows:
+                return {(Status(row[0]), bool(row[1])): row[2] async for row in rows}
+
+        return await self._database.read(select)
+
+    async def heard_secs(self, owner: int, since: str) -> float:
+        """The audio of an owner's jobs that were submitted since then, as far as it is known."""
+
+        async def select(c: Connection) -> float:
+            async with c.execute(
+                "SELECT total(duration_secs) FROM jobs WHERE owner = ? AND created_at >= ?",
+                (owner, since),
+            ) as rows:
+                return float((await anext(aiter(rows)))[0])
+
+        return await self._database.read(select)
+
+    async def log(self, job: Job) -> list[LogLine]:
+        """The last LOG_KEPT lines, oldest first."""
+
+        async def select(c: Connection) -> list[LogLine]:
+            async with c.execute(
+                "SELECT at, line FROM job_log WHERE job_number = ? ORDER BY rowid DESC LIMIT ?",
+                (job.number, LOG_KEPT),
+            ) as rows:
+                return [LogLine(row["at"], row["line"]) async for row in rows][::-1]
+
+        return await self._database.read(select)
+
+    async def callbacks(self, jobs: Sequence[Job]) -> dict[int, Callback]:
+        """The last webhook of each job's end, by the job's number."""
+        numbers = [job.number for job in jobs if job.order.webhook_url]
+
+        async def select(c: Connection) -> dict[int, Callback]:
+            async with c.execute(
+                "SELECT job_number, id, attempts, http_status, error, tried_at, delivered_at, due "
+                f"FROM deliveries WHERE job_number IN ({', '.join('?' * len(numbers))}) "
+                "ORDER BY happened_at",
+                numbers,
+            ) as rows:
+                return {row["job_number"]: _callback(row) async for row in rows}
+
+        return await self._database.read(select)
+
     # Changes.
 
-    async def insert(self, job_id: str, order: Order, size_bytes: int, now: str) -> Job:
-        """A new job, or the earlier one with the same idempotency key."""
+    async def insert(
+        self,
+        job_id: str,
+        order: Order,
+        size_bytes: int | None,
+        now: str,
+        most_open: int | None = None,
+    ) -> Job:
+        """A new job, or the earlier one with the same idempotency key.
+
+        Raises:
+            OverQuota: its owner has ``most_open`` jobs already that are not over.
+        """
 
         async def work(c: Connection) -> Job:
             if order.idempotency_key is not None:
                 earlier = await _select(c, "WHERE idempotency_key = ?", order.idempotency_key)
                 if earlier:
                     return earlier[0]
-            values = [getattr(order, field) for field in Order.__struct_fields__]
+            if most_open is not None:
+                async with c.execute(
+                    f"SELECT count(*) FROM jobs WHERE owner = ? AND {_OPEN}", (order.owner,)
+                ) as rows:
+                    (n,) = await anext(aiter(rows))
+                if n >= most_open:
+                    raise OverQuota(f"{n} of your jobs are waiting, which is as many as may wait")
+            values = [_stored(getattr(order, field)) for field in Order.__struct_fields__]
             await c.execute(
                 f"INSERT INTO jobs (id, {_ORDER}, size_bytes, created_at) "
                 f"VALUES (?, {', '.join('?' * len(values))}, ?, ?)",
@@ -137,24 +222,121 @@ class Jobs:
 
         return await self._database.write(work)
 
+    async def beat(self, job_id: str, stage: Stage, detail: str) -> Job | None:
+        """A sign of life from whoever is at ``stage``; None where the job is over."""
+
+        async def work(c: Connection) -> Job | None:
+            before = await _select(c, f"WHERE id = ? AND {_OPEN}", job_id)
+            if not before:
+                return None
+            await c.execute(
+                f"UPDATE jobs SET beat_at = {NOW}, stage_detail = ?1, stage = ?2, "
+                f"stage_at = iif(stage IS ?2, stage_at, {NOW}) WHERE id = ?3",
+                (detail, stage, job_id),
+            )
+            if before[0].stage is not stage:
+                await _log(c, job_id, detail)
+            return await _get(c, job_id)
+
+        return await self._database.write(work)
+
+    async def fetched(
+        self, job_id: str, size_bytes: int, media_type: str | None, filename: str | None
+    ) -> Job | None:
+        """The input is there; None where the job is over or had one."""
+
+        async def work(c: Connection) -> Job | None:
+            changed = await c.execute(
+                "UPDATE jobs SET size_bytes = ?, media_type = ?, filename = ?, stage = NULL, "
+                f"stage_detail = NULL, stage_at = {NOW} "
+                f"WHERE id = ? AND {_OPEN} AND size_bytes IS NULL",
+                (size_bytes, media_type, filename, job_id),
+            )
+            if not changed.rowcount:
+                return None
+            await _log(c, job_id, f"fetched {size_bytes} bytes")
+            return await _get(c, job_id)
+
+        return await self._database.write(work)
+
     async def start(self, job_id: str) -> Job | None:
         """Queued becomes running; None where the job is not queued."""
+
+        async def work(c: Connection) -> Job | None:
+            changed = await c.execute(
+                f"UPDATE jobs SET status = 'running', started_at = coalesce(started_at, {NOW}), "
+                f"stage = 'transcribing', stage_detail = NULL, stage_at = {NOW}, "
+                f"beat_at = {NOW} WHERE id = ? AND status = 'queued'",
+                (job_id,),
+            )
+            if not changed.rowcount:
+                return None
+            await _log(c, job_id, "transcription began")
+            return await _get(c, job_id)
+
+        return await self._database.write(work)
+
+    async def restart(self, job_id: str) -> Job | None:
+        """Back to the queue as first submitted; None where the job waits, runs or is done.
+
+        What is still to be said of its earlier end is not said any more.
+        """
+
+        async def work(c: Connection) -> Job | None:
+            changed = await c.execute(
+                "UPDATE jobs SET status = 'queued', error = NULL, completed_at = NULL, "
+                "started_at = NULL, chunks_total = NULL, chunks_done = 0, segments = 0, "
+                "crashes = 0, detected_language = NULL, duration_secs = NULL, stage = NULL, "
+                "stage_detail = NULL, output_at = NULL "
+                "WHERE id = ? AND status IN ('failed', 'cancelled')",
+                (job_id,),
+            )
+            if not changed.rowcount:
+                return None
+            job = await _get(c, job_id)
+            for sql in (
+                "DELETE FROM chunks WHERE job_number = ?",
+                "DELETE FROM segments WHERE job_number = ?",
+                "UPDATE deliveries SET due = NULL, error = 'the job was restarted' "
+                "WHERE job_number = ? AND due IS NOT NULL",
+            ):
+                await c.execute(sql, (job.number,))
+            await _log(c, job_id, "restarted")
+            return job
+
+        return await self._database.write(work)
+
+    async def refetch(self, job_id: str) -> Job | None:
+        """The input is gone but can be fetched again; None where it cannot, or the job is over."""
         return await self._change(
-            "UPDATE jobs SET status = 'running' WHERE id = ? AND status = 'queued'", job_id
+            f"UPDATE jobs SET size_bytes = NULL WHERE id = ? AND {_OPEN} "
+            "AND source_url IS NOT NULL AND chunks_total IS NULL",
+            job_id,
         )
+
+    async def delete(self, job_id: str) -> bool:
+        """Whether there was such a job; all that hangs on it goes with it."""
+
+        async def work(c: Connection) -> bool:
+            changed = await c.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+            return bool(changed.rowcount)
+
+        return await self._database.write(work)
 
     async def plan(self, job_id: str, duration_secs: float, chunks: Sequence[Chunk]) -> Job | None:
         """Commit the plan; None where the job is over or has a plan already."""
 
         async def work(c: Connection) -> Job | None:
             changed = await c.execute(
-                f"UPDATE jobs SET duration_secs = ?, chunks_total = ? "
+                "UPDATE jobs SET duration_secs = ?, chunks_total = ?, stage = CASE stage "
+                "WHEN 'decoding' THEN NULL ELSE stage END, stage_detail = NULL "
                 f"WHERE id = ? AND {_OPEN} AND chunks_total IS NULL",
                 (duration_secs, len(chunks), job_id),
             )
             if not changed.rowcount:
                 return None
             job = await _get(c, job_id)
+            await _log(c, job_id, f"{duration_secs:.1f} s of audio in {len(chunks)} chunks")
             await c.executemany(
                 "INSERT INTO chunks (job_number, ordinal, spans) VALUES (?, ?, ?)",
                 [(job.number, x.ordinal, msgspec.json.encode(x.spans).decode()) for x in chunks],
@@ -171,7 +353,8 @@ class Jobs:
         async def work(c: Connection) -> Job | None:
             changed = await c.execute(
                 "UPDATE jobs SET chunks_done = chunks_done + 1, segments = segments + ?, "
-                "crashes = 0, detected_language = coalesce(detected_language, ?) "
+                "crashes = 0, detected_language = coalesce(detected_language, ?), "
+                f"beat_at = {NOW}, output_at = {NOW} "
                 "WHERE id = ? AND status = 'running' AND chunks_done = ? "
                 "AND chunks_done < chunks_total",
                 (len(segments), language, job_id, ordinal),
@@ -190,11 +373,14 @@ class Jobs:
     async def charge_interrupted(self) -> None:
         """Count a crash against every job that the last process left running.
 
-        A clean stop parks its jobs, so that they are not running now.
+        A clean stop parks its jobs, so that they are not running now. Nobody is at any stage.
         """
 
         async def work(c: Connection) -> None:
             await c.execute("UPDATE jobs SET crashes = crashes + 1 WHERE status = 'running'")
+            await c.execute(
+                "UPDATE jobs SET stage = NULL, stage_detail = NULL WHERE status = 'queued'"
+            )
 
         await self._database.write(work)
 
@@ -207,13 +393,15 @@ class Jobs:
     async def park(self, job_id: str) -> Job | None:
         """Running becomes queued, at its old place, without a crash counted."""
         return await self._change(
-            "UPDATE jobs SET status = 'queued' WHERE id = ? AND status = 'running'", job_id
+            "UPDATE jobs SET status = 'queued', stage = NULL, stage_detail = NULL "
+            "WHERE id = ? AND status = 'running'",
+            job_id,
         )
 
     async def finish(
         self, job_id: str, status: Status, now: str, due: float, error: str | None = None
     ) -> Job | None:
-        """The end of a job and its webhook's outbox row, in one transaction.
+        """The end of a job, its webhook's outbox row and its public page, in one transaction.
 
         ``due`` is when the webhook is to be tried first. None where the job is over already.
         """
@@ -221,7 +409,8 @@ class Jobs:
 
         async def work(c: Connection) -> Job | None:
             changed = await c.execute(
-                f"UPDATE jobs SET status = ?, error = ?, completed_at = ? WHERE id = ? AND {_OPEN}",
+                "UPDATE jobs SET status = ?, error = ?, completed_at = ?, stage = NULL, "
+                f"stage_detail = NULL WHERE id = ? AND {_OPEN}",
                 (status, error, now, job_id),
             )
             if not changed.rowcount:
@@ -233,6 +422,13 @@ class Jobs:
                 "FROM jobs WHERE id = ? AND webhook_url IS NOT NULL",
                 (due, job_id),
             )
+            if status is Status.DONE:
+                await c.execute(
+                    "INSERT OR IGNORE INTO shares (token, job_number, created_at) "
+                    "SELECT ?, number, ? FROM jobs WHERE id = ? AND shared",
+                    (new_token(), now, job_id),
+                )
+            await _log(c, job_id, f"{status}: {error}" if error else str(status))
             return await _get(c, job_id)
 
         return await self._database.write(work)
@@ -262,12 +458,48 @@ async def _get(c: Connection, job_id: str) -> Job:
     return job
 
 
+def _seen(view: View) -> str:
+    """What a row must be to be seen: numbers and names of our own, no text from outside."""
+    terms = []
+    if view.owner is not None:
+        terms.append(f"owner = {view.owner:d}")
+    if view.channels is not None:
+        terms.append(f"channel IN ({', '.join(repr(str(name)) for name in view.channels)})")
+    return " AND ".join(terms) or "TRUE"
+
+
+async def _log(c: Connection, job_id: str, line: str) -> None:
+    await c.execute(
+        f"INSERT INTO job_log SELECT number, {NOW}, ? FROM jobs WHERE id = ?", (line, job_id)
+    )
+
+
+def _stored(value: object) -> object:
+    return msgspec.json.encode(value).decode() if isinstance(value, tuple) else value
+
+
 def _job(row: Any) -> Job:
     fields = {key: row[key] for key in row.keys()}  # noqa: SIM118 - a Row is no mapping
     order = {name: fields.pop(name) for name in Order.__struct_fields__}
     order["task"] = Task(order["task"])
-    order["word_timestamps"] = bool(order["word_timestamps"])
-    return Job(**fields | {"status": Status(fields["status"]), "order": Order(**order)})
+    order["translations"] = _texts.decode(order["translations"])
+    for flag in ("word_timestamps", "model_events", "urgent", "speakers", "shared"):
+        order[flag] = bool(order[flag])
+    fields["status"] = Status(fields["status"])
+    fields["stage"] = fields["stage"] and Stage(fields["stage"])
+    return Job(**fields, order=Order(**order))
+
+
+def _callback(row: Any) -> Callback:
+    return Callback(
+        delivery_id=row["id"],
+        attempts=row["attempts"],
+        http_status=row["http_status"],
+        error=row["error"],
+        tried_at=row["tried_at"],
+        delivered_at=row["delivered_at"],
+        given_up=row["due"] is None and row["delivered_at"] is None,
+    )
 
 
 def _segment(row: Any) -> Segment:

@@ -17,8 +17,10 @@ def migrations() -> list[str]:
 async def migrate(connection: aiosqlite.Connection) -> None:
     """Run the migrations that ``user_version`` says are missing, each in a transaction.
 
+    Foreign keys sleep meanwhile, or the old table of a rebuilt pair would take its children along.
+
     Raises:
-        Unusable: the database was written by a newer Whisperbox.
+        Unusable: the database was written by a newer Whisperbox, or its rows do not fit together.
     """
     async with connection.execute("PRAGMA user_version") as rows:
         (version,) = await anext(aiter(rows))
@@ -28,7 +30,14 @@ async def migrate(connection: aiosqlite.Connection) -> None:
             f"the database has version {version}, but this Whisperbox knows only up to "
             f"{len(known)}: run the newer Whisperbox again, or set DATA_DIR to another folder"
         )
+    if version == len(known):
+        return
+    await connection.execute("PRAGMA foreign_keys = OFF")
     for number, sql in enumerate(known[version:], start=version + 1):
         await connection.executescript(
             f"BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {number}; COMMIT;"
         )
+    async with connection.execute("PRAGMA foreign_key_check") as rows:
+        if await anext(aiter(rows), None) is not None:
+            raise Unusable("the database is damaged: rows refer to others that are not there")
+    await connection.execute("PRAGMA foreign_keys = ON")

@@ -29,6 +29,40 @@ class Task(StrEnum):
     TRANSLATE = "translate"
 
 
+class Action(StrEnum):
+    CANCEL = "cancel"
+    RESTART = "restart"
+    DELETE = "delete"
+    SHARE = "share"
+
+
+class Phase(StrEnum):
+    """Where a job is on its way, as far as it matters for what may be done with it."""
+
+    WAITING = "waiting"
+    WORKING = "working"
+    DONE = "done"
+    BROKEN = "broken"
+    """Failed or cancelled."""
+
+
+POSSIBLE: dict[Phase, frozenset[Action]] = {
+    Phase.WAITING: frozenset({Action.CANCEL, Action.RESTART, Action.DELETE}),
+    Phase.WORKING: frozenset({Action.CANCEL}),
+    Phase.DONE: frozenset({Action.DELETE, Action.SHARE}),
+    Phase.BROKEN: frozenset({Action.RESTART, Action.DELETE}),
+}
+"""The one table of what may be done when."""
+
+
+class Stage(StrEnum):
+    """What is being done for a job that is not over."""
+
+    FETCHING = "fetching"
+    DECODING = "decoding"
+    TRANSCRIBING = "transcribing"
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asked for. Kept as submitted for the life of the job."""
 
@@ -45,7 +79,28 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     webhook_url: str | None = None
     webhook_format: str | None = None
     """Which dialect's payload the webhook wants; opaque here."""
+    model_events: bool = False
+    """Whether the webhook is told of the model's comings and goings, too."""
     idempotency_key: str | None = None
+    channel: str = "native"
+    """Which door the job came in by; the edge gives it its meaning."""
+    owner: int | None = None
+    """The number of the account that submitted it, where one did."""
+    urgent: bool = False
+    """Goes before those that are not."""
+    source_url: str | None = None
+    """Where the input is to be fetched from, where it was not uploaded."""
+    label: str | None = None
+    note: str | None = None
+    analysis_language: str | None = None
+    translations: tuple[str, ...] = ()
+    """Languages (ISO 639-1) that the transcript is wanted in besides its own."""
+    speakers: bool = False
+    """Whether to find out who speaks when."""
+    shared: bool = False
+    """Whether the transcript gets its public page as soon as it is done."""
+    media_type: str | None = None
+    """Of an upload, as the client said."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +109,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     status: Status
     order: Order
-    size_bytes: int
+    size_bytes: int | None
+    """Of the input; None until it is fetched."""
     detected_language: str | None
     duration_secs: float | None
     """Of the audio; None until it is decoded."""
@@ -67,11 +123,36 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Crashes since the last committed chunk."""
     error: str | None
     created_at: str
+    started_at: str | None
     completed_at: str | None
+    stage: Stage | None
+    """None while nothing is being done for it."""
+    stage_detail: str | None
+    stage_at: str | None
+    """When the stage began."""
+    beat_at: str | None
+    """The last sign of life of whoever works on it."""
+    output_at: str | None
+    """When the last chunk was committed."""
 
     @property
     def language(self) -> str | None:
         return self.order.language or self.detected_language
+
+    @property
+    def phase(self) -> Phase:
+        match self.status:
+            case Status.QUEUED:
+                return Phase.WORKING if self.stage is Stage.FETCHING else Phase.WAITING
+            case Status.RUNNING:
+                return Phase.WORKING
+            case Status.DONE:
+                return Phase.DONE
+            case _:
+                return Phase.BROKEN
+
+    def allows(self, action: Action) -> bool:
+        return action in POSSIBLE[self.phase]
 
     @property
     def percent(self) -> int:
@@ -116,6 +197,83 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     words: tuple[Word, ...] = ()
     repair: str | None = None
     """What was done to the engine's text, where anything was."""
+
+
+class Callback(msgspec.Struct, frozen=True, kw_only=True):
+    """What has become of a job's webhook so far."""
+
+    delivery_id: str
+    attempts: int
+    http_status: int | None
+    error: str | None
+    tried_at: str | None
+    delivered_at: str | None
+    given_up: bool
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    at: str
+    line: str
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """A job's public page."""
+
+    token: str
+    job_number: int
+    created_at: str
+    expires: float | None
+    """Seconds since the epoch."""
+    password_hash: str | None
+    with_audio: bool
+    access_count: int
+    last_accessed_at: str | None
+
+
+class Permission(StrEnum):
+    USE = "use"
+    """One's own jobs."""
+    MANAGE = "manage"
+    """Everybody's jobs."""
+    API = "api"
+    """Jobs by token."""
+    ASSIST = "assist"
+    """The language model's help."""
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+    email: str
+    admin: bool
+    permissions: frozenset[Permission]
+    created_at: str
+    disabled_at: str | None
+
+    def may(self, permission: Permission) -> bool:
+        """An administrator may do everything."""
+        return self.admin or permission in self.permissions
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """A key for programs; what it is made of is known to its holder alone."""
+
+    number: int
+    account: int
+    name: str
+    scopes: frozenset[str]
+    """Opaque here."""
+    created_at: str
+    expires: float | None
+    """Seconds since the epoch."""
+    last_used_at: str | None
+    revoked_at: str | None
+
+
+class View(msgspec.Struct, frozen=True):
+    """Which jobs somebody may see; None is no limit."""
+
+    owner: int | None = None
+    channels: tuple[str, ...] | None = None
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):

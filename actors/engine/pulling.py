@@ -1,16 +1,13 @@
 """Runs the download child and takes what it says."""
 
-import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import aclosing
 
-import anyio
 import msgspec
-from anyio.streams.buffered import BufferedByteReceiveStream
 
 from actors.engine.catalogue import Model
-
-LONGEST_LINE = 1 << 16
+from actors.lines import said
 
 
 class PullFailed(Exception):
@@ -21,7 +18,7 @@ class PullFailed(Exception):
         self.message, self.certain = message, certain
 
 
-class _Said(msgspec.Struct):
+class _Line(msgspec.Struct):
     done: int = 0
     total: int = 0
     path: str | None = None
@@ -39,20 +36,10 @@ async def pull(model: Model, report: Callable[[int, int], object]) -> None:
     """
     model.path.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "actors.engine.pull", model.name, str(model.path.parent)]
-    async with await anyio.open_process(command, stdin=subprocess.DEVNULL, stderr=None) as child:
-        assert child.stdout
-        lines = BufferedByteReceiveStream(child.stdout)
-        said = _Said(error="the download ended without a word")
-        try:
-            while True:
-                line = await lines.receive_until(b"\n", LONGEST_LINE)
-                said = msgspec.json.decode(line, type=_Said)
-                if said.total:
-                    report(said.done, said.total)
-        except (anyio.IncompleteRead, anyio.EndOfStream):
-            pass
-        finally:
-            if child.returncode is None:
-                child.terminate()
-    if said.path is None:
-        raise PullFailed(said.error or "the download broke off", certain=said.certain)
+    last = _Line(error="the download ended without a word")
+    async with aclosing(said(command, _Line)) as lines:
+        async for last in lines:
+            if last.total:
+                report(last.done, last.total)
+    if last.path is None:
+        raise PullFailed(last.error or "the download broke off", certain=last.certain)

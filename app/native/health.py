@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from litestar import Response, get
+from litestar import Response, Router, get
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from actors.messages import State
 from actors.system import System
+from app.access import native
 from app.native.wire import Health, model_document
 
 MODEL_STATES = ("unloaded", "loading", "waiting_for_gpu", "ready")
@@ -83,4 +84,10 @@ async def _readings(system: System) -> list[GaugeMetricFamily]:
     return families
 
 
-handlers = [health, livez, readyz, metrics]
+handlers: list[Any] = [
+    health,
+    livez,
+    readyz,
+    Router("/", route_handlers=[metrics], guards=[native]),
+]
+"""What orchestrators ask stays open."""

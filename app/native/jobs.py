@@ -17,16 +17,17 @@ from litestar.params import Parameter
 from actors.engine.languages import LANGUAGES
 from actors.kernel.mailbox import NoAnswer
 from actors.messages import Cancel, RequireReady, Submit, Subscribe
-from actors.outbound import check_url
+from actors.reach import check_url
 from actors.system import Plan, System
 from app import sse
+from app.access import NATIVE, native
 from app.native.docs import faults
 from app.native.streams import END, JobFollower
 from app.native.wire import Accepted, JobDocument, JobPage, job_document
 from app.transcripts import FORMATS
 from app.uploads import Upload, receive
 from storage.errors import Busy, Conflict, Invalid, NotFound, NotReady, Refusal
-from storage.records import Job, Order, Status, Task
+from storage.records import Job, Order, Status, Task, View
 
 WEBHOOK_FORMAT = "native"
 LONGEST_PROMPT = 2000
@@ -72,6 +73,8 @@ async def submit(
     request: Request[Any, Any, Any],
     system: System,
     queue_when_unloaded: bool,
+    most_upload_bytes: int | None,
+    view: View,
     key: Annotated[
         str | None,
         Parameter(
@@ -90,9 +93,14 @@ async def submit(
     await _require_ready(system, queue_when_unloaded)
     job_id = str(uuid.uuid4())
     form = Form(system.plan)
-    upload = await receive(request, system.spool, job_id, "audio", form.check)
+    upload = await receive(
+        request, system.spool, job_id, "audio", form.check, most_bytes=most_upload_bytes
+    )
+    if not upload.size:
+        raise Invalid("audio field is empty" if upload.found else "missing 'audio' field")
+    order = form.order(upload, key, view.owner)
     try:
-        job = await system.queue.ask(Submit(job_id, form.order(upload, key), upload.size))
+        job = await system.queue.ask(Submit(job_id, order, upload.size))
     except NoAnswer:
         raise  # the row may be there or not: the janitor will see
     except Refusal:
@@ -137,7 +145,7 @@ class Form:
                 self._seen[name] = None if value.lower() == "auto" else value.lower()
             case "webhook_url":
                 self._seen[name] = check_url(value)
-                self._seen["webhook_format"] = WEBHOOK_FORMAT
+                self._seen |= {"webhook_format": WEBHOOK_FORMAT, "model_events": True}
             case "word_timestamps":
                 if value.lower() not in ("true", "false", "1", "0"):
                     raise Invalid("word_timestamps must be 'true' or 'false'")
@@ -152,13 +160,16 @@ class Form:
                     raise Invalid(f"there is no model '{value[:80]}' on this server")
                 self._seen[name] = value
 
-    def order(self, upload: Upload, key: str | None) -> Order:
-        return Order(**self._seen, filename=upload.filename, idempotency_key=key)
+    def order(self, upload: Upload, key: str | None, owner: int | None) -> Order:
+        return Order(
+            **self._seen, filename=upload.filename, idempotency_key=key, channel=NATIVE, owner=owner
+        )
 
 
 @get("/", summary="List jobs", responses=faults(400))
 async def page(
     system: System,
+    view: View,
     status: Annotated[
         Status | None, Parameter(query="status", description="Only jobs of this status")
     ] = None,
@@ -169,15 +180,15 @@ async def page(
     limit: Annotated[int, Parameter(query="limit", ge=1, le=MOST_ON_A_PAGE)] = 50,
 ) -> JobPage:
     """Newest first, without their segments."""
-    jobs = await system.jobs.page(status, before, limit)
+    jobs = await system.jobs.page(status, before, limit, view)
     following = jobs[-1].number if len(jobs) == limit else None
     return JobPage([job_document(job) for job in jobs], following)
 
 
 @get("/{job_id:str}", summary="One job", responses=faults(404))
-async def one(system: System, job_id: str) -> JobDocument:
+async def one(system: System, view: View, job_id: str) -> JobDocument:
     """Poll this every few seconds, or better: follow `/jobs/{job_id}/stream`."""
-    job = await _job(system, job_id)
+    job = await _job(system, view, job_id)
     segments = await system.jobs.transcript(job) if job.status is Status.DONE else []
     return job_document(job, segments)
 
@@ -189,6 +200,7 @@ async def one(system: System, job_id: str) -> JobDocument:
 )
 async def stream(
     system: System,
+    view: View,
     job_id: str,
     last_event_id: Annotated[str | None, Parameter(header="Last-Event-ID")] = None,
 ) -> Response[Any]:
@@ -200,7 +212,7 @@ async def stream(
     """
     subscription = await system.broadcaster.ask(Subscribe(job_id))
     try:
-        job = await _job(system, job_id)
+        job = await _job(system, view, job_id)
         if last_event_id == END and job.status.terminal:
             subscription.close()
             return Response(None, status_code=204)
@@ -218,13 +230,14 @@ async def stream(
 )
 async def transcript(
     system: System,
+    view: View,
     job_id: str,
     format_: Annotated[
         str, Parameter(query="format", description="txt, srt, vtt, tsv or json")
     ] = "txt",
 ) -> Response[Any]:
     """Of a job that is done; 409 for others."""
-    job = await _job(system, job_id)
+    job = await _job(system, view, job_id)
     if format_ != "json" and format_ not in FORMATS:
         raise Invalid(f"format must be one of {', '.join(FORMATS)}, json")
     if job.status is not Status.DONE:
@@ -237,18 +250,22 @@ async def transcript(
 
 
 @delete("/{job_id:str}", status_code=200, summary="Cancel a job", responses=faults(404, 409))
-async def cancel(system: System, job_id: str) -> JobDocument:
+async def cancel(system: System, view: View, job_id: str) -> JobDocument:
     """A queued job ends at once, a running one within about a second; its result is dropped."""
-    return job_document(await system.queue.ask(Cancel(job_id)))
+    job = await _job(system, view, job_id)
+    return job_document(await system.queue.ask(Cancel(job.id)))
 
 
-async def _job(system: System, job_id: str) -> Job:
-    job = await system.jobs.get(job_id)
+async def _job(system: System, view: View, job_id: str) -> Job:
+    job = await system.jobs.get(job_id, view)
     if job is None:
         raise NotFound(f"job {job_id} not found")
     return job
 
 
 router = Router(
-    "/jobs", route_handlers=[submit, page, one, stream, transcript, cancel], tags=["jobs"]
+    "/jobs",
+    route_handlers=[submit, page, one, stream, transcript, cancel],
+    guards=[native],
+    tags=["jobs"],
 )

@@ -9,6 +9,7 @@ from actors.messages import LoadModel, State, Subscribe, UnloadModel
 from actors.subscription import MODEL
 from actors.system import System
 from app import sse
+from app.access import native
 from app.native.streams import model_events
 from app.native.wire import ModelDocument, model_document
 
@@ -46,4 +47,9 @@ async def events(system: System) -> Stream:
     return sse.stream(model_events(subscription), subscription)
 
 
-router = Router("/model", route_handlers=[status, load, unload, events], tags=["model"])
+router = Router(
+    "/model",
+    route_handlers=[status, load, unload, events],
+    guards=[native],
+    tags=["model"],
+)

@@ -63,6 +63,7 @@ class JobFollower:
         """What the rows have beyond the client's place."""
         job = await self._jobs.get(self._job_id)
         if job is None:
+            self._chunks = -1  # it was deleted
             return []
         frames: list[bytes] = []
         if job.status.terminal and self._fresh:  # a late client gets the end alone

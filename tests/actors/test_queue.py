@@ -50,6 +50,7 @@ class House:
     spool: Spool
     me: Probe[QueueMessage] = field(default_factory=lambda: Probe("queue"))
     lifecycle: Probe[Any] = field(default_factory=Probe)
+    ingest: Probe[Any] = field(default_factory=Probe)
     chunker: Probe[Any] = field(default_factory=Probe)
     inference: Probe[Any] = field(default_factory=Probe)
     broadcaster: Probe[Any] = field(default_factory=Probe)
@@ -63,6 +64,7 @@ class House:
             jobs=self.jobs,
             spool=self.spool,
             lifecycle=self.lifecycle,
+            ingest=self.ingest,
             chunker=self.chunker,
             inference=self.inference,
             broadcaster=self.broadcaster,
@@ -187,7 +189,7 @@ async def test_a_job_without_speech_needs_no_engine(house: House) -> None:
 
 
 async def test_a_file_that_cannot_be_decoded_fails_with_its_sentence(house: House) -> None:
-    await house.submit("a", webhook_url="http://x/", webhook_format="native")
+    await house.submit("a", webhook_url="http://x/", webhook_format="native", model_events=True)
     house.me.tell(SplitFailed("a", "the file has no audio track"))
     job = await house.job("a")
     assert (job.status, job.error) == (Status.FAILED, "the file has no audio track")
@@ -274,7 +276,7 @@ async def test_after_a_kill_the_next_chunk_is_the_first_that_was_not_committed(
     tmp_path: Path,
 ) -> None:
     async with living(tmp_path) as house:
-        await house.submit("a", webhook_url="http://x/", webhook_format="native")
+        await house.submit("a", webhook_url="http://x/", webhook_format="native", model_events=True)
         await house.submit("b")
         house.planned("a", chunks=3)
         house.me.tell(ModelReady("base"))

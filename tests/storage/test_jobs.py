@@ -116,7 +116,9 @@ async def test_listeners_are_those_of_jobs_that_are_not_over(
 ) -> None:
     jobs, deliveries = store
     for name in ("a", "b", "c"):
-        await jobs.insert(name, Order(webhook_url="http://x/", webhook_format="f"), 10, NOW)
+        await jobs.insert(
+            name, Order(webhook_url="http://x/", webhook_format="f", model_events=True), 10, NOW
+        )
     assert await deliveries.listeners() == {("http://x/", "f"): None}
     for name in ("a", "b", "c"):
         await jobs.finish(name, Status.CANCELLED, NOW, 0)

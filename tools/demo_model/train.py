@@ -161,10 +161,10 @@ def shape_of_step(done: float, rng: random.Random) -> tuple[int, int]:
     """Positions and batch size: short windows first, whole ones towards the end."""
     if done < 0.2:
         return rng.choice([(150, 28), (200, 20)])
-    whole = 0.02 if done < 0.45 else 0.15 if done < 0.6 else 0.92
+    whole = 0.02 if done < 0.45 else 0.15 if done < 0.6 else 0.75
     if rng.random() < whole:
         return POSITIONS, 4
-    return rng.choice([(200, 20), (300, 16), (400, 12), (600, 8)])
+    return rng.choice([(300, 16), (400, 12), (600, 8), (1000, 6)])
 
 
 def main() -> None:
@@ -195,7 +195,7 @@ def main() -> None:
         warm_up = min(1, (training.steps + 1) / WARM_UP_STEPS)
         decay = 0.5 * (1 + math.cos(math.pi * done))
         rate = PEAK_RATE * warm_up * (0.98 * decay + 0.02)
-        ctc_weight, guide = (0.5, 0.5) if done < 0.4 else (0.2, 0.1) if done < 0.7 else (0.1, 0)
+        ctc_weight, guide = (0.5, 0.5) if done < 0.4 else (0.2, 0.2) if done < 0.9 else (0.1, 0)
         report = training.step(windows, offset, rate, ctc_weight, guide)
         running = report if training.steps == 1 else 0.98 * running + 0.02 * report
         if training.steps % 200 == 0:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.outbound import Forbidden, check, check_url
+from actors.reach import Forbidden, Reach, check_url
 from storage.errors import Invalid
 
 METADATA = "169.254.169.254"
@@ -17,7 +17,7 @@ METADATA = "169.254.169.254"
 )  # fmt: skip
 def test_some_addresses_are_never_dialled(host: str) -> None:
     with pytest.raises(Forbidden):
-        check(host, private_allowed=True)
+        Reach(private=True).check(host)
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ def test_some_addresses_are_never_dialled(host: str) -> None:
     ["127.0.0.1", "10.1.2.3", "192.168.0.1", "172.31.0.1", "::1", "fd12::1", "::ffff:10.0.0.1"],
 )  # fmt: skip
 def test_private_ones_are_a_setting(host: str) -> None:
-    check(host, private_allowed=True)
+    Reach(private=True).check(host)
     with pytest.raises(Forbidden):
-        check(host, private_allowed=False)
+        Reach().check(host)
 
 
 @pytest.mark.parametrize("host", ["8.8.8.8", "2606:4700::1111"])
 def test_public_ones_are_dialled(host: str) -> None:
-    check(host, private_allowed=False)
+    Reach().check(host)
 
 
 @given(st.ip_addresses(v=4))
@@ -45,7 +45,7 @@ def test_no_way_of_writing_an_address_slips_through(address: ipaddress.IPv4Addre
 
 def _allowed(host: str) -> bool:
     try:
-        check(host, private_allowed=False)
+        Reach().check(host)
     except Forbidden:
         return False
     return True

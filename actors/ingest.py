@@ -1,0 +1,112 @@
+"""Fetches what jobs name by URL."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import assert_never
+
+import anyio
+
+from actors.fetching import Input
+from actors.kernel.actor import Actor
+from actors.kernel.mailbox import Address, Mailbox
+from actors.messages import (
+    Beat,
+    Fetch,
+    Fetched,
+    FetchEnded,
+    FetchesLost,
+    FetchFailed,
+    IngestMessage,
+    QueueMessage,
+    StopFetch,
+)
+from storage.errors import Invalid, NoSpace
+from storage.records import Stage
+
+log = logging.getLogger(__name__)
+
+BEAT_S = 5.0
+FULL_DISK_PAUSE_S = 10.0
+
+GetInput = Callable[[str, str, Callable[[str], None]], Awaitable[Input]]
+
+
+class Ingest(Actor[IngestMessage]):
+    def __init__(
+        self,
+        mailbox: Mailbox[IngestMessage],
+        *,
+        fetch: GetInput,
+        queue: Address[QueueMessage],
+    ) -> None:
+        super().__init__(mailbox)
+        self._fetch, self._queue = fetch, queue
+        self._running: dict[str, anyio.CancelScope] = {}
+
+    async def started(self) -> None:
+        self._queue.tell(FetchesLost())
+
+    async def handle(self, message: IngestMessage) -> object:
+        match message:
+            case Fetch():
+                return self._begin(message)
+            case StopFetch(job_id):
+                return self._stop(job_id)
+            case FetchEnded(job_id):
+                self._running.pop(job_id, None)
+                return None
+            case _:
+                assert_never(message)
+
+    def _begin(self, message: Fetch) -> None:
+        if message.job_id not in self._running:
+            self._running[message.job_id] = self.beside(self._get, message)
+
+    def _stop(self, job_id: str) -> None:
+        if scope := self._running.pop(job_id, None):
+            scope.cancel()
+
+    # Beside the mailbox: one fetch.
+
+    async def _get(self, message: Fetch) -> None:
+        job_id = message.job_id
+        try:
+            got = await self._got_when_there_is_room(message)
+            self._queue.tell(Fetched(job_id, got.size_bytes, got.media_type, got.filename))
+        except Exception as error:
+            if not isinstance(error, Invalid):
+                log.exception("fetching failed", extra={"job": job_id})
+            self._queue.tell(FetchFailed(job_id, _sentence(error)))
+        finally:
+            self.me.tell(FetchEnded(job_id))
+
+    async def _got_when_there_is_room(self, message: Fetch) -> Input:
+        """An accepted job is not failed by a full disk: it waits for space."""
+        pulse = _Pulse(message.job_id, self._queue)
+        while True:
+            try:
+                return await self._fetch(message.job_id, message.url, pulse.report)
+            except NoSpace as error:
+                log.warning("%s; trying again", error.message, extra={"job": message.job_id})
+                pulse.report(error.message)
+            await anyio.sleep(FULL_DISK_PAUSE_S)
+
+
+class _Pulse:
+    """Signs of life, no oftener than the queue wants to write them down."""
+
+    def __init__(self, job_id: str, queue: Address[QueueMessage]) -> None:
+        self._job_id, self._queue = job_id, queue
+        self._last = time.monotonic()
+
+    def report(self, detail: str) -> None:
+        if time.monotonic() - self._last >= BEAT_S:
+            self._last = time.monotonic()
+            self._queue.tell(Beat(self._job_id, Stage.FETCHING, detail))
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, Invalid):
+        return error.message
+    return "the file could not be fetched: an error in the server, which its log shows"

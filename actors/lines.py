@@ -1,0 +1,36 @@
+"""Children that report in lines of JSON."""
+
+import subprocess
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import TypeVar
+
+import anyio
+import msgspec
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+LONGEST_LINE = 1 << 16
+
+S = TypeVar("S")
+
+
+async def said(
+    command: Sequence[str], kind: type[S], environment: Mapping[str, str] | None = None
+) -> AsyncGenerator[S, None]:
+    """Each line that a child writes to its stdout; it is ended if the caller leaves early.
+
+    To be closed, with `contextlib.aclosing`, before its caller goes on.
+    """
+    async with await anyio.open_process(
+        command, stdin=subprocess.DEVNULL, stderr=None, env=environment
+    ) as child:
+        assert child.stdout
+        lines = BufferedByteReceiveStream(child.stdout)
+        try:
+            while True:
+                line = await lines.receive_until(b"\n", LONGEST_LINE)
+                yield msgspec.json.decode(line, type=kind)
+        except (anyio.IncompleteRead, anyio.EndOfStream):
+            pass
+        finally:
+            if child.returncode is None:
+                child.terminate()

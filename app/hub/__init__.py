@@ -1,0 +1,1 @@
+"""The hub dialect: accounts, tokens, callbacks, shares."""

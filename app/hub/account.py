@@ -1,0 +1,62 @@
+"""/api/account"""
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Router, post
+
+from app.access import SESSION_S, Access, address_of, caller_of, signed_in
+from app.faults import HUB_HANDLERS, Unprocessable
+from app.hub.wire import Document
+from storage.errors import Invalid
+
+LONGEST_BODY = 16 << 10
+
+
+@post("/login", status_code=200, summary="Sign in", request_max_body_size=LONGEST_BODY)
+async def login(request: Request[Any, Any, Any], access: Access) -> Document:
+    """`{email, password}`; the answer's `access_token` is a bearer token for an hour."""
+    email, password = _credentials(await request.body())
+    try:
+        token, account = await access.sign_in(email, password, address_of(request))
+    except Invalid:
+        raise Unprocessable({"email": ["This is no e-mail address."]}) from None
+    return {
+        "access_token": token,
+        "token_type": "bearer",
+        "expires_in": SESSION_S,
+        "user": {"id": account.number, "email": account.email},
+    }
+
+
+def _credentials(body: bytes) -> tuple[str, str]:
+    try:
+        given = msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.DecodeError:
+        raise Unprocessable({"request": ["The body is no JSON object."]}) from None
+    errors = {
+        field: [f"The {field} is required."]
+        for field in ("email", "password")
+        if not isinstance(given.get(field), str) or not given[field]
+    }
+    if errors:
+        raise Unprocessable(errors)
+    return given["email"], given["password"]
+
+
+@post("/logout", status_code=200, summary="End the session")
+async def logout(request: Request[Any, Any, Any], access: Access) -> Document:
+    """At once, everywhere this session is used."""
+    await access.sign_out(caller_of(request))
+    return {"ok": True}
+
+
+router = Router(
+    "/api/account",
+    route_handlers=[
+        login,
+        Router("/", route_handlers=[logout], guards=[signed_in]),
+    ],
+    exception_handlers=HUB_HANDLERS,
+    tags=["account"],
+)

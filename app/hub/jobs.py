@@ -1,0 +1,142 @@
+"""/api/whisper: the queue, for those who have signed in."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Router, delete, get, post
+from litestar.params import Parameter
+
+from actors.messages import Cancel, Delete, LoadModel, Restart
+from app.access import caller_of, signed_in
+from app.faults import HUB_HANDLERS, Unprocessable
+from app.hub.hub import MOST_LISTED, Hub
+from app.hub.wire import Document, may, status_document
+from storage.errors import Conflict
+from storage.records import Job, Permission, Status
+
+AnyRequest = Request[Any, Any, Any]
+Limit = Annotated[int, Parameter(query="limit", ge=1, le=MOST_LISTED)]
+Number = Annotated[int, Parameter(ge=1, le=2**62)]
+
+
+@get("/status", summary="Counters and configuration")
+async def status(request: AnyRequest, hub: Hub) -> Document:
+    caller = caller_of(request)
+    return status_document(
+        await hub.system.jobs.counts(caller.jobs),
+        can_manage_all=caller.account.may(Permission.MANAGE),
+        config=hub.config,
+    )
+
+
+@get("/jobs", summary="The jobs one may see, newest first")
+async def page(request: AnyRequest, hub: Hub, limit: Limit = 100) -> Document:
+    """One's own, or for managers all. Without transcripts."""
+    return {"ok": True, "jobs": await hub.listed(caller_of(request).jobs, limit)}
+
+
+@post("/jobs", status_code=200, summary="Queue a job", request_max_body_size=None)
+async def submit(request: AnyRequest, hub: Hub) -> Document:
+    """JSON or a form with `source_url`, or multipart with `media_file`. Always queues."""
+    job = await hub.submit(request, caller_of(request), by_token=False)
+    return {"ok": True, "message": "The job is queued.", "job": await hub.shown(job)}
+
+
+@get("/jobs/{number:int}", summary="One job in full")
+async def one(request: AnyRequest, hub: Hub, number: Number) -> Document:
+    return {"ok": True, "job": await hub.in_full(await _seen(request, hub, number))}
+
+
+@post("/jobs/{number:int}/analyze", status_code=200, summary="Analyse a transcript again")
+async def analyze(request: AnyRequest, hub: Hub, number: Number) -> Document:
+    caller_of(request).require(Permission.ASSIST)
+    await _seen(request, hub, number)
+    raise Conflict("No language model is set up on this server.")
+
+
+@post("/jobs/{number:int}/cancel", status_code=200, summary="Cancel a job that is worked on")
+async def cancel(request: AnyRequest, hub: Hub, number: Number) -> Document:
+    job = await _seen(request, hub, number)
+    _check(job, "can_cancel_now", "Only a job that is being processed can be cancelled.")
+    job = await hub.system.queue.ask(Cancel(job.id))
+    return {"ok": True, "message": "The job is cancelled.", "job": await hub.shown(job)}
+
+
+@post("/jobs/{number:int}/restart", status_code=200, summary="Put a job back into the queue")
+async def restart(request: AnyRequest, hub: Hub, number: Number) -> Document:
+    """A failed one, with its parameters as first submitted; one that waits stays as it is."""
+    job = await _seen(request, hub, number)
+    _check(job, "can_restart_now", "Only a failed or queued job can be restarted.")
+    job = await hub.system.queue.ask(Restart(job.id))
+    return {"ok": True, "message": "The job is queued again.", "job": await hub.shown(job)}
+
+
+@delete("/jobs/{number:int}", status_code=200, summary="Delete a job and its files for good")
+async def remove(request: AnyRequest, hub: Hub, number: Number) -> Document:
+    job = await _seen(request, hub, number)
+    _check(job, "can_delete", "A job that is being processed cannot be deleted: cancel it first.")
+    await hub.system.queue.ask(Delete(job.id))
+    return {"ok": True, "message": "The job is deleted."}
+
+
+@post("/jobs/{number:int}/callback", status_code=200, summary="Send a job's callback again")
+async def replay(request: AnyRequest, hub: Hub, number: Number) -> Document:
+    """One that was delivered or given up; with the same id, so that receivers can tell."""
+    job = await _seen(request, hub, number)
+    await hub.replay(job)
+    return {"ok": True, "message": "The callback is on its way.", "job": await hub.shown(job)}
+
+
+class RunNow(msgspec.Struct):
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_LISTED)] = 1
+    reset_failed: bool = False
+
+
+@post("/run-now", status_code=200, summary="Start now (managers)")
+async def run_now(request: AnyRequest, hub: Hub) -> Document:
+    """`{limit, reset_failed}`: loads the model; `reset_failed` first puts up to `limit` failed
+    jobs back into the queue, those that can be."""
+    caller = caller_of(request)
+    caller.require(Permission.MANAGE)
+    wanted = _run_now(await request.body())
+    again = 0
+    if wanted.reset_failed:
+        failed = await hub.system.jobs.page(Status.FAILED, None, wanted.limit, caller.jobs)
+        for job in failed:
+            again += await hub.try_restart(job)
+    waiting = await hub.system.jobs.depth()
+    if waiting:
+        await hub.system.lifecycle.ask(LoadModel())
+    return {
+        "ok": True,
+        "message": f"{waiting} waiting jobs are being worked on; {again} were put back.",
+        "started": min(waiting, wanted.limit),
+        "reset": again,
+    }
+
+
+def _run_now(body: bytes) -> RunNow:
+    try:
+        return msgspec.json.decode(body or b"{}", type=RunNow)
+    except msgspec.DecodeError as error:
+        raise Unprocessable({"request": [str(error)]}) from None
+
+
+async def _seen(request: AnyRequest, hub: Hub, number: int) -> Job:
+    return await hub.find(number, caller_of(request).jobs)
+
+
+def _check(job: Job, flag: str, sentence: str) -> None:
+    if not may(job)[flag]:
+        raise Conflict(sentence)
+
+
+router = Router(
+    "/api/whisper",
+    route_handlers=[
+        status, page, submit, one, analyze, cancel, restart, remove, replay, run_now,
+    ],
+    guards=[signed_in],
+    exception_handlers=HUB_HANDLERS,
+    tags=["hub"],
+)  # fmt: skip

@@ -1,0 +1,194 @@
+"""Public pages of transcripts, and how their owners make and end them."""
+
+import hashlib
+import hmac
+import time
+from typing import Annotated, Any
+
+import anyio
+import msgspec
+from litestar import Request, Response, Router, delete, get, post
+from litestar.datastructures import Cookie
+from litestar.exceptions import HTTPException
+from litestar.params import Parameter
+from litestar.response import Redirect
+
+from app import passwords
+from app.access import Access, address_of, caller_of, signed_in
+from app.faults import HUB_HANDLERS, Unprocessable
+from app.hub.hub import Hub
+from app.hub.jobs import AnyRequest, Number
+from app.hub.wire import Document, share_document, source
+from app.media import recording
+from app.transcripts import FORMATS, clock
+from app.web.render import HEADERS, page
+from storage.errors import Conflict, Invalid, NotFound, Refusal
+from storage.records import Action, Job, Share
+from storage.times import utc
+
+PATH = "/shared/whisper/transcript"
+LONGEST_BODY = 4 << 10
+DOWNLOADS = ("txt", "srt", "vtt")
+Secret = Annotated[str, Parameter(min_length=20, max_length=64)]
+
+
+class Wanted(msgspec.Struct):
+    """How a transcript is to be shared."""
+
+    expires_in_hours: Annotated[float, msgspec.Meta(gt=0, le=24 * 3660)] | None = None
+    password: str | None = None
+    with_audio: bool = False
+
+
+@post("/{number:int}/share", status_code=200, summary="Share a transcript, or change how")
+async def share(request: AnyRequest, hub: Hub, number: Number) -> Document:
+    """`{expires_in_hours, password, with_audio}`, all optional. The address stays the same."""
+    job = await hub.find(number, caller_of(request).jobs)
+    if not job.allows(Action.SHARE):
+        raise Conflict("Only a completed transcript can be shared.")
+    wanted = _wanted(await request.body())
+    made = await hub.system.shares.put(
+        job,
+        utc(time.time()),
+        expires=wanted.expires_in_hours and time.time() + wanted.expires_in_hours * 3600,
+        password_hash=await _hashed(wanted.password),
+        with_audio=wanted.with_audio,
+    )
+    return {"ok": True, "share": share_document(made, hub.config)}
+
+
+@delete("/{number:int}/share", status_code=200, summary="End a transcript's public page")
+async def unshare(request: AnyRequest, hub: Hub, number: Number) -> Document:
+    """At once, and for good: a later share has another address."""
+    job = await hub.find(number, caller_of(request).jobs)
+    if not await hub.system.shares.revoke(job):
+        raise NotFound("there is no share")
+    return {"ok": True, "message": "The public page is gone."}
+
+
+def _wanted(body: bytes) -> Wanted:
+    try:
+        return msgspec.json.decode(body or b"{}", type=Wanted)
+    except msgspec.DecodeError as error:
+        raise Unprocessable({"request": [str(error)]}) from None
+
+
+async def _hashed(password: str | None) -> str | None:
+    if not password:
+        return None
+    try:
+        return await anyio.to_thread.run_sync(passwords.hashed, password)
+    except Invalid as no:
+        raise Unprocessable({"password": [no.message]}) from None
+
+
+@get("/{token:str}", include_in_schema=False)
+async def read(request: AnyRequest, hub: Hub, access: Access, token: Secret) -> Response[Any]:
+    found, job = await _found(hub, token)
+    if not _unlocked(request, access, found):
+        return page("share_password.html", wrong=False, action=f"{PATH}/{token}")
+    await hub.system.shares.seen(token, utc(time.time()))
+    return await _read(hub, found, job)
+
+
+@post("/{token:str}", include_in_schema=False, request_max_body_size=LONGEST_BODY)
+async def unlock(request: AnyRequest, hub: Hub, access: Access, token: Secret) -> Response[Any]:
+    """A right password is remembered in a cookie that fits this share alone."""
+    found, _ = await _found(hub, token)
+    given = str((await request.form()).get("password", ""))
+    allowance = hub.share_tries.take((token, address_of(request)))
+    if allowance.exceeded or not await passwords.verify(found.password_hash, given):
+        status = 429 if allowance.exceeded else 403
+        return page("share_password.html", status, wrong=True, action=f"{PATH}/{token}")
+    cookie = Cookie(
+        key=_cookie_name(found),
+        value=access.seal(_sealed(found)),
+        path=f"{PATH}/{token}",
+        httponly=True,
+        samesite="strict",
+        secure=hub.config.base_url.startswith("https:"),
+    )
+    return Redirect(f"{PATH}/{token}", status_code=303, cookies=[cookie])
+
+
+@get("/{token:str}/download/{form:str}", include_in_schema=False)
+async def download(
+    request: AnyRequest, hub: Hub, access: Access, token: Secret, form: str
+) -> Response[Any]:
+    found, job = await _found(hub, token)
+    if form not in DOWNLOADS or not _unlocked(request, access, found):
+        raise NotFound("there is no such download")
+    write, content_type = FORMATS[form]
+    body = write(await hub.system.jobs.transcript(job)).encode()
+    name = {"Content-Disposition": f'attachment; filename="transcript.{form}"'}
+    return Response(body, media_type=content_type, headers=HEADERS | name)
+
+
+@get("/{token:str}/audio", include_in_schema=False)
+async def audio(request: AnyRequest, hub: Hub, access: Access, token: Secret) -> Response[Any]:
+    found, job = await _found(hub, token)
+    if not found.with_audio or not _unlocked(request, access, found):
+        raise NotFound("there is no recording to hear")
+    file = hub.system.spool.input(job.id)
+    return recording(file, job.order.media_type, request.headers.get("range"))
+
+
+def _unlocked(request: AnyRequest, access: Access, share: Share) -> bool:
+    if share.password_hash is None:
+        return True
+    shown = request.cookies.get(_cookie_name(share), "")
+    return hmac.compare_digest(shown, access.seal(_sealed(share)))
+
+
+async def _found(hub: Hub, token: str) -> tuple[Share, Job]:
+    found = await hub.system.shares.find(token, time.time())
+    job = await hub.system.jobs.get(found[1]) if found else None
+    if found is None or job is None:
+        raise NotFound("there is no such page")
+    return found[0], job
+
+
+async def _read(hub: Hub, share: Share, job: Job) -> Response[str]:
+    has_audio = share.with_audio and hub.system.spool.input(job.id).exists()
+    return page(
+        "share.html",
+        title=source(job) if job.order.label or job.order.filename else "Transcript",
+        note=job.order.note,
+        language=job.language,
+        minutes=job.duration_secs and clock(job.duration_secs)[:8],
+        created=job.created_at[:10],
+        segments=await hub.system.jobs.transcript(job),
+        clock=lambda seconds: clock(seconds)[:8].removeprefix("00:"),
+        here=f"{PATH}/{share.token}",
+        downloads=DOWNLOADS,
+        has_audio=has_audio,
+    )
+
+
+def _sealed(share: Share) -> bytes:
+    """Another password, or another share, wants another cookie."""
+    return f"{share.token}:{share.password_hash}".encode()
+
+
+def _cookie_name(share: Share) -> str:
+    return "share_" + hashlib.sha256(share.token.encode()).hexdigest()[:16]
+
+
+def _no_page(_: Request[Any, Any, Any], __: Exception) -> Response[str]:
+    return page("share_gone.html", 404)
+
+
+routers = [
+    Router(
+        "/api/whisper/jobs",
+        route_handlers=[share, unshare],
+        guards=[signed_in],
+        exception_handlers=HUB_HANDLERS,
+        tags=["hub"],
+    ),
+    Router(
+        PATH,
+        route_handlers=[read, unlock, download, audio],
+        exception_handlers={Refusal: _no_page, HTTPException: _no_page},
+    ),
+]

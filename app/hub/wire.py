@@ -1,0 +1,388 @@
+"""The hub dialect's documents: pure functions of the records.
+
+Lists leave the transcript and the log out, which are in the document of one job.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from app.access import API, NATIVE, WEB
+from storage.records import (
+    Action,
+    Callback,
+    Job,
+    LogLine,
+    Phase,
+    Segment,
+    Share,
+    Stage,
+    Status,
+)
+from storage.times import utc
+
+Document = dict[str, Any]
+
+CHANNELS = {WEB: "Web queue", API: "API queue", NATIVE: "Native API"}
+LABELS = {
+    "queued": "Queued",
+    "downloading": "Downloading",
+    "transcribing": "Transcribing",
+    "finalizing": "Finalizing",
+    "completed": "Completed",
+    "failed": "Failed",
+}
+PROCESSING = ("downloading", "transcribing", "finalizing")
+CANCELLED = "The job was cancelled."
+QUIET_S, SUSPECT_S, STALE_S = 60, 180, 600
+"""Without a sign of life for so long. The slowest box that is any use hears a chunk of half a
+minute within one; an engine that hangs is ended long before the last."""
+NO_SPEAKERS = "this server cannot tell speakers apart"
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the documents say of the server itself."""
+
+    base_url: str
+    default_model: str
+    upload_max_mb: int | None
+    pages: bool
+    cookies: bool
+    cookie_lines: int
+    threads: int
+
+
+def status_of(job: Job) -> str:
+    match job.status:
+        case Status.QUEUED:
+            return "downloading" if job.stage is Stage.FETCHING else "queued"
+        case Status.RUNNING:
+            return "finalizing" if job.chunks_done == job.chunks_total else "transcribing"
+        case Status.DONE:
+            return "completed"
+        case _:
+            return "failed"
+
+
+def job_document(
+    job: Job,
+    config: Config,
+    now: float,
+    *,
+    share: Share | None = None,
+    callback: Callback | None = None,
+    segments: Sequence[Segment] | None = None,
+    log: Sequence[LogLine] = (),
+) -> Document:
+    """``now`` in seconds since the epoch; ``segments`` None leaves the transcript out."""
+    status, order = status_of(job), job.order
+    elapsed = _elapsed(job, now)
+    speed = _speed(job, elapsed)
+    shown = segments if job.status is Status.DONE else None
+    return {
+        "id": job.number,
+        "queue_channel": order.channel,
+        "queue_channel_label": CHANNELS.get(order.channel, order.channel),
+        "status": status,
+        "status_label": LABELS[status],
+        "cancelled": job.status is Status.CANCELLED,
+        "progress_percent": job.percent,
+        "stage_label": _stage_label(job, status),
+        "stage_detail": job.stage_detail,
+        "stage_updated_at": job.beat_at or job.stage_at,
+        "runtime_log": [{"at": each.at, "message": each.line} for each in log],
+        "last_error": last_error(job),
+        "source_type": "url" if order.source_url else "upload",
+        "source_url": order.source_url,
+        "source_label": order.label,
+        "source_note": order.note,
+        "source_filename": order.filename,
+        "source_mime": order.media_type,
+        "source_size_bytes": job.size_bytes,
+        "source_duration_seconds": _rounded(job.duration_secs),
+        "source_duration_human": _human(job.duration_secs),
+        "model": order.model or config.default_model,
+        "language": job.language,
+        "analysis_language_preference": order.analysis_language,
+        "translation_target_languages": list(order.translations),
+        "diarization_requested": order.speakers,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "completed_at": job.completed_at,
+        "processing_elapsed_seconds": _rounded(elapsed),
+        "processing_elapsed_human": _human(elapsed),
+        "observed_throughput_multiplier": speed,
+        "observed_throughput_summary": None if speed is None else f"{speed:g}× real time",
+        "cpu_threads_configured": config.threads,
+        "liveness": liveness(job, now),
+        "cancel_requested_at": job.completed_at if job.status is Status.CANCELLED else None,
+        **may(job),
+        "transcript_text": None if shown is None else transcript_text(shown),
+        "transcript_segments": [] if shown is None else [_segment(each) for each in shown],
+        "speaker_aware_transcript": None,
+        "analysis": None,
+        "translations": [],
+        "diarization": _diarization(job),
+        "callback": _callback(job, callback),
+        "share": share and share_document(share, config),
+    }
+
+
+def may(job: Job) -> dict[str, bool]:
+    """What may be done, from the one table of what may be done when.
+
+    A job that only waits is not cancelled in this dialect but deleted.
+    """
+    return {
+        "can_cancel_now": job.allows(Action.CANCEL) and job.phase is Phase.WORKING,
+        "can_restart_now": job.allows(Action.RESTART),
+        "can_reset_for_retry": job.allows(Action.RESTART) and job.phase is Phase.BROKEN,
+        "can_delete": job.allows(Action.DELETE),
+        "can_analyze_transcript": False,
+    }
+
+
+def liveness(job: Job, now: float) -> Document:
+    beat, output = _age(job.beat_at, now), _age(job.output_at, now)
+    state = _liveness_state(job, beat)
+    return {
+        "state": state,
+        "summary": _liveness_summary(state, beat),
+        "heartbeat_at": job.beat_at,
+        "heartbeat_age_seconds": _rounded(beat),
+        "last_output_at": job.output_at,
+        "last_output_age_seconds": _rounded(output),
+        "runner_id": None if state == "inactive" else f"job-{job.number}",
+        "current_step": job.stage and job.stage.value,
+        "stale_after_seconds": STALE_S,
+        "is_stale": state == "stale",
+    }
+
+
+def share_document(share: Share, config: Config) -> Document:
+    return {
+        "url": share_url(share, config),
+        "token": share.token,
+        "created_at": share.created_at,
+        "expires_at": _moment(share.expires),
+        "has_password": share.password_hash is not None,
+        "with_audio": share.with_audio,
+        "last_accessed_at": share.last_accessed_at,
+        "access_count": share.access_count,
+    }
+
+
+def share_url(share: Share, config: Config) -> str:
+    return f"{config.base_url}/shared/whisper/transcript/{share.token}"
+
+
+def status_document(
+    counts: Mapping[tuple[Status, bool], int],
+    *,
+    can_manage_all: bool,
+    config: Config,
+) -> Document:
+    """``counts``: jobs by status and whether they are being fetched."""
+    return {
+        "ok": True,
+        "summary": {
+            "queued": counts.get((Status.QUEUED, False), 0),
+            "processing": counts.get((Status.QUEUED, True), 0)
+            + sum(n for (status, _), n in counts.items() if status is Status.RUNNING),
+            "completed": counts.get((Status.DONE, False), 0),
+            "failed": counts.get((Status.FAILED, False), 0)
+            + counts.get((Status.CANCELLED, False), 0),
+        },
+        "can_manage_all": can_manage_all,
+        "config": _config_document(config),
+    }
+
+
+def callback_body(
+    job: Job, config: Config, share: Share | None, segments: Sequence[Segment]
+) -> bytes:
+    done = job.status is Status.DONE
+    status = status_of(job)
+    about: Document = {
+        "job_id": job.number,
+        "status": status,
+        "status_label": LABELS[status],
+        "queue_channel": job.order.channel,
+        "queue_channel_label": CHANNELS.get(job.order.channel, job.order.channel),
+        "source": source(job),
+        "model": job.order.model or config.default_model,
+        "language": job.language,
+        "job_url": f"{config.base_url}/whisper/jobs/{job.number}",
+    }
+    if done:
+        url = share and share_url(share, config)
+        about |= {
+            "share_url": url,
+            "transcript_text": transcript_text(segments),
+            "analysis_text": None,
+            "translations": [],
+            "share": url and {"url": url},
+        }
+    else:
+        about["failure_error"] = last_error(job)
+    event = "whisper.job.completed" if done else "whisper.job.failed"
+    return msgspec.json.encode({"ok": done, "event": event, "job": about})
+
+
+def source(job: Job) -> str:
+    """What a person would call it."""
+    order = job.order
+    return order.label or order.filename or order.source_url or f"Job {job.number}"
+
+
+def last_error(job: Job) -> str | None:
+    return CANCELLED if job.status is Status.CANCELLED else job.error
+
+
+def transcript_text(segments: Sequence[Segment]) -> str:
+    return " ".join(text for each in segments if (text := each.text.strip()))
+
+
+def _segment(segment: Segment) -> Document:
+    return {
+        "start": round(segment.start, 3),
+        "end": round(segment.end, 3),
+        "text": segment.text.strip(),
+        "speaker_label": None,
+    }
+
+
+def _stage_label(job: Job, status: str) -> str:
+    if status == "queued" and job.stage is Stage.DECODING:
+        return "Preparing the audio"
+    return "Cancelled" if job.status is Status.CANCELLED else LABELS[status]
+
+
+def _diarization(job: Job) -> Document:
+    wanted = job.order.speakers
+    return {
+        "status": "unavailable" if wanted else "skipped",
+        "provider": None,
+        "updated_at": None,
+        "error": NO_SPEAKERS if wanted else None,
+        "warning": None,
+        "speaker_count": 0,
+        "labelled_segment_count": 0,
+        "speaker_labels": [],
+    }
+
+
+def _callback(job: Job, callback: Callback | None) -> Document | None:
+    if job.order.webhook_url is None:
+        return None
+    return {
+        "url": job.order.webhook_url,
+        "status": _callback_status(callback),
+        "http_status": callback and callback.http_status,
+        "last_attempt_at": callback and callback.tried_at,
+        "delivered_at": callback and callback.delivered_at,
+        "error": callback and callback.error,
+    }
+
+
+def _callback_status(callback: Callback | None) -> str:
+    if callback is None or not callback.attempts:
+        return "failed" if callback and callback.given_up else "pending"
+    if callback.delivered_at:
+        return "delivered"
+    return "failed" if callback.given_up else "retrying"
+
+
+def _liveness_state(job: Job, beat: float | None) -> str:
+    if job.phase is not Phase.WORKING:
+        return "inactive"
+    if beat is None or beat < QUIET_S:
+        return "active"
+    return "quiet" if beat < SUSPECT_S else "suspect" if beat < STALE_S else "stale"
+
+
+def _liveness_summary(state: str, beat: float | None) -> str:
+    match state:
+        case "inactive":
+            return "Nothing is being done for this job now."
+        case "active":
+            return "The job is being worked on."
+        case _:
+            return f"The last sign of life is {beat:.0f} s old."
+
+
+def _config_document(config: Config) -> Document:
+    most = config.upload_max_mb
+    return {
+        "enabled": True,
+        "default_model": config.default_model,
+        "upload_max_mb": most,
+        "upload_limit": {
+            "configured_mb": most,
+            "effective_max_mb": most,
+            "effective_max_label": f"{most} MB" if most else "No limit",
+            "limited_by": "configuration" if most else None,
+            "php_upload_max_mb": None,
+            "php_post_max_mb": None,
+            "limited_by_php": False,
+        },
+        "ytdlp_configured": config.pages,
+        "ytdlp_cookies": {
+            "configured": config.cookies,
+            "source": "file" if config.cookies else None,
+            "line_count": config.cookie_lines,
+        },
+        "cpu_threads": config.threads,
+        "diarization": {
+            "enabled": False,
+            "provider": None,
+            "provider_supported": False,
+            "min_speakers": None,
+            "max_speakers": None,
+            "timeout_seconds": None,
+            "warning": NO_SPEAKERS,
+        },
+    }
+
+
+def _elapsed(job: Job, now: float) -> float | None:
+    if job.started_at is None:
+        return None
+    end = _seconds(job.completed_at) if job.completed_at else now
+    return max(0.0, end - _seconds(job.started_at))
+
+
+def _speed(job: Job, elapsed: float | None) -> float | None:
+    """How much faster than it was spoken, as far as it has come."""
+    if not elapsed or not job.duration_secs or not job.chunks_total or not job.chunks_done:
+        return None
+    return round(job.duration_secs * job.chunks_done / job.chunks_total / elapsed, 2)
+
+
+def _age(moment: str | None, now: float) -> float | None:
+    return None if moment is None else max(0.0, now - _seconds(moment))
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
+
+
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else utc(seconds)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def _human(seconds: float | None) -> str | None:
+    """``1h 2m 3s``"""
+    if seconds is None:
+        return None
+    whole = round(seconds)
+    parts = [(whole // 3600, "h"), (whole // 60 % 60, "m"), (whole % 60, "s")]
+    return " ".join(f"{n}{unit}" for n, unit in parts if n) or "0s"

@@ -1,0 +1,67 @@
+"""A stored recording as an answer, whole or in part, so that players can seek."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+from litestar import Response
+from litestar.response import Stream
+
+from storage.errors import NotFound
+
+BLOCK = 1 << 16
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+def recording(file: Path, media_type: str | None, range_header: str | None) -> Response[Any]:
+    """``file``, or the one range of it that was asked for (RFC 9110, section 14).
+
+    Raises:
+        NotFound: it is not kept any more.
+    """
+    try:
+        size = file.stat().st_size
+    except FileNotFoundError:
+        raise NotFound("the recording is no longer kept") from None
+    headers = {
+        "Accept-Ranges": "bytes",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cache-Control": "private, no-store",
+    }
+    kind = _harmless(media_type)
+    wanted = _RANGE.fullmatch(range_header or "")
+    if wanted is None or not (wanted[1] or wanted[2]):
+        headers["Content-Length"] = str(size)
+        return Stream(_part(file, 0, size), media_type=kind, headers=headers)
+    first, last = _span(wanted[1], wanted[2], size)
+    if first >= size or last < first:
+        headers["Content-Range"] = f"bytes */{size}"
+        return Response(b"", status_code=416, headers=headers)
+    headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    headers["Content-Length"] = str(last - first + 1)
+    return Stream(
+        _part(file, first, last - first + 1), status_code=206, media_type=kind, headers=headers
+    )
+
+
+def _span(first: str, last: str, size: int) -> tuple[int, int]:
+    if not first:
+        return max(0, size - int(last)), size - 1
+    return int(first), min(int(last), size - 1) if last else size - 1
+
+
+def _harmless(media_type: str | None) -> str:
+    """What a browser plays, and nothing that it would run."""
+    kind = (media_type or "").split(";")[0].strip().lower()
+    return kind if kind.startswith(("audio/", "video/")) else "application/octet-stream"
+
+
+async def _part(file: Path, start: int, length: int) -> AsyncIterator[bytes]:
+    async with await anyio.open_file(file, "rb") as content:
+        await content.seek(start)
+        while length > 0 and (block := await content.read(min(BLOCK, length))):
+            length -= len(block)
+            yield block

@@ -1,0 +1,251 @@
+"""Who may use the server: accounts, their sessions and their tokens.
+
+Secrets never come here, only what was made of them: a slow hash of a password, and SHA-256 of a
+session's or token's 256 random bits.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from storage.database import Connection, Database
+from storage.errors import Conflict
+from storage.records import Account, Permission, Token
+
+_ACCOUNT = "a.number, a.email, a.admin, a.permissions, a.created_at, a.disabled_at"
+_TOKEN = (
+    "t.number, t.account, t.name, t.scopes, t.created_at, t.expires, t.last_used_at, t.revoked_at"
+)
+SEEN_EVERY_S = 60
+"""A token's last use is written no more often than that."""
+
+_texts = msgspec.json.Decoder(tuple[str, ...])
+
+
+class Accounts:
+    """The edge and the command line alone call the methods that change something."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # Questions.
+
+    async def all(self) -> list[Account]:
+        return await self._accounts("ORDER BY a.email")
+
+    async def find(self, email: str) -> tuple[Account, str] | None:
+        """The account and the hash of its password."""
+
+        async def select(c: Connection) -> tuple[Account, str] | None:
+            async with c.execute(
+                f"SELECT {_ACCOUNT}, password_hash FROM accounts a WHERE email = ?", (email,)
+            ) as rows:
+                row = await anext(aiter(rows), None)
+                return None if row is None else (_account(row), row["password_hash"])
+
+        return await self._database.read(select)
+
+    async def of_session(self, session: bytes, now: float) -> Account | None:
+        """Whose session it is, while it lasts and the account is not disabled."""
+        found = await self._accounts(
+            "JOIN sessions s ON s.account = a.number "
+            "WHERE s.hash = ? AND s.expires > ? AND a.disabled_at IS NULL",
+            session,
+            now,
+        )
+        return found[0] if found else None
+
+    async def of_token(self, token: bytes, now: float) -> tuple[Account, Token] | None:
+        """Whose token it is, while it holds and the account is not disabled."""
+
+        async def select(c: Connection) -> tuple[Account, Token] | None:
+            async with c.execute(
+                f"SELECT {_TOKEN} FROM tokens t WHERE t.hash = ? AND t.revoked_at IS NULL "
+                "AND coalesce(t.expires, ?) >= ?",
+                (token, now, now),
+            ) as rows:
+                row = await anext(aiter(rows), None)
+            if row is None:
+                return None
+            found = _token(row)
+            accounts = await _select(
+                c, "WHERE a.number = ? AND a.disabled_at IS NULL", found.account
+            )
+            return (accounts[0], found) if accounts else None
+
+        return await self._database.read(select)
+
+    async def tokens(self, account: int | None = None) -> list[Token]:
+        """An account's tokens, or everybody's, newest first."""
+
+        async def select(c: Connection) -> list[Token]:
+            async with c.execute(
+                f"SELECT {_TOKEN} FROM tokens t WHERE ?1 IS NULL OR t.account = ?1 "
+                "ORDER BY t.number DESC",
+                (account,),
+            ) as rows:
+                return [_token(row) async for row in rows]
+
+        return await self._database.read(select)
+
+    # Changes.
+
+    async def add(
+        self, email: str, password_hash: str, *, admin: bool, may: Iterable[Permission], now: str
+    ) -> Account:
+        """
+        Raises:
+            Conflict: there is an account with this address.
+        """
+
+        async def work(c: Connection) -> Account:
+            try:
+                await c.execute(
+                    "INSERT INTO accounts (email, password_hash, admin, permissions, created_at) "
+                    "VALUES (?, ?, ?, ?, ?)",
+                    (email, password_hash, admin, _list(may), now),
+                )
+            except sqlite3.IntegrityError:
+                raise Conflict(f"there is an account {email} already") from None
+            return (await _select(c, "WHERE a.email = ?", email))[0]
+
+        return await self._database.write(work)
+
+    async def set_password(self, account: int, password_hash: str) -> None:
+        """Also ends every session of the account."""
+
+        async def work(c: Connection) -> None:
+            await c.execute(
+                "UPDATE accounts SET password_hash = ? WHERE number = ?", (password_hash, account)
+            )
+            await c.execute("DELETE FROM sessions WHERE account = ?", (account,))
+
+        await self._database.write(work)
+
+    async def set_permissions(self, account: int, may: Iterable[Permission]) -> None:
+        await self._change(
+            "UPDATE accounts SET permissions = ? WHERE number = ?", _list(may), account
+        )
+
+    async def set_disabled(self, account: int, since: str | None) -> None:
+        """``since`` None enables the account again; its sessions are over in either case."""
+
+        async def work(c: Connection) -> None:
+            await c.execute(
+                "UPDATE accounts SET disabled_at = ? WHERE number = ?", (since, account)
+            )
+            await c.execute("DELETE FROM sessions WHERE account = ?", (account,))
+
+        await self._database.write(work)
+
+    async def begin_session(
+        self, account: int, session: bytes, now: str, *, expires: float, expired: float
+    ) -> None:
+        """Sessions that ended before ``expired`` are forgotten by the way."""
+
+        async def work(c: Connection) -> None:
+            await c.execute("DELETE FROM sessions WHERE expires < ?", (expired,))
+            await c.execute(
+                "INSERT INTO sessions VALUES (?, ?, ?, ?)", (session, account, now, expires)
+            )
+
+        await self._database.write(work)
+
+    async def end_session(self, session: bytes) -> None:
+        await self._change("DELETE FROM sessions WHERE hash = ?", session)
+
+    async def add_token(
+        self,
+        account: int,
+        token: bytes,
+        *,
+        name: str,
+        scopes: Iterable[str],
+        now: str,
+        expires: float | None,
+    ) -> Token:
+        async def work(c: Connection) -> Token:
+            async with c.execute(
+                "INSERT INTO tokens AS t (hash, account, name, scopes, created_at, expires) "
+                f"VALUES (?, ?, ?, ?, ?, ?) RETURNING {_TOKEN.replace('t.', '')}",
+                (token, account, name, _list(scopes), now, expires),
+            ) as rows:
+                return _token(await anext(aiter(rows)))
+
+        return await self._database.write(work)
+
+    async def token_seen(self, token: Token, now: str) -> None:
+        """Note a token's use, at most once in SEEN_EVERY_S seconds."""
+        await self._change(
+            "UPDATE tokens SET last_used_at = ?1 WHERE number = ?2 AND (last_used_at IS NULL "
+            f"OR julianday(?1) - julianday(last_used_at) >= {SEEN_EVERY_S} / 86400.0)",
+            now,
+            token.number,
+        )
+
+    async def revoke_token(self, number: int, account: int | None, now: str) -> bool:
+        """Whether there was such a token, of that account where one is given, to revoke."""
+
+        async def work(c: Connection) -> bool:
+            changed = await c.execute(
+                "UPDATE tokens SET revoked_at = ?1 WHERE number = ?2 AND revoked_at IS NULL "
+                "AND (?3 IS NULL OR account = ?3)",
+                (now, number, account),
+            )
+            return bool(changed.rowcount)
+
+        return await self._database.write(work)
+
+    async def key(self, name: str, fresh: bytes) -> bytes:
+        """The key of that name: ``fresh`` if there was none."""
+
+        async def work(c: Connection) -> bytes:
+            await c.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (name, fresh))
+            async with c.execute("SELECT value FROM keys WHERE name = ?", (name,)) as rows:
+                return bytes((await anext(aiter(rows)))[0])
+
+        return await self._database.write(work)
+
+    async def _accounts(self, where: str, *values: object) -> list[Account]:
+        return await self._database.read(lambda c: _select(c, where, *values))
+
+    async def _change(self, sql: str, *values: object) -> None:
+        async def work(c: Connection) -> None:
+            await c.execute(sql, values)
+
+        await self._database.write(work)
+
+
+async def _select(c: Connection, where: str, *values: object) -> list[Account]:
+    async with c.execute(f"SELECT {_ACCOUNT} FROM accounts a {where}", values) as rows:
+        return [_account(row) async for row in rows]
+
+
+def _account(row: Any) -> Account:
+    return Account(
+        number=row["number"],
+        email=row["email"],
+        admin=bool(row["admin"]),
+        permissions=frozenset(Permission(each) for each in _texts.decode(row["permissions"])),
+        created_at=row["created_at"],
+        disabled_at=row["disabled_at"],
+    )
+
+
+def _token(row: Any) -> Token:
+    return Token(
+        number=row["number"],
+        account=row["account"],
+        name=row["name"],
+        scopes=frozenset(_texts.decode(row["scopes"])),
+        created_at=row["created_at"],
+        expires=row["expires"],
+        last_used_at=row["last_used_at"],
+        revoked_at=row["revoked_at"],
+    )
+
+
+def _list(texts: Iterable[str]) -> str:
+    return msgspec.json.encode(sorted(texts)).decode()

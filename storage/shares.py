@@ -1,0 +1,115 @@
+"""Public pages of transcripts."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from storage.database import Connection, Database
+from storage.records import Job, Share
+
+_SHARE = (
+    "s.token, s.job_number, s.created_at, s.expires, s.password_hash, s.with_audio, "
+    "s.access_count, s.last_accessed_at"
+)
+
+
+def new_token() -> str:
+    """256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+class Shares:
+    """The edge alone calls the methods that change something.
+
+    (The share of a job that asked for one is made by `Jobs.finish`, in the transaction of its
+    end.)
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of_jobs(self, jobs: Sequence[Job]) -> dict[int, Share]:
+        """By the job's number."""
+        if not jobs:
+            return {}
+
+        async def select(c: Connection) -> dict[int, Share]:
+            numbers = [job.number for job in jobs]
+            async with c.execute(
+                f"SELECT {_SHARE} FROM shares s "
+                f"WHERE s.job_number IN ({', '.join('?' * len(numbers))})",
+                numbers,
+            ) as rows:
+                return {row["job_number"]: _share(row) async for row in rows}
+
+        return await self._database.read(select)
+
+    async def find(self, token: str, now: float) -> tuple[Share, str] | None:
+        """The share of that token, unless it has expired, and its job's id."""
+
+        async def select(c: Connection) -> tuple[Share, str] | None:
+            async with c.execute(
+                f"SELECT {_SHARE}, jobs.id FROM shares s JOIN jobs ON jobs.number = s.job_number "
+                "WHERE s.token = ? AND jobs.status = 'done' AND coalesce(s.expires, ?) >= ?",
+                (token, now, now),
+            ) as rows:
+                row = await anext(aiter(rows), None)
+                return None if row is None else (_share(row), row["id"])
+
+        return await self._database.read(select)
+
+    async def put(
+        self,
+        job: Job,
+        now: str,
+        *,
+        expires: float | None,
+        password_hash: str | None,
+        with_audio: bool,
+    ) -> Share:
+        """Share a job, or change how it is shared: the address stays."""
+
+        async def work(c: Connection) -> Share:
+            async with c.execute(
+                "INSERT INTO shares AS s "
+                "(token, job_number, created_at, expires, password_hash, with_audio) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (job_number) DO UPDATE SET "
+                "expires = excluded.expires, password_hash = excluded.password_hash, "
+                f"with_audio = excluded.with_audio RETURNING {_SHARE.replace('s.', '')}",
+                (new_token(), job.number, now, expires, password_hash, with_audio),
+            ) as rows:
+                return _share(await anext(aiter(rows)))
+
+        return await self._database.write(work)
+
+    async def revoke(self, job: Job) -> bool:
+        """Whether there was one. Its address never works again."""
+
+        async def work(c: Connection) -> bool:
+            changed = await c.execute("DELETE FROM shares WHERE job_number = ?", (job.number,))
+            return bool(changed.rowcount)
+
+        return await self._database.write(work)
+
+    async def seen(self, token: str, now: str) -> None:
+        async def work(c: Connection) -> None:
+            await c.execute(
+                "UPDATE shares SET access_count = access_count + 1, last_accessed_at = ? "
+                "WHERE token = ?",
+                (now, token),
+            )
+
+        await self._database.write(work)
+
+
+def _share(row: Any) -> Share:
+    return Share(
+        token=row["token"],
+        job_number=row["job_number"],
+        created_at=row["created_at"],
+        expires=row["expires"],
+        password_hash=row["password_hash"],
+        with_audio=bool(row["with_audio"]),
+        access_count=row["access_count"],
+        last_accessed_at=row["last_accessed_at"],
+    )
