@@ -86,6 +86,8 @@ class Outbound:
                 response = await self._session.get(
                     url, allow_redirects=False, headers={"accept-encoding": "identity"}
                 )
+            except aiohttp.InvalidURL as error:  # an address in a form that nobody writes
+                raise Forbidden(str(error)) from error
             except aiohttp.ClientError as error:
                 raise _as_os_error(error) from error
             async with response:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.receiver import Receiver
 from tests.acceptance.server import Server
 from tests.audio import spoken
 
@@ -36,6 +37,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory, scripted: Path) -> Iterator
     server.load()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
 
 
 @pytest.fixture(scope="session")

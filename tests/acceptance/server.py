@@ -45,12 +45,10 @@ class Server:
 
     def start(self) -> "Server":
         """Returns once the server listens."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("WHISPER")}
-        environment |= {name: str(value) for name, value in self.settings.items()}
         self.log.clear()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", "serve"],
-            env=environment, stderr=subprocess.PIPE, text=True,
+            env=self._environment(), stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         threading.Thread(target=self._read, args=[self._process], daemon=True).start()
         line = self.wait_for_log(r"listening on (http://\S+),")
@@ -102,6 +100,19 @@ class Server:
         process.wait()
         with self._said:
             self._said.notify_all()
+
+    def command(self, *words: str, typed: str = "") -> str:
+        """What a ``whisperbox`` command prints, run on the same settings."""
+        done = subprocess.run(
+            [sys.executable, "-m", "app.cli", *words],
+            env=self._environment(), input=typed, capture_output=True, text=True, timeout=START_S,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("WHISPER")}
+        return environment | {name: str(value) for name, value in self.settings.items()}
 
     # What clients do.
 

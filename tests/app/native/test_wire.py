@@ -9,19 +9,8 @@ import pytest
 from actors.gpu import Vram
 from actors.messages import Loading, ModelState, Ready, Unloaded, WaitingForGpu
 from app.native.wire import job_document, model_document, model_event, webhook_body
-from storage.records import Delivery, Job, Order, Segment, Status
-
-AT = "2026-05-10T14:00:00.000Z"
-
-
-def job(**changes: Any) -> Job:
-    fields: dict[str, Any] = {
-        "number": 1, "id": "550e8400-e29b-41d4-a716-446655440000", "status": Status.RUNNING,
-        "order": Order(language="en"), "size_bytes": 1, "detected_language": None,
-        "duration_secs": 120.5, "chunks_total": 7, "chunks_done": 3, "segments": 0, "crashes": 0,
-        "error": None, "created_at": AT, "completed_at": None,
-    }  # fmt: skip
-    return Job(**fields | changes)
+from storage.records import Delivery, Order, Segment, Status
+from tests.records import AT, job
 
 
 def plain(document: object) -> Any:
