@@ -32,12 +32,12 @@ def recording(file: Path, media_type: str | None, range_header: str | None) -> R
         "Cache-Control": "private, no-store",
     }
     kind = _harmless(media_type)
-    wanted = _RANGE.fullmatch(range_header or "")
-    if wanted is None or not (wanted[1] or wanted[2]):
+    span = _span(range_header or "", size)
+    if span is None:
         headers["Content-Length"] = str(size)
-        return Stream(_part(file, 0, size), media_type=kind, headers=headers)
-    first, last = _span(wanted[1], wanted[2], size)
-    if first >= size or last < first:
+        return Stream(_part(file, 0, size), status_code=200, media_type=kind, headers=headers)
+    first, last = span
+    if first >= size:
         headers["Content-Range"] = f"bytes */{size}"
         return Response(b"", status_code=416, headers=headers)
     headers["Content-Range"] = f"bytes {first}-{last}/{size}"
@@ -47,10 +47,16 @@ def recording(file: Path, media_type: str | None, range_header: str | None) -> R
     )
 
 
-def _span(first: str, last: str, size: int) -> tuple[int, int]:
-    if not first:
-        return max(0, size - int(last)), size - 1
-    return int(first), min(int(last), size - 1) if last else size - 1
+def _span(header: str, size: int) -> tuple[int, int] | None:
+    """First and last byte; None where the header says nothing valid and is to be ignored."""
+    wanted = _RANGE.fullmatch(header)
+    if wanted is None or not (wanted[1] or wanted[2]):
+        return None
+    if not wanted[1]:
+        return max(0, size - int(wanted[2])), size - 1
+    if wanted[2] and int(wanted[2]) < int(wanted[1]):
+        return None
+    return int(wanted[1]), min(int(wanted[2] or size), size - 1)
 
 
 def _harmless(media_type: str | None) -> str:
