@@ -71,6 +71,7 @@ CREATE TABLE jobs (
     translations       TEXT NOT NULL DEFAULT '[]',  -- JSON, ISO 639-1 codes
     speakers           INTEGER NOT NULL DEFAULT 0 CHECK (speakers IN (0, 1)),  -- whether to find out who speaks when
     shared             INTEGER NOT NULL DEFAULT 0 CHECK (shared IN (0, 1)),  -- whether it gets a public page when done
+    assisted           INTEGER NOT NULL DEFAULT 0 CHECK (assisted IN (0, 1)),  -- gets `texts`
     media_type         TEXT,
     size_bytes         INTEGER CHECK (size_bytes > 0),  -- NULL until the input is fetched
     detected_language  TEXT,
@@ -164,3 +165,25 @@ CREATE TABLE shares (
     access_count     INTEGER NOT NULL DEFAULT 0,
     last_accessed_at TEXT
 ) STRICT, WITHOUT ROWID;
+
+-- What a language model makes of a transcript, each text in one language. An older `text` stays
+-- until a newer one is done; `tokens` are those of all tries.
+CREATE TABLE texts (
+    job_number      INTEGER NOT NULL REFERENCES jobs (number) ON DELETE CASCADE,
+    kind            TEXT NOT NULL CHECK (kind IN ('analysis', 'translation')),
+    language        TEXT NOT NULL,
+    status          TEXT NOT NULL DEFAULT 'pending'
+                    CHECK (status IN ('pending', 'running', 'done', 'failed')),
+    text            TEXT,
+    model           TEXT,
+    error           TEXT,
+    truncated       INTEGER NOT NULL DEFAULT 0 CHECK (truncated IN (0, 1)),
+    tokens          INTEGER NOT NULL DEFAULT 0,
+    tries           INTEGER NOT NULL DEFAULT 0,
+    updated_at      TEXT NOT NULL,
+    PRIMARY KEY (job_number, kind, language),
+    CHECK (status <> 'done' OR text IS NOT NULL),
+    CHECK ((error IS NOT NULL) = (status = 'failed'))
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX texts_open ON texts (updated_at) WHERE status IN ('pending', 'running');

@@ -2,28 +2,38 @@
 
 import subprocess
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 import anyio
 import msgspec
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-LONGEST_LINE = 1 << 16
+LONGEST_LINE = 64 << 20
 
 S = TypeVar("S")
 
 
 async def said(
-    command: Sequence[str], kind: type[S], environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    kind: type[S],
+    environment: Mapping[str, str] | None = None,
+    given: bytes = b"",
 ) -> AsyncGenerator[S, None]:
     """Each line that a child writes to its stdout; it is ended if the caller leaves early.
+
+    ``given`` is all that the child reads from its stdin.
 
     To be closed, with `contextlib.aclosing`, before its caller goes on.
     """
     async with await anyio.open_process(
-        command, stdin=subprocess.DEVNULL, stderr=None, env=environment
+        command, stdin=subprocess.PIPE, stderr=None, env=environment
     ) as child:
+        assert child.stdin
         assert child.stdout
+        with suppress(anyio.BrokenResourceError):  # it has ended without reading
+            await child.stdin.send(given)
+        await child.stdin.aclose()
         lines = BufferedByteReceiveStream(child.stdout)
         try:
             while True:

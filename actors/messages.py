@@ -11,8 +11,9 @@ import msgspec
 from actors.engine.process import EngineProcess
 from actors.engine.protocol import Failed, Result
 from actors.kernel.mailbox import Question
+from actors.llm import Answer
 from actors.subscription import Subscription
-from storage.records import Chunk, Delivery, Job, Order, Segment, Span, Stage
+from storage.records import Chunk, Delivery, Job, Order, Segment, Span, Stage, Text, TextKind
 
 # The model's state, which belongs to the lifecycle.
 
@@ -358,6 +359,30 @@ InferenceMessage = (
     | EngineFailed
     | Overdue
 )
+
+
+# To the analyst.
+
+
+class TextsWanted(msgspec.Struct, frozen=True):
+    """A job has ended that has texts to be made of it."""
+
+
+class WantText(Question[None], frozen=True):
+    """Have a text written, or written anew."""
+
+    job_id: str
+    kind: TextKind
+    language: str
+
+
+class TextWritten(msgspec.Struct, frozen=True):
+    text: Text
+    job_id: str
+    answer: Answer
+
+
+AnalystMessage = TextsWanted | WantText | TextWritten
 
 
 # To the broadcaster, and on to its subscribers.

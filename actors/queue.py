@@ -16,6 +16,7 @@ from actors.kernel.actor import Actor
 from actors.kernel.mailbox import Address, Mailbox
 from actors.messages import (
     AbortChunk,
+    AnalystMessage,
     Beat,
     BroadcasterMessage,
     Cancel,
@@ -49,6 +50,7 @@ from actors.messages import (
     StopFetch,
     StopSplit,
     Submit,
+    TextsWanted,
     Transcribe,
     Wake,
     WebhookMessage,
@@ -82,6 +84,7 @@ class Queue(Actor[QueueMessage]):
         chunker: Address[ChunkerMessage],
         inference: Address[InferenceMessage],
         broadcaster: Address[BroadcasterMessage],
+        analyst: Address[AnalystMessage],
         webhooks: Address[WebhookMessage],
         janitor: Address[JanitorMessage],
         default_model: str,
@@ -92,7 +95,8 @@ class Queue(Actor[QueueMessage]):
         self._jobs, self._spool = jobs, spool
         self._lifecycle, self._ingest = lifecycle, ingest
         self._chunker, self._inference = chunker, inference
-        self._broadcaster, self._webhooks, self._janitor = broadcaster, webhooks, janitor
+        self._broadcaster, self._janitor = broadcaster, janitor
+        self._analyst, self._webhooks = analyst, webhooks
         self._default_model, self._drained = default_model, drained
         self._waiting = Turns()
         self._fetching: set[str] = set()
@@ -453,6 +457,8 @@ class Queue(Actor[QueueMessage]):
             metrics.JOBS_ENDED.labels(status).inc()
             self._forget(job_id)
             self._broadcaster.tell(JobEnded(job_id))
+            if job.order.assisted:
+                self._analyst.tell(TextsWanted())
             self._webhooks.tell(Wake())
             self._janitor.tell(Release(job_id))
         return job

@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 
+from actors.analyst import Analyst
 from actors.broadcaster import Broadcaster
 from actors.chunker import Chunker
 from actors.engine.catalogue import Catalogue
@@ -20,6 +21,7 @@ from actors.kernel.mailbox import Address, Mailbox
 from actors.kernel.supervisor import Factory, supervise
 from actors.lifecycle import Lifecycle
 from actors.messages import (
+    AnalystMessage,
     BroadcasterMessage,
     ChunkerMessage,
     CloseStreams,
@@ -36,12 +38,14 @@ from actors.preparing import preparer
 from actors.queue import Queue
 from actors.reach import Reach
 from actors.webhooks import Render, Webhooks
+from actors.writing import Provider, Writer
 from storage.accounts import Accounts
 from storage.blobs import Spool, owned
 from storage.database import DATABASE, Database, open_database
 from storage.deliveries import Deliveries
 from storage.jobs import Jobs
 from storage.shares import Shares
+from storage.texts import Texts
 
 HURRY_S = 2.0
 """What an abort may take on top of the patience at a shutdown."""
@@ -65,6 +69,8 @@ class Plan:
     webhooks: Reach
     fetches: Reach
     fetch_limits: Limits
+    provider: Provider | None
+    tokens_a_day: int
 
 
 @dataclass
@@ -77,10 +83,12 @@ class System:
     deliveries: Deliveries
     accounts: Accounts
     shares: Shares
+    texts: Texts
     spool: Spool
     lifecycle: Address[LifecycleMessage]
     queue: Address[QueueMessage]
     broadcaster: Address[BroadcasterMessage]
+    analyst: Address[AnalystMessage]
     webhooks: Address[WebhookMessage]
     factories: dict[str, Factory]
     drained: anyio.Event
@@ -110,7 +118,7 @@ class System:
 
 @asynccontextmanager
 async def open_system(
-    plan: Plan, render: Callable[[Jobs, Shares], Render]
+    plan: Plan, render: Callable[[Jobs, Shares, Texts], Render]
 ) -> AsyncIterator[System]:
     """Own the data folder, open what lies in it, and lay the wires.
 
@@ -125,6 +133,7 @@ async def open_system(
     chunker: Mailbox[ChunkerMessage] = Mailbox("chunker")
     inference: Mailbox[InferenceMessage] = Mailbox("inference")
     broadcaster: Mailbox[BroadcasterMessage] = Mailbox("broadcaster")
+    analyst: Mailbox[AnalystMessage] = Mailbox("analyst")
     webhooks: Mailbox[WebhookMessage] = Mailbox("webhooks")
     janitor: Mailbox[JanitorMessage] = Mailbox("janitor")
     drained = anyio.Event()
@@ -137,6 +146,7 @@ async def open_system(
             open_outbound(plan.fetches) as inbound,
         ):
             jobs, deliveries, shares = Jobs(database), Deliveries(database), Shares(database)
+            texts = Texts(database)
             fetcher = Fetcher(inbound, plan.fetches, spool, plan.fetch_limits)
             await jobs.charge_interrupted()
             listeners = await deliveries.listeners()
@@ -146,9 +156,17 @@ async def open_system(
                     webhooks,
                     outbox=deliveries,
                     listeners=listeners,
-                    render=render(jobs, shares),
+                    render=render(jobs, shares, texts),
                     post=outbound.post,
                     secret=plan.webhook_secret,
+                ),
+                "analyst": lambda: Analyst(
+                    analyst,
+                    texts=texts,
+                    jobs=jobs,
+                    webhooks=webhooks,
+                    write=Writer(plan.provider).write if plan.provider else None,
+                    tokens_a_day=plan.tokens_a_day,
                 ),
                 "janitor": lambda: Janitor(
                     janitor, jobs=jobs, spool=spool, keep_input_secs=plan.keep_input_secs
@@ -184,6 +202,7 @@ async def open_system(
                     chunker=chunker,
                     inference=inference,
                     broadcaster=broadcaster,
+                    analyst=analyst,
                     webhooks=webhooks,
                     janitor=janitor,
                     default_model=plan.default_model,
@@ -197,10 +216,12 @@ async def open_system(
                 deliveries,
                 Accounts(database),
                 shares,
+                texts,
                 spool,
                 lifecycle,
                 queue,
                 broadcaster,
+                analyst,
                 webhooks,
                 factories,
                 drained,

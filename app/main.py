@@ -26,6 +26,7 @@ from actors.kernel.supervisor import GaveUp
 from actors.reach import Network, Reach
 from actors.system import Plan, System, open_system
 from actors.webhooks import Render
+from actors.writing import Provider
 from app import hardware, logs
 from app.access import Access, normalised
 from app.asgi import create_app
@@ -40,6 +41,7 @@ from storage.errors import Fatal, Invalid, Unusable
 from storage.jobs import Jobs
 from storage.records import Delivery
 from storage.shares import Shares
+from storage.texts import Texts
 from storage.times import utc
 
 log = logging.getLogger(__name__)
@@ -170,6 +172,24 @@ def plan_for(settings: Settings) -> Plan:
             pages=settings.fetch_pages,
             cookies=settings.fetch_cookies and settings.fetch_cookies.absolute(),
         ),
+        provider=_provider(settings),
+        tokens_a_day=settings.quota_llm_tokens,
+    )
+
+
+def _provider(settings: Settings) -> Provider | None:
+    model = settings.openai_model
+    if model is None:
+        if settings.openai_base_url or settings.openai_api_key:
+            raise Unusable("OPENAI_MODEL is not set, but OPENAI_BASE_URL or OPENAI_API_KEY is")
+        return None
+    return Provider(
+        base_url=settings.openai_base_url,
+        api_key=settings.openai_api_key,
+        model=model,
+        translation_model=settings.openai_translation_model or model,
+        part_chars=settings.openai_part_chars,
+        timeout_secs=settings.openai_timeout_secs,
     )
 
 
@@ -253,7 +273,7 @@ def _address(listener: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
-def _renderer(config: Config, jobs: Jobs, shares: Shares) -> Render:
+def _renderer(config: Config, jobs: Jobs, shares: Shares, texts: Texts) -> Render:
     """The bodies of webhooks, from the rows as they are: a job that is over never changes."""
 
     async def render(delivery: Delivery) -> bytes:
@@ -261,7 +281,8 @@ def _renderer(config: Config, jobs: Jobs, shares: Shares) -> Render:
         segments = await jobs.transcript(job) if job else []
         if job and delivery.format == CALLBACK_FORMAT:
             share = (await shares.of_jobs([job])).get(job.number)
-            return callback_body(job, config, share, segments)
+            made = (await texts.of_jobs([job]))[job.number]
+            return callback_body(job, config, share, segments, made)
         return webhook_body(delivery, job, segments)
 
     return render
@@ -281,6 +302,7 @@ def _hub_config(settings: Settings, plan: Plan, listener: socket.socket) -> Conf
         cookies=cookies is not None,
         cookie_lines=lines,
         threads=plan.threads,
+        assists=plan.provider is not None,
     )
 
 

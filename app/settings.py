@@ -86,6 +86,25 @@ class Settings:
     fetch_cookies: Path | None = _setting(
         None, "A Netscape cookie file for web pages that want a sign-in."
     )
+    openai_base_url: str | None = _setting(
+        None, "A server that speaks OpenAI's protocol; unset: OpenAI's own."
+    )
+    openai_api_key: str | None = _setting(None, "The key for that server.")
+    openai_model: str | None = _setting(
+        None, "The language model for analyses and translations; unset: there are none."
+    )
+    openai_translation_model: str | None = _setting(
+        None, "Another model for translations; unset: OPENAI_MODEL."
+    )
+    openai_part_chars: int = _setting(
+        24_000, "Characters of a transcript that the language model reads at once.", 500
+    )
+    openai_timeout_secs: float = _setting(
+        300, "How long the language model may take over one part.", 1
+    )
+    quota_llm_tokens: int = _setting(
+        0, "The language model's tokens of one account in a day; 0 is no limit.", 0
+    )
     cors_origins: tuple[str, ...] = _setting(
         (), "Origins of front ends, separated by commas; * is all of them."
     )

@@ -23,6 +23,7 @@ from storage.records import (
     Word,
 )
 from storage.shares import new_token
+from storage.texts import put_into_outbox, want_texts
 
 _ORDER = ", ".join(Order.__struct_fields__)
 _JOB = (
@@ -297,6 +298,7 @@ class Jobs:
             for sql in (
                 "DELETE FROM chunks WHERE job_number = ?",
                 "DELETE FROM segments WHERE job_number = ?",
+                "DELETE FROM texts WHERE job_number = ?",
                 "UPDATE deliveries SET due = NULL, error = 'the job was restarted' "
                 "WHERE job_number = ? AND due IS NOT NULL",
             ):
@@ -403,6 +405,9 @@ class Jobs:
     ) -> Job | None:
         """The end of a job, its webhook's outbox row and its public page, in one transaction.
 
+        A done job that a language model is to read has the rows of its texts instead of the
+        webhook's, which waits for them.
+
         ``due`` is when the webhook is to be tried first. None where the job is over already.
         """
         assert status in TERMINAL
@@ -415,13 +420,11 @@ class Jobs:
             )
             if not changed.rowcount:
                 return None
-            await c.execute(
-                "INSERT INTO deliveries (id, event, url, format, job_number, happened_at, due) "
-                "SELECT 'msg_' || lower(hex(randomblob(16))), 'job_ended', webhook_url, "
-                "webhook_format, number, completed_at, ? "
-                "FROM jobs WHERE id = ? AND webhook_url IS NOT NULL",
-                (due, job_id),
-            )
+            job = await _get(c, job_id)
+            if job.status is Status.DONE and job.order.assisted and job.segments:
+                await want_texts(c, job, now)
+            else:
+                await put_into_outbox(c, job.number, due)
             if status is Status.DONE:
                 await c.execute(
                     "INSERT OR IGNORE INTO shares (token, job_number, created_at) "
@@ -483,7 +486,7 @@ def _job(row: Any) -> Job:
     order = {name: fields.pop(name) for name in Order.__struct_fields__}
     order["task"] = Task(order["task"])
     order["translations"] = _texts.decode(order["translations"])
-    for flag in ("word_timestamps", "model_events", "urgent", "speakers", "shared"):
+    for flag in ("word_timestamps", "model_events", "urgent", "speakers", "shared", "assisted"):
         order[flag] = bool(order[flag])
     fields["status"] = Status(fields["status"])
     fields["stage"] = fields["stage"] and Stage(fields["stage"])

@@ -99,6 +99,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Whether to find out who speaks when."""
     shared: bool = False
     """Whether the transcript gets its public page as soon as it is done."""
+    assisted: bool = False
+    """Whether a language model may make texts of the transcript."""
     media_type: str | None = None
     """Of an upload, as the client said."""
 
@@ -228,6 +230,38 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     with_audio: bool
     access_count: int
     last_accessed_at: str | None
+
+
+class TextKind(StrEnum):
+    ANALYSIS = "analysis"
+    TRANSLATION = "translation"
+
+
+class TextStatus(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Text(msgspec.Struct, frozen=True, kw_only=True):
+    """What a language model makes of a transcript."""
+
+    job_number: int
+    kind: TextKind
+    language: str
+    """ISO 639-1."""
+    status: TextStatus
+    text: str | None
+    """The last one that was done."""
+    model: str | None
+    error: str | None
+    truncated: bool
+    """Whether the transcript was too long to be read whole."""
+    tokens: int
+    """Of all tries."""
+    tries: int
+    updated_at: str
 
 
 class Permission(StrEnum):

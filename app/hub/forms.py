@@ -75,10 +75,9 @@ class OrderForm:
         if self._errors:
             raise Unprocessable(self._errors)
         seen = {"speakers": True, **self._seen}
-        if not caller.account.may(Permission.ASSIST):
-            seen |= {"analysis_language": None, "translations": ()}
         return Order(
             **seen,
+            assisted=self._plan.provider is not None and caller.account.may(Permission.ASSIST),
             filename=upload.filename if upload else None,
             media_type=upload.media_type if upload else None,
             channel=API if self._by_token else WEB,

@@ -112,12 +112,14 @@ class Hub:
             share=(await self.system.shares.of_jobs([job])).get(job.number),
             callback=(await jobs.callbacks([job])).get(job.number),
             segments=await jobs.transcript(job) if job.status.terminal else None,
+            texts=(await self.system.texts.of_jobs([job]))[job.number],
             log=await jobs.log(job),
         )
 
     async def _shown(self, jobs: Sequence[Job]) -> list[Document]:
         shares = await self.system.shares.of_jobs(jobs)
         callbacks = await self.system.jobs.callbacks(jobs)
+        texts = await self.system.texts.of_jobs(jobs)
         now = time.time()
         return [
             job_document(
@@ -126,6 +128,7 @@ class Hub:
                 now,
                 share=shares.get(job.number),
                 callback=callbacks.get(job.number),
+                texts=texts[job.number],
             )
             for job in jobs
         ]

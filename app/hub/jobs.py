@@ -6,13 +6,15 @@ import msgspec
 from litestar import Request, Router, delete, get, post
 from litestar.params import Parameter
 
-from actors.messages import Cancel, Delete, LoadModel, Restart
+from actors.engine.languages import LANGUAGES
+from actors.messages import Cancel, Delete, LoadModel, Restart, WantText
 from app.access import caller_of, signed_in
 from app.faults import HUB_HANDLERS, Unprocessable
 from app.hub.hub import MOST_LISTED, Hub
 from app.hub.wire import Document, may, status_document
 from storage.errors import Conflict
-from storage.records import Job, Permission, Status
+from storage.records import Job, Permission, Status, TextKind
+from storage.texts import ENGLISH
 
 AnyRequest = Request[Any, Any, Any]
 Limit = Annotated[int, Parameter(query="limit", ge=1, le=MOST_LISTED)]
@@ -49,15 +51,30 @@ async def one(request: AnyRequest, hub: Hub, number: Number) -> Document:
 
 @post("/jobs/{number:int}/analyze", status_code=200, summary="Analyse a transcript again")
 async def analyze(request: AnyRequest, hub: Hub, number: Number) -> Document:
+    """`{language}`, an ISO 639-1 code; left out, as the job was submitted."""
+    job = await _seen(request, hub, number)
     caller_of(request).require(Permission.ASSIST)
-    await _seen(request, hub, number)
-    raise Conflict("No language model is set up on this server.")
+    wanted = _analysis_wanted(await request.body())
+    own = job.order.analysis_language or job.language or ENGLISH
+    ask = WantText(job.id, TextKind.ANALYSIS, wanted or own)
+    await hub.system.analyst.ask(ask)
+    return {"ok": True, "message": "The analysis is on its way.", "job": await hub.shown(job)}
+
+
+def _analysis_wanted(body: bytes) -> str | None:
+    try:
+        language = msgspec.json.decode(body or b"{}", type=AnalysisWanted).language
+    except msgspec.DecodeError as error:
+        raise Unprocessable({"request": [str(error)]}) from None
+    if language is not None and language not in LANGUAGES:
+        raise Unprocessable({"language": ["This is no language code that Whisper knows."]})
+    return language
 
 
 @post("/jobs/{number:int}/cancel", status_code=200, summary="Cancel a job that is worked on")
 async def cancel(request: AnyRequest, hub: Hub, number: Number) -> Document:
     job = await _seen(request, hub, number)
-    _check(job, "can_cancel_now", "Only a job that is being processed can be cancelled.")
+    _check(job, hub, "can_cancel_now", "Only a job that is being processed can be cancelled.")
     job = await hub.system.queue.ask(Cancel(job.id))
     return {"ok": True, "message": "The job is cancelled.", "job": await hub.shown(job)}
 
@@ -66,7 +83,7 @@ async def cancel(request: AnyRequest, hub: Hub, number: Number) -> Document:
 async def restart(request: AnyRequest, hub: Hub, number: Number) -> Document:
     """A failed one, with its parameters as first submitted; one that waits stays as it is."""
     job = await _seen(request, hub, number)
-    _check(job, "can_restart_now", "Only a failed or queued job can be restarted.")
+    _check(job, hub, "can_restart_now", "Only a failed or queued job can be restarted.")
     job = await hub.system.queue.ask(Restart(job.id))
     return {"ok": True, "message": "The job is queued again.", "job": await hub.shown(job)}
 
@@ -74,7 +91,9 @@ async def restart(request: AnyRequest, hub: Hub, number: Number) -> Document:
 @delete("/jobs/{number:int}", status_code=200, summary="Delete a job and its files for good")
 async def remove(request: AnyRequest, hub: Hub, number: Number) -> Document:
     job = await _seen(request, hub, number)
-    _check(job, "can_delete", "A job that is being processed cannot be deleted: cancel it first.")
+    _check(
+        job, hub, "can_delete", "A job that is being processed cannot be deleted: cancel it first."
+    )
     await hub.system.queue.ask(Delete(job.id))
     return {"ok": True, "message": "The job is deleted."}
 
@@ -85,6 +104,10 @@ async def replay(request: AnyRequest, hub: Hub, number: Number) -> Document:
     job = await _seen(request, hub, number)
     await hub.replay(job)
     return {"ok": True, "message": "The callback is on its way.", "job": await hub.shown(job)}
+
+
+class AnalysisWanted(msgspec.Struct):
+    language: str | None = None
 
 
 class RunNow(msgspec.Struct):
@@ -126,8 +149,8 @@ async def _seen(request: AnyRequest, hub: Hub, number: int) -> Job:
     return await hub.find(number, caller_of(request).jobs)
 
 
-def _check(job: Job, flag: str, sentence: str) -> None:
-    if not may(job)[flag]:
+def _check(job: Job, hub: Hub, flag: str, sentence: str) -> None:
+    if not may(job, hub.config)[flag]:
         raise Conflict(sentence)
 
 

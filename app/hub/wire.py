@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from actors.engine.languages import LANGUAGES
 from app.access import API, NATIVE, WEB
 from storage.records import (
     Action,
@@ -21,6 +22,9 @@ from storage.records import (
     Share,
     Stage,
     Status,
+    Text,
+    TextKind,
+    TextStatus,
 )
 from storage.times import utc
 
@@ -35,7 +39,12 @@ LABELS = {
     "completed": "Completed",
     "failed": "Failed",
 }
-PROCESSING = ("downloading", "transcribing", "finalizing")
+TEXT_STATES = {
+    TextStatus.PENDING: "pending",
+    TextStatus.RUNNING: "running",
+    TextStatus.DONE: "completed",
+    TextStatus.FAILED: "failed",
+}
 CANCELLED = "The job was cancelled."
 QUIET_S, SUSPECT_S, STALE_S = 60, 180, 600
 """Without a sign of life for so long. The slowest box that is any use hears a chunk of half a
@@ -54,6 +63,8 @@ class Config:
     cookies: bool
     cookie_lines: int
     threads: int
+    assists: bool
+    """Whether there is a language model."""
 
 
 def status_of(job: Job) -> str:
@@ -76,6 +87,7 @@ def job_document(
     share: Share | None = None,
     callback: Callback | None = None,
     segments: Sequence[Segment] | None = None,
+    texts: Sequence[Text] = (),
     log: Sequence[LogLine] = (),
 ) -> Document:
     """``now`` in seconds since the epoch; ``segments`` None leaves the transcript out."""
@@ -120,19 +132,19 @@ def job_document(
         "cpu_threads_configured": config.threads,
         "liveness": liveness(job, now),
         "cancel_requested_at": job.completed_at if job.status is Status.CANCELLED else None,
-        **may(job),
+        **may(job, config),
         "transcript_text": None if shown is None else transcript_text(shown),
         "transcript_segments": [] if shown is None else [_segment(each) for each in shown],
         "speaker_aware_transcript": None,
-        "analysis": None,
-        "translations": [],
+        "analysis": _analysis(texts, shown is not None),
+        "translations": _translations(job, texts, shown is not None),
         "diarization": _diarization(job),
         "callback": _callback(job, callback),
         "share": share and share_document(share, config),
     }
 
 
-def may(job: Job) -> dict[str, bool]:
+def may(job: Job, config: Config) -> dict[str, bool]:
     """What may be done, from the one table of what may be done when.
 
     A job that only waits is not cancelled in this dialect but deleted.
@@ -142,7 +154,7 @@ def may(job: Job) -> dict[str, bool]:
         "can_restart_now": job.allows(Action.RESTART),
         "can_reset_for_retry": job.allows(Action.RESTART) and job.phase is Phase.BROKEN,
         "can_delete": job.allows(Action.DELETE),
-        "can_analyze_transcript": False,
+        "can_analyze_transcript": config.assists and job.phase is Phase.DONE and job.segments > 0,
     }
 
 
@@ -203,7 +215,11 @@ def status_document(
 
 
 def callback_body(
-    job: Job, config: Config, share: Share | None, segments: Sequence[Segment]
+    job: Job,
+    config: Config,
+    share: Share | None,
+    segments: Sequence[Segment],
+    texts: Sequence[Text],
 ) -> bytes:
     done = job.status is Status.DONE
     status = status_of(job)
@@ -223,8 +239,8 @@ def callback_body(
         about |= {
             "share_url": url,
             "transcript_text": transcript_text(segments),
-            "analysis_text": None,
-            "translations": [],
+            "analysis_text": next((t.text for t in texts if t.kind is TextKind.ANALYSIS), None),
+            "translations": _translations(job, texts, True),
             "share": url and {"url": url},
         }
     else:
@@ -253,6 +269,42 @@ def _segment(segment: Segment) -> Document:
         "end": round(segment.end, 3),
         "text": segment.text.strip(),
         "speaker_label": None,
+    }
+
+
+def _analysis(texts: Sequence[Text], in_full: bool) -> Document | None:
+    newest = max(
+        (text for text in texts if text.kind is TextKind.ANALYSIS),
+        key=lambda text: text.updated_at,
+        default=None,
+    )
+    return {"language": newest.language, **_text(newest, in_full)} if newest else None
+
+
+def _translations(job: Job, texts: Sequence[Text], in_full: bool) -> list[Document]:
+    """In the order they were asked for; those asked for later come last."""
+    asked = {language: n for n, language in enumerate(job.order.translations)}
+    made = [text for text in texts if text.kind is TextKind.TRANSLATION]
+    return [
+        {
+            "target_language": text.language,
+            "target_language_label": LANGUAGES.get(text.language, text.language),
+            "source_language": job.language,
+            "source_language_label": LANGUAGES.get(job.language or "", job.language),
+            "truncated": text.truncated,
+            **_text(text, in_full),
+        }
+        for text in sorted(made, key=lambda text: asked.get(text.language, len(asked)))
+    ]
+
+
+def _text(text: Text, in_full: bool) -> Document:
+    return {
+        "status": TEXT_STATES[text.status],
+        "text": text.text if in_full else None,
+        "model": text.model,
+        "updated_at": text.updated_at,
+        "error": text.error,
     }
 
 

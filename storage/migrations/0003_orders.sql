@@ -25,6 +25,7 @@ CREATE TABLE new_jobs (
     translations       TEXT NOT NULL DEFAULT '[]',
     speakers           INTEGER NOT NULL DEFAULT 0 CHECK (speakers IN (0, 1)),
     shared             INTEGER NOT NULL DEFAULT 0 CHECK (shared IN (0, 1)),
+    assisted           INTEGER NOT NULL DEFAULT 0 CHECK (assisted IN (0, 1)),
     media_type         TEXT,
     size_bytes         INTEGER CHECK (size_bytes > 0),
     detected_language  TEXT,

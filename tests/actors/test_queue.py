@@ -54,6 +54,7 @@ class House:
     chunker: Probe[Any] = field(default_factory=Probe)
     inference: Probe[Any] = field(default_factory=Probe)
     broadcaster: Probe[Any] = field(default_factory=Probe)
+    analyst: Probe[Any] = field(default_factory=Probe)
     webhooks: Probe[Any] = field(default_factory=Probe)
     janitor: Probe[Any] = field(default_factory=Probe)
     drained: anyio.Event = field(default_factory=anyio.Event)
@@ -68,6 +69,7 @@ class House:
             chunker=self.chunker,
             inference=self.inference,
             broadcaster=self.broadcaster,
+            analyst=self.analyst,
             webhooks=self.webhooks,
             janitor=self.janitor,
             default_model="base",

@@ -34,7 +34,7 @@ from tests.records import AT, job
 NOW = datetime.fromisoformat("2026-05-10T14:02:00.000Z").timestamp()
 CONFIG = Config(
     base_url="https://tools.example.test", default_model="large", upload_max_mb=64, pages=True,
-    cookies=False, cookie_lines=0, threads=4,
+    cookies=False, cookie_lines=0, threads=4, assists=False,
 )  # fmt: skip
 ORDER = Order(
     channel="api", owner=7, label="Customer interview", language="en", filename="a.wav",
@@ -84,7 +84,7 @@ def test_a_fresh_api_job_has_the_guides_example() -> None:
 
 def test_a_completed_callback_is_the_guides_example() -> None:
     url = "https://tools.example.test/shared/whisper/transcript/example-token-redacted"
-    assert json.loads(callback_body(api_job(**DONE), CONFIG, SHARE, SEGMENTS)) == {
+    assert json.loads(callback_body(api_job(**DONE), CONFIG, SHARE, SEGMENTS, [])) == {
         "ok": True,
         "event": "whisper.job.completed",
         "job": {
@@ -108,7 +108,7 @@ def test_a_completed_callback_is_the_guides_example() -> None:
 
 def test_a_failed_callback_has_its_error_instead() -> None:
     failed = api_job(status=Status.FAILED, error="it is broken", completed_at=AT)
-    body = json.loads(callback_body(failed, CONFIG, None, []))
+    body = json.loads(callback_body(failed, CONFIG, None, [], []))
     assert (body["ok"], body["event"]) == (False, "whisper.job.failed")
     assert body["job"]["failure_error"] == "it is broken"
     assert {"transcript_text", "share", "share_url", "translations"}.isdisjoint(body["job"])
@@ -177,7 +177,7 @@ def test_every_state_has_the_contracts_name_and_permits_what_the_contract_says(
 ) -> None:
     one = api_job(**changes)
     assert status_of(one) == status
-    assert may(one) == {
+    assert may(one, CONFIG) == {
         "can_cancel_now": status in ("downloading", "transcribing", "finalizing"),
         "can_restart_now": status in ("failed", "queued"),
         "can_reset_for_retry": status == "failed",

@@ -1,0 +1,169 @@
+"""What language models make of transcripts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from storage.database import Connection, Database
+from storage.records import Job, Text, TextKind, TextStatus
+
+_TEXT = ", ".join(f"t.{field}" for field in Text.__struct_fields__)
+ENGLISH = "en"
+"""Of an analysis where nobody knows the transcript's own."""
+
+
+class Texts:
+    """The analyst alone calls the methods that change something.
+
+    (The first rows of a job are written by `Jobs.finish`, in the transaction of its end.)
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of_jobs(self, jobs: Sequence[Job]) -> dict[int, list[Text]]:
+        """By the job's number."""
+        found: dict[int, list[Text]] = {job.number: [] for job in jobs}
+
+        async def select(c: Connection) -> None:
+            marks = ", ".join("?" * len(found))
+            async with c.execute(
+                f"SELECT {_TEXT} FROM texts t WHERE job_number IN ({marks})", list(found)
+            ) as rows:
+                async for row in rows:
+                    found[row["job_number"]].append(_text(row))
+
+        await self._database.read(select)
+        return found
+
+    async def pending(self, limit: int) -> list[tuple[Text, str]]:
+        """Texts to be written, the oldest first, with the id of their job."""
+
+        async def select(c: Connection) -> list[tuple[Text, str]]:
+            async with c.execute(
+                f"SELECT {_TEXT}, jobs.id FROM texts t JOIN jobs ON jobs.number = t.job_number "
+                "WHERE t.status = 'pending' ORDER BY t.updated_at LIMIT ?",
+                (limit,),
+            ) as rows:
+                return [(_text(row), row["id"]) async for row in rows]
+
+        return await self._database.read(select)
+
+    async def spent(self, owner: int, since: str) -> int:
+        """The tokens of an owner's texts since then."""
+
+        async def select(c: Connection) -> int:
+            async with c.execute(
+                "SELECT total(t.tokens) FROM texts t JOIN jobs ON jobs.number = t.job_number "
+                "WHERE jobs.owner = ? AND t.updated_at >= ?",
+                (owner, since),
+            ) as rows:
+                return int((await anext(aiter(rows)))[0])
+
+        return await self._database.read(select)
+
+    async def want(self, job: Job, kind: TextKind, language: str, now: str) -> None:
+        """Have a text written, or written anew."""
+
+        async def work(c: Connection) -> None:
+            await _want(c, job.number, kind, language, now)
+
+        await self._database.write(work)
+
+    async def begin(self, text: Text, now: str) -> bool:
+        """Pending becomes running; False where it is not pending."""
+
+        async def work(c: Connection) -> bool:
+            changed = await c.execute(
+                "UPDATE texts SET status = 'running', tries = tries + 1, updated_at = ? "
+                "WHERE job_number = ? AND kind = ? AND language = ? AND status = 'pending'",
+                (now, text.job_number, text.kind, text.language),
+            )
+            return bool(changed.rowcount)
+
+        return await self._database.write(work)
+
+    async def done(
+        self, text: Text, words: str, model: str, truncated: bool, tokens: int, now: str, due: float
+    ) -> None:
+        """A text is written; where it was the job's last, the webhook is due."""
+        await self._settle(
+            "status = 'done', text = ?, model = ?, truncated = ?, tokens = tokens + ?, "
+            "error = NULL",
+            (words, model, truncated, tokens),
+            text,
+            now,
+            due,
+        )
+
+    async def failed(self, text: Text, error: str, tokens: int, now: str, due: float) -> None:
+        """A text will not be written; where it was the job's last, the webhook is due."""
+        await self._settle(
+            "status = 'failed', error = ?, tokens = tokens + ?", (error, tokens), text, now, due
+        )
+
+    async def revive(self) -> None:
+        """What was being written when the server ended is to be written again."""
+
+        async def work(c: Connection) -> None:
+            await c.execute("UPDATE texts SET status = 'pending' WHERE status = 'running'")
+
+        await self._database.write(work)
+
+    async def _settle(
+        self, change: str, values: tuple[object, ...], text: Text, now: str, due: float
+    ) -> None:
+        async def work(c: Connection) -> None:
+            changed = await c.execute(
+                f"UPDATE texts SET {change}, updated_at = ? "
+                "WHERE job_number = ? AND kind = ? AND language = ? AND status = 'running'",
+                (*values, now, text.job_number, text.kind, text.language),
+            )
+            if changed.rowcount and not await _still_open(c, text.job_number):
+                await put_into_outbox(c, text.job_number, due)
+
+        await self._database.write(work)
+
+
+async def want_texts(c: Connection, job: Job, now: str) -> None:
+    """The texts that a job gets by itself when it is done."""
+    order = job.order
+    own = order.analysis_language or job.language or ENGLISH
+    await _want(c, job.number, TextKind.ANALYSIS, own, now)
+    for language in order.translations:
+        await _want(c, job.number, TextKind.TRANSLATION, language, now)
+
+
+async def put_into_outbox(c: Connection, job_number: int, due: float) -> None:
+    """What is to be said of a job's end, once for each end."""
+    await c.execute(
+        "INSERT INTO deliveries (id, event, url, format, job_number, happened_at, due) "
+        "SELECT 'msg_' || lower(hex(randomblob(16))), 'job_ended', webhook_url, "
+        "webhook_format, number, completed_at, ?1 FROM jobs "
+        "WHERE number = ?2 AND webhook_url IS NOT NULL AND completed_at IS NOT NULL "
+        "AND NOT EXISTS (SELECT * FROM deliveries WHERE job_number = ?2 "
+        "AND happened_at = completed_at)",
+        (due, job_number),
+    )
+
+
+async def _want(c: Connection, number: int, kind: TextKind, language: str, now: str) -> None:
+    await c.execute(
+        "INSERT INTO texts (job_number, kind, language, updated_at) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET status = 'pending', error = NULL, tries = 0, "
+        "updated_at = excluded.updated_at WHERE status IN ('done', 'failed')",
+        (number, kind, language, now),
+    )
+
+
+async def _still_open(c: Connection, number: int) -> bool:
+    async with c.execute(
+        "SELECT * FROM texts WHERE job_number = ? AND status IN ('pending', 'running')", (number,)
+    ) as rows:
+        return await anext(aiter(rows), None) is not None
+
+
+def _text(row: Any) -> Text:
+    fields = {field: row[field] for field in Text.__struct_fields__}
+    fields["kind"], fields["status"] = TextKind(fields["kind"]), TextStatus(fields["status"])
+    fields["truncated"] = bool(fields["truncated"])
+    return Text(**fields)
