@@ -11,10 +11,16 @@ import pytest
 
 from actors.messages import (
     AbortChunk,
+    Beat,
     Cancel,
     ChunkDone,
     ChunkFailed,
+    Delete,
     Drain,
+    Fetch,
+    Fetched,
+    FetchesLost,
+    FetchFailed,
     JobEnded,
     JobProgressed,
     ModelFailed,
@@ -24,21 +30,27 @@ from actors.messages import (
     QueueMessage,
     Register,
     Release,
+    Remove,
+    Restart,
     Split,
     SplitFailed,
     SplitsLost,
+    StopFetch,
     StopSplit,
     Submit,
+    TextsWanted,
     Transcribe,
     Wake,
     Work,
 )
 from actors.queue import CRASHES, Queue
+from storage.accounts import Accounts
 from storage.blobs import Spool
 from storage.database import open_database
-from storage.errors import Busy, Conflict, NotFound
+from storage.deliveries import Deliveries
+from storage.errors import Busy, Conflict, NotFound, OverQuota
 from storage.jobs import Jobs
-from storage.records import Chunk, Job, Order, Segment, Span, Status
+from storage.records import Chunk, Job, Order, Segment, Span, Stage, Status
 from tests.probe import Probe
 
 pytestmark = pytest.mark.anyio
@@ -376,3 +388,166 @@ async def test_a_rebuilt_queue_blames_no_job(house: House) -> None:
     await house.chunk()
     await house.queue().started()
     assert (await house.job("a")).crashes == 0
+
+
+# Inputs that are to be fetched.
+
+
+async def test_what_is_named_by_url_is_fetched_and_then_split(house: House) -> None:
+    job = await house.me.ask(Submit("a", Order(source_url="http://x/a.mp3"), None))
+    assert await house.ingest.next() == Fetch("a", "http://x/a.mp3")
+    assert (await house.job("a")).stage is Stage.FETCHING
+    assert house.lifecycle.told() == [Work(None)], "no model is loaded for a file that is not there"
+    house.me.tell(Beat("a", Stage.FETCHING, "fetched 1.0 of 2.0 MB"))
+    assert (await house.job("a")).stage_detail == "fetched 1.0 of 2.0 MB"
+    house.me.tell(Fetched("a", 10, "audio/mpeg", "a.mp3"))
+    assert await house.chunker.next() == Split("a")
+    fetched = await house.job("a")
+    assert (fetched.size_bytes, fetched.stage, job.size_bytes) == (10, None, None)
+    assert await house.lifecycle.next() == Work("a")
+
+
+async def test_a_fetch_that_fails_fails_its_job(house: House) -> None:
+    await house.me.ask(Submit("a", Order(source_url="http://x/a.mp3"), None))
+    house.me.tell(FetchFailed("a", "the source_url answered 404"))
+    job = await house.job("a")
+    assert (job.status, job.error) == (Status.FAILED, "the source_url answered 404")
+
+
+async def test_so_many_files_are_fetched_at_once(house: House) -> None:
+    for n in range(5):
+        await house.me.ask(Submit(str(n), Order(source_url="http://x/"), None))
+    assert [m.job_id for m in house.ingest.told()] == ["0", "1", "2"]
+    house.me.tell(FetchFailed("1", "no"))
+    assert (await house.ingest.next()).job_id == "3"
+
+
+async def test_a_fetch_is_told_again_to_an_ingest_that_was_rebuilt(house: House) -> None:
+    await house.me.ask(Submit("a", Order(source_url="http://x/"), None))
+    await house.ingest.next()
+    house.me.tell(FetchesLost())
+    assert await house.ingest.next() == Fetch("a", "http://x/")
+
+
+async def test_a_cancelled_fetch_is_stopped_and_what_still_comes_is_dropped(house: House) -> None:
+    await house.me.ask(Submit("a", Order(source_url="http://x/"), None))
+    await house.me.ask(Cancel("a"))
+    house.me.tell(Fetched("a", 10, None, None))
+    assert (await house.job("a")).status is Status.CANCELLED
+    assert house.ingest.told() == [Fetch("a", "http://x/"), StopFetch("a")]
+    assert house.janitor.told() == [Release("a"), Release("a")]
+    assert house.chunker.told() == []
+
+
+# What people do with jobs.
+
+
+async def failed(house: House, name: str, **order: Any) -> None:
+    house.spool.input(name).touch()
+    await house.submit(name, webhook_url="http://x/", webhook_format="f", **order)
+    house.me.tell(SplitFailed(name, "broken"))
+    await house.job(name)
+
+
+async def test_a_failed_job_is_restarted_as_it_was_submitted(house: House) -> None:
+    await failed(house, "a", language="de")
+    house.chunker.told()
+    again = await house.me.ask(Restart("a"))
+    assert (again.status, again.order.language, again.error) == (Status.QUEUED, "de", None)
+    assert house.chunker.told() == [Split("a")]
+    house.planned("a")
+    house.me.tell(ModelReady("base"))
+    house.done(await house.chunk(), "text")
+    assert (await house.job("a")).status is Status.DONE
+
+
+async def test_a_restart_takes_back_what_was_not_yet_said(house: House) -> None:
+    await failed(house, "a")
+    deliveries = Deliveries(house.jobs._database)
+    assert len(await deliveries.due(2e9, [], 10, 10)) == 1
+    await house.me.ask(Restart("a"))
+    assert await deliveries.due(2e9, [], 10, 10) == []
+    house.me.tell(SplitFailed("a", "broken again"))
+    await house.job("a")
+    assert len(await deliveries.due(2e9, [], 10, 10)) == 1
+
+
+async def test_a_restart_needs_the_file_or_its_url(house: House) -> None:
+    await failed(house, "a")
+    house.spool.input("a").unlink()
+    with pytest.raises(Conflict, match="no longer kept"):
+        await house.me.ask(Restart("a"))
+    await failed(house, "b", source_url="http://x/b.mp3")
+    house.spool.input("b").unlink()
+    assert (await house.me.ask(Restart("b"))).size_bytes is None
+    assert await house.ingest.next() == Fetch("b", "http://x/b.mp3")
+
+
+async def test_a_job_that_waits_stays_as_it_is_when_restarted(house: House) -> None:
+    job = await house.submit("a")
+    assert (await house.me.ask(Restart("a"))).number == job.number
+
+
+async def test_a_running_job_is_neither_restarted_nor_deleted(house: House) -> None:
+    await house.submit("a")
+    house.planned("a")
+    house.me.tell(ModelReady("base"))
+    await house.chunk()
+    for question in (Restart("a"), Delete("a")):
+        with pytest.raises(Conflict):
+            await house.me.ask(question)
+
+
+async def test_a_deleted_job_leaves_nothing(house: House) -> None:
+    await house.submit("a")
+    await house.me.ask(Delete("a"))
+    assert await house.jobs.get("a") is None
+    assert house.chunker.told() == [Split("a"), StopSplit("a")]
+    assert house.janitor.told() == [Remove("a")]
+    assert house.broadcaster.told() == [JobEnded("a")]
+    house.planned("a")
+    await house.submit("b")
+    assert (await house.job("b")).status is Status.QUEUED
+    with pytest.raises(NotFound):
+        await house.me.ask(Delete("a"))
+
+
+async def test_more_jobs_of_one_owner_than_may_wait_are_refused(house: House) -> None:
+    async with owners(house, 2):
+        await house.me.ask(Submit("a", Order(owner=1), 10, most_open=1))
+        with pytest.raises(OverQuota):
+            await house.me.ask(Submit("b", Order(owner=1), 10, most_open=1))
+        await house.me.ask(Submit("c", Order(owner=2), 10, most_open=1))
+        await house.me.ask(Cancel("a"))
+        await house.me.ask(Submit("d", Order(owner=1), 10, most_open=1))
+
+
+async def test_two_owners_share_the_engine_chunk_by_chunk(house: House) -> None:
+    async with owners(house, 2):
+        for name, owner in (("a", 1), ("b", 1), ("c", 2)):
+            await house.submit(name, owner=owner)
+            house.planned(name, chunks=2)
+        house.me.tell(ModelReady("base"))
+        order = []
+        for _ in range(6):
+            chunk = await house.chunk()
+            order.append(chunk.job_id)
+            house.done(chunk, "text")
+        assert order == ["a", "c", "a", "c", "b", "b"]
+
+
+async def test_an_assisted_job_tells_the_analyst_and_its_webhook_waits(house: House) -> None:
+    await house.submit("a", assisted=True, webhook_url="http://x/", webhook_format="f")
+    house.planned("a")
+    house.me.tell(ModelReady("base"))
+    house.done(await house.chunk(), "text")
+    assert await house.analyst.next() == TextsWanted()
+    assert await Deliveries(house.jobs._database).due(2e9, [], 10, 10) == []
+
+
+@asynccontextmanager
+async def owners(house: House, count: int) -> AsyncIterator[None]:
+    accounts = Accounts(house.jobs._database)
+    for n in range(count):
+        await accounts.add(f"{n}@x", "hash", admin=False, may=[], now="")
+    yield
