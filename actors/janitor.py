@@ -12,6 +12,8 @@ from actors.kernel.mailbox import Mailbox
 from actors.messages import JanitorMessage, Release, Remove, Sweep
 from storage.blobs import Spool
 from storage.jobs import Jobs
+from storage.records import Job, SpeakersStatus
+from storage.speakers import SpeakerTurns
 
 log = logging.getLogger(__name__)
 
@@ -20,13 +22,23 @@ ORPHANED_S = 3600.0
 """A file without a job is younger than this while its upload may still be on its way."""
 
 
+OPEN = (SpeakersStatus.PENDING, SpeakersStatus.RUNNING)
+
+
 class Janitor(Actor[JanitorMessage]):
     def __init__(
-        self, mailbox: Mailbox[JanitorMessage], *, jobs: Jobs, spool: Spool, keep_input_secs: float
+        self,
+        mailbox: Mailbox[JanitorMessage],
+        *,
+        jobs: Jobs,
+        speakers: SpeakerTurns,
+        spool: Spool,
+        keep_input_secs: float,
     ) -> None:
         """``keep_input_secs``: how long an ended job's submitted file stays; 0 is not at all."""
         super().__init__(mailbox)
-        self._jobs, self._spool, self._keep_input_secs = jobs, spool, keep_input_secs
+        self._jobs, self._speakers, self._spool = jobs, speakers, spool
+        self._keep_input_secs = keep_input_secs
 
     async def started(self) -> None:
         self.me.tell(Sweep())
@@ -48,9 +60,16 @@ class Janitor(Actor[JanitorMessage]):
         if job is not None and not job.status.terminal:
             return  # it was restarted since
         files = [self._spool.pcm(job_id)]
-        if not self._keep_input_secs:
+        if not self._keep_input_secs and not await self._still_heard(job):
             files.append(self._spool.input(job_id))
         await anyio.to_thread.run_sync(_unlink, files)
+
+    async def _still_heard(self, job: Job | None) -> bool:
+        """Whether somebody still listens for its speakers, and releases it again afterwards."""
+        if job is None:
+            return False
+        speakers = (await self._speakers.of_jobs([job])).get(job.number)
+        return speakers is not None and speakers.status in OPEN
 
     async def _sweep(self) -> None:
         """Remove orphans, and the inputs of ended jobs whose time has come."""

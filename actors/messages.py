@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from actors.audio.diarizing import Found
 from actors.engine.process import EngineProcess
 from actors.engine.protocol import Failed, Result
 from actors.kernel.mailbox import Question
@@ -383,6 +384,24 @@ class TextWritten(msgspec.Struct, frozen=True):
 
 
 AnalystMessage = TextsWanted | WantText | TextWritten
+
+
+# To the diarizer.
+
+
+class SpeakersWanted(msgspec.Struct, frozen=True):
+    """A job has ended whose speakers are wanted."""
+
+
+class SpeakersFound(msgspec.Struct, frozen=True):
+    job_number: int
+    job_id: str
+    found: Found
+    problem: str
+    """Why nothing could be found out, where that is so."""
+
+
+DiarizerMessage = SpeakersWanted | SpeakersFound
 
 
 # To the broadcaster, and on to its subscribers.

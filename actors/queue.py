@@ -24,6 +24,7 @@ from actors.messages import (
     ChunkerMessage,
     ChunkFailed,
     Delete,
+    DiarizerMessage,
     Drain,
     Fetch,
     Fetched,
@@ -44,6 +45,7 @@ from actors.messages import (
     Release,
     Remove,
     Restart,
+    SpeakersWanted,
     Split,
     SplitFailed,
     SplitsLost,
@@ -85,6 +87,7 @@ class Queue(Actor[QueueMessage]):
         inference: Address[InferenceMessage],
         broadcaster: Address[BroadcasterMessage],
         analyst: Address[AnalystMessage],
+        diarizer: Address[DiarizerMessage],
         webhooks: Address[WebhookMessage],
         janitor: Address[JanitorMessage],
         default_model: str,
@@ -96,7 +99,7 @@ class Queue(Actor[QueueMessage]):
         self._lifecycle, self._ingest = lifecycle, ingest
         self._chunker, self._inference = chunker, inference
         self._broadcaster, self._janitor = broadcaster, janitor
-        self._analyst, self._webhooks = analyst, webhooks
+        self._analyst, self._diarizer, self._webhooks = analyst, diarizer, webhooks
         self._default_model, self._drained = default_model, drained
         self._waiting = Turns()
         self._fetching: set[str] = set()
@@ -459,6 +462,8 @@ class Queue(Actor[QueueMessage]):
             self._broadcaster.tell(JobEnded(job_id))
             if job.order.assisted:
                 self._analyst.tell(TextsWanted())
+            if job.order.speakers:
+                self._diarizer.tell(SpeakersWanted())
             self._webhooks.tell(Wake())
             self._janitor.tell(Release(job_id))
         return job

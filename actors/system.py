@@ -11,6 +11,7 @@ import anyio
 from actors.analyst import Analyst
 from actors.broadcaster import Broadcaster
 from actors.chunker import Chunker
+from actors.diarizer import Diarizer
 from actors.engine.catalogue import Catalogue
 from actors.fetching import Fetcher, Limits
 from actors.gpu import Gpu
@@ -25,6 +26,7 @@ from actors.messages import (
     BroadcasterMessage,
     ChunkerMessage,
     CloseStreams,
+    DiarizerMessage,
     Drain,
     InferenceMessage,
     IngestMessage,
@@ -45,6 +47,7 @@ from storage.database import DATABASE, Database, open_database
 from storage.deliveries import Deliveries
 from storage.jobs import Jobs
 from storage.shares import Shares
+from storage.speakers import SpeakerTurns
 from storage.texts import Texts
 
 HURRY_S = 2.0
@@ -84,6 +87,7 @@ class System:
     accounts: Accounts
     shares: Shares
     texts: Texts
+    speakers: SpeakerTurns
     spool: Spool
     lifecycle: Address[LifecycleMessage]
     queue: Address[QueueMessage]
@@ -134,6 +138,7 @@ async def open_system(
     inference: Mailbox[InferenceMessage] = Mailbox("inference")
     broadcaster: Mailbox[BroadcasterMessage] = Mailbox("broadcaster")
     analyst: Mailbox[AnalystMessage] = Mailbox("analyst")
+    diarizer: Mailbox[DiarizerMessage] = Mailbox("diarizer")
     webhooks: Mailbox[WebhookMessage] = Mailbox("webhooks")
     janitor: Mailbox[JanitorMessage] = Mailbox("janitor")
     drained = anyio.Event()
@@ -146,7 +151,7 @@ async def open_system(
             open_outbound(plan.fetches) as inbound,
         ):
             jobs, deliveries, shares = Jobs(database), Deliveries(database), Shares(database)
-            texts = Texts(database)
+            texts, speakers = Texts(database), SpeakerTurns(database)
             fetcher = Fetcher(inbound, plan.fetches, spool, plan.fetch_limits)
             await jobs.charge_interrupted()
             listeners = await deliveries.listeners()
@@ -168,8 +173,15 @@ async def open_system(
                     write=Writer(plan.provider).write if plan.provider else None,
                     tokens_a_day=plan.tokens_a_day,
                 ),
+                "diarizer": lambda: Diarizer(
+                    diarizer, speakers=speakers, spool=spool, janitor=janitor
+                ),
                 "janitor": lambda: Janitor(
-                    janitor, jobs=jobs, spool=spool, keep_input_secs=plan.keep_input_secs
+                    janitor,
+                    jobs=jobs,
+                    speakers=speakers,
+                    spool=spool,
+                    keep_input_secs=plan.keep_input_secs,
                 ),
                 "ingest": lambda: Ingest(ingest, fetch=fetcher.fetch, queue=queue),
                 "chunker": lambda: Chunker(chunker, spool=spool, queue=queue),
@@ -203,6 +215,7 @@ async def open_system(
                     inference=inference,
                     broadcaster=broadcaster,
                     analyst=analyst,
+                    diarizer=diarizer,
                     webhooks=webhooks,
                     janitor=janitor,
                     default_model=plan.default_model,
@@ -217,6 +230,7 @@ async def open_system(
                 Accounts(database),
                 shares,
                 texts,
+                speakers,
                 spool,
                 lifecycle,
                 queue,

@@ -23,6 +23,7 @@ from storage.records import (
     Word,
 )
 from storage.shares import new_token
+from storage.speakers import want_speakers
 from storage.texts import put_into_outbox, want_texts
 
 _ORDER = ", ".join(Order.__struct_fields__)
@@ -299,6 +300,7 @@ class Jobs:
                 "DELETE FROM chunks WHERE job_number = ?",
                 "DELETE FROM segments WHERE job_number = ?",
                 "DELETE FROM texts WHERE job_number = ?",
+                "DELETE FROM speakers WHERE job_number = ?",
                 "UPDATE deliveries SET due = NULL, error = 'the job was restarted' "
                 "WHERE job_number = ? AND due IS NOT NULL",
             ):
@@ -425,6 +427,8 @@ class Jobs:
                 await want_texts(c, job, now)
             else:
                 await put_into_outbox(c, job.number, due)
+            if job.status is Status.DONE and job.order.speakers and job.segments:
+                await want_speakers(c, job, now)
             if status is Status.DONE:
                 await c.execute(
                     "INSERT OR IGNORE INTO shares (token, job_number, created_at) "

@@ -232,6 +232,35 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     last_accessed_at: str | None
 
 
+class SpeakersStatus(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    UNAVAILABLE = "unavailable"
+    """There is nothing here that could tell."""
+
+
+class Turn(msgspec.Struct, frozen=True, array_like=True):
+    """Seconds of the file in which somebody speaks; turns of several may overlap."""
+
+    start: float
+    end: float
+    label: str
+
+
+class Speakers(msgspec.Struct, frozen=True, kw_only=True):
+    """Who speaks when in a job's recording."""
+
+    job_number: int
+    status: SpeakersStatus
+    provider: str | None
+    turns: tuple[Turn, ...]
+    error: str | None
+    tries: int
+    updated_at: str
+
+
 class TextKind(StrEnum):
     ANALYSIS = "analysis"
     TRANSLATION = "translation"

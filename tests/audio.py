@@ -28,7 +28,7 @@ def babble(*parts: tuple[float, bool], floor: float = 0.0005, seed: int = 0) -> 
 
 def write_wav(path: Path, samples: NDArray[np.int16], rate: int = RATE) -> Path:
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(1 if samples.ndim == 1 else samples.shape[1])
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(samples.tobytes())

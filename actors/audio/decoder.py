@@ -27,11 +27,7 @@ ADDRESS_SPACE = 4 << 30
 
 
 def main(path: str) -> None:
-    os.nice(NICE)
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    av.logging.set_level(None)
+    confine()
     written = 0
     with os.fdopen(1, "wb", closefd=False) as out:
         for pcm in decoded(path):
@@ -42,24 +38,36 @@ def main(path: str) -> None:
         refuse("the file's audio track is empty or too damaged to decode")
 
 
-def decoded(path: str) -> Iterator[bytes]:
-    """The first audio track as PCM; a damaged packet costs a packet and not the rest."""
-    try:
-        # An open file and no protocols: a playlist cannot make FFmpeg open its entries.
-        source = open(path, "rb")  # noqa: SIM115
-        container = av.open(source, "r", options={"protocol_whitelist": "none"})
-    except av.error.FFmpegError:
-        refuse("the file is not audio or video in any format FFmpeg understands")
-    with container:
-        if not container.streams.audio:
-            refuse("the file has no audio track")
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+def confine() -> None:
+    """Take from this process what no decoder needs."""
+    os.nice(NICE)
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    av.logging.set_level(None)
+
+
+def decoded(path: str, layout: str = "mono") -> Iterator[bytes]:
+    """The first audio track as PCM, its channels interleaved.
+
+    A damaged packet costs a packet and not the rest.
+    """
+    # An open file and no protocols: a playlist cannot make FFmpeg open its entries.
+    with open(path, "rb") as source:
         try:
-            for packet in container.demux(container.streams.audio[0]):
-                yield from _resampled(packet, resampler)
+            container = av.open(source, "r", options={"protocol_whitelist": "none"})
         except av.error.FFmpegError:
-            pass  # the container is damaged or cut from here on; what came before is kept
-        yield from (_bytes(frame) for frame in resampler.resample(None))
+            refuse("the file is not audio or video in any format FFmpeg understands")
+        with container:
+            if not container.streams.audio:
+                refuse("the file has no audio track")
+            resampler = av.AudioResampler(format="s16", layout=layout, rate=RATE)
+            try:
+                for packet in container.demux(container.streams.audio[0]):
+                    yield from _resampled(packet, resampler)
+            except av.error.FFmpegError:
+                pass  # the container is damaged or cut from here on; what came before is kept
+            yield from (_bytes(frame) for frame in resampler.resample(None))
 
 
 def _resampled(packet: Any, resampler: Any) -> Iterator[bytes]:
@@ -72,7 +80,7 @@ def _resampled(packet: Any, resampler: Any) -> Iterator[bytes]:
 
 
 def _bytes(frame: Any) -> bytes:
-    return bytes(frame.planes[0])[: frame.samples * SAMPLE_BYTES]
+    return bytes(frame.planes[0])[: frame.samples * frame.layout.nb_channels * SAMPLE_BYTES]
 
 
 def refuse(sentence: str) -> NoReturn:

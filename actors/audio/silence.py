@@ -47,9 +47,18 @@ def noise_floor(level: Levels) -> Levels:
 
 def speech(level: Levels) -> list[Span]:
     """The stretches in which somebody speaks, in order and apart, in samples."""
+    return stretches(is_speech(level))
+
+
+def is_speech(level: Levels) -> NDArray[np.bool_]:
+    """Whether somebody speaks, for each frame."""
     if not len(level):
-        return []
-    loud = level > np.maximum(noise_floor(level) + ABOVE_FLOOR_DB, DEAD_DB)
+        return np.zeros(0, bool)
+    return np.asarray(level > np.maximum(noise_floor(level) + ABOVE_FLOOR_DB, DEAD_DB))
+
+
+def stretches(loud: NDArray[np.bool_]) -> list[Span]:
+    """Frames of speech as stretches in samples, without clicks and over the shortest pauses."""
     edges = np.flatnonzero(np.diff(loud, prepend=False, append=False))
     found: list[list[int]] = []
     for start, end in edges.reshape(-1, 2).tolist():

@@ -113,6 +113,7 @@ class Hub:
             callback=(await jobs.callbacks([job])).get(job.number),
             segments=await jobs.transcript(job) if job.status.terminal else None,
             texts=(await self.system.texts.of_jobs([job]))[job.number],
+            speakers=(await self.system.speakers.of_jobs([job])).get(job.number),
             log=await jobs.log(job),
         )
 
@@ -120,6 +121,7 @@ class Hub:
         shares = await self.system.shares.of_jobs(jobs)
         callbacks = await self.system.jobs.callbacks(jobs)
         texts = await self.system.texts.of_jobs(jobs)
+        speakers = await self.system.speakers.of_jobs(jobs)
         now = time.time()
         return [
             job_document(
@@ -129,6 +131,7 @@ class Hub:
                 share=shares.get(job.number),
                 callback=callbacks.get(job.number),
                 texts=texts[job.number],
+                speakers=speakers.get(job.number),
             )
             for job in jobs
         ]

@@ -12,6 +12,7 @@ import msgspec
 
 from actors.engine.languages import LANGUAGES
 from app.access import API, NATIVE, WEB
+from app.speakers import dialogue, labels
 from storage.records import (
     Action,
     Callback,
@@ -20,6 +21,8 @@ from storage.records import (
     Phase,
     Segment,
     Share,
+    Speakers,
+    SpeakersStatus,
     Stage,
     Status,
     Text,
@@ -45,11 +48,21 @@ TEXT_STATES = {
     TextStatus.DONE: "completed",
     TextStatus.FAILED: "failed",
 }
+SPEAKERS_TIMEOUT_S = 1800
 CANCELLED = "The job was cancelled."
 QUIET_S, SUSPECT_S, STALE_S = 60, 180, 600
 """Without a sign of life for so long. The slowest box that is any use hears a chunk of half a
 minute within one; an engine that hangs is ended long before the last."""
-NO_SPEAKERS = "this server cannot tell speakers apart"
+SPEAKERS_WARNING = (
+    "Speakers are told apart where each has a channel of their own; labels are estimates."
+)
+SPEAKERS_STATES = {
+    SpeakersStatus.PENDING: "pending",
+    SpeakersStatus.RUNNING: "running",
+    SpeakersStatus.DONE: "completed",
+    SpeakersStatus.FAILED: "failed",
+    SpeakersStatus.UNAVAILABLE: "unavailable",
+}
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,7 @@ def job_document(
     callback: Callback | None = None,
     segments: Sequence[Segment] | None = None,
     texts: Sequence[Text] = (),
+    speakers: Speakers | None = None,
     log: Sequence[LogLine] = (),
 ) -> Document:
     """``now`` in seconds since the epoch; ``segments`` None leaves the transcript out."""
@@ -95,6 +109,8 @@ def job_document(
     elapsed = _elapsed(job, now)
     speed = _speed(job, elapsed)
     shown = segments if job.status is Status.DONE else None
+    turns = speakers.turns if speakers else ()
+    named = labels(shown or (), turns)
     return {
         "id": job.number,
         "queue_channel": order.channel,
@@ -134,11 +150,11 @@ def job_document(
         "cancel_requested_at": job.completed_at if job.status is Status.CANCELLED else None,
         **may(job, config),
         "transcript_text": None if shown is None else transcript_text(shown),
-        "transcript_segments": [] if shown is None else [_segment(each) for each in shown],
-        "speaker_aware_transcript": None,
+        "transcript_segments": [] if shown is None else _segments(shown, named),
+        "speaker_aware_transcript": dialogue(shown, named) if shown and any(named) else None,
         "analysis": _analysis(texts, shown is not None),
         "translations": _translations(job, texts, shown is not None),
-        "diarization": _diarization(job),
+        "diarization": _diarization(job, speakers, named),
         "callback": _callback(job, callback),
         "share": share and share_document(share, config),
     }
@@ -263,13 +279,16 @@ def transcript_text(segments: Sequence[Segment]) -> str:
     return " ".join(text for each in segments if (text := each.text.strip()))
 
 
-def _segment(segment: Segment) -> Document:
-    return {
-        "start": round(segment.start, 3),
-        "end": round(segment.end, 3),
-        "text": segment.text.strip(),
-        "speaker_label": None,
-    }
+def _segments(segments: Sequence[Segment], named: Sequence[str | None]) -> list[Document]:
+    return [
+        {
+            "start": round(segment.start, 3),
+            "end": round(segment.end, 3),
+            "text": segment.text.strip(),
+            "speaker_label": label,
+        }
+        for segment, label in zip(segments, named, strict=True)
+    ]
 
 
 def _analysis(texts: Sequence[Text], in_full: bool) -> Document | None:
@@ -314,17 +333,22 @@ def _stage_label(job: Job, status: str) -> str:
     return "Cancelled" if job.status is Status.CANCELLED else LABELS[status]
 
 
-def _diarization(job: Job) -> Document:
-    wanted = job.order.speakers
+def _diarization(job: Job, speakers: Speakers | None, named: Sequence[str | None]) -> Document:
+    """A job that has ended without a row has nobody in it to tell apart."""
+    if speakers is not None:
+        status = SPEAKERS_STATES[speakers.status]
+    else:
+        status = "pending" if job.order.speakers and not job.status.terminal else "skipped"
+    found = sorted({turn.label for turn in speakers.turns}) if speakers else []
     return {
-        "status": "unavailable" if wanted else "skipped",
-        "provider": None,
-        "updated_at": None,
-        "error": NO_SPEAKERS if wanted else None,
-        "warning": None,
-        "speaker_count": 0,
-        "labelled_segment_count": 0,
-        "speaker_labels": [],
+        "status": status,
+        "provider": speakers and speakers.provider,
+        "updated_at": speakers and speakers.updated_at,
+        "error": speakers and speakers.error,
+        "warning": SPEAKERS_WARNING if status == "completed" else None,
+        "speaker_count": len(found),
+        "labelled_segment_count": sum(label is not None for label in named),
+        "speaker_labels": found,
     }
 
 
@@ -390,13 +414,13 @@ def _config_document(config: Config) -> Document:
         },
         "cpu_threads": config.threads,
         "diarization": {
-            "enabled": False,
-            "provider": None,
-            "provider_supported": False,
-            "min_speakers": None,
-            "max_speakers": None,
-            "timeout_seconds": None,
-            "warning": NO_SPEAKERS,
+            "enabled": True,
+            "provider": "channels",
+            "provider_supported": True,
+            "min_speakers": 1,
+            "max_speakers": 2,
+            "timeout_seconds": SPEAKERS_TIMEOUT_S,
+            "warning": SPEAKERS_WARNING,
         },
     }
 

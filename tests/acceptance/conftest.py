@@ -16,7 +16,9 @@ def start(tmp_path: Path, scripted: Path) -> Iterator[Start]:
     started: list[Server] = []
 
     def begin(**settings: object) -> Server:
-        server = Server(tmp_path, **{"WHISPER_MODEL_PATH": scripted, "REQUESTS_PER_MINUTE": 0, **settings})
+        server = Server(
+            tmp_path, **{"WHISPER_MODEL_PATH": scripted, "REQUESTS_PER_MINUTE": 0, **settings}
+        )
         started.append(server)
         return server.start()
 

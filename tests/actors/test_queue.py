@@ -67,6 +67,7 @@ class House:
     inference: Probe[Any] = field(default_factory=Probe)
     broadcaster: Probe[Any] = field(default_factory=Probe)
     analyst: Probe[Any] = field(default_factory=Probe)
+    diarizer: Probe[Any] = field(default_factory=Probe)
     webhooks: Probe[Any] = field(default_factory=Probe)
     janitor: Probe[Any] = field(default_factory=Probe)
     drained: anyio.Event = field(default_factory=anyio.Event)
@@ -82,6 +83,7 @@ class House:
             inference=self.inference,
             broadcaster=self.broadcaster,
             analyst=self.analyst,
+            diarizer=self.diarizer,
             webhooks=self.webhooks,
             janitor=self.janitor,
             default_model="base",

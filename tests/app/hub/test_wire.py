@@ -26,8 +26,11 @@ from storage.records import (
     Phase,
     Segment,
     Share,
+    Speakers,
+    SpeakersStatus,
     Stage,
     Status,
+    Turn,
 )
 from tests.records import AT, job
 
@@ -231,3 +234,34 @@ def test_a_callback_shows_what_came_of_it(tried: dict[str, Any], status: str) ->
 
 def test_a_job_without_a_callback_has_none() -> None:
     assert shown(job(order=Order(channel="web", owner=1)))["callback"] is None
+
+
+def test_speakers_are_named_on_segments_and_in_the_dialogue() -> None:
+    turns = (Turn(0.0, 1.6, "Speaker 1"), Turn(1.9, 4.0, "Speaker 2"))
+    found = Speakers(
+        job_number=123, status=SpeakersStatus.DONE, provider="channels", turns=turns, error=None,
+        tries=1, updated_at=AT,
+    )  # fmt: skip
+    done = shown(api_job(**DONE), segments=SEGMENTS, speakers=found)
+    assert [s["speaker_label"] for s in done["transcript_segments"]] == [
+        "Speaker 1", "Speaker 1", "Speaker 2",
+    ]  # fmt: skip
+    assert done["speaker_aware_transcript"] == "Speaker 1: Hello.\n\nSpeaker 2: World."
+    assert done["diarization"] == {
+        "status": "completed", "provider": "channels", "updated_at": AT, "error": None,
+        "warning": done["diarization"]["warning"], "speaker_count": 2,
+        "labelled_segment_count": 3, "speaker_labels": ["Speaker 1", "Speaker 2"],
+    }  # fmt: skip
+    assert done["transcript_text"] == "Hello. World."
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"status": Status.QUEUED}, "pending"),
+        ({"status": Status.FAILED, "error": "x", "completed_at": AT}, "skipped"),
+        ({"order": Order(speakers=False)}, "skipped"),
+    ],
+)
+def test_speakers_are_pending_until_a_wanted_jobs_end(changes: dict[str, Any], status: str) -> None:
+    assert shown(api_job(**changes))["diarization"]["status"] == status

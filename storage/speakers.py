@@ -1,0 +1,105 @@
+"""Who speaks when in a job's recording."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from storage.database import Connection, Database
+from storage.records import Job, Speakers, SpeakersStatus, Turn
+
+_turns = msgspec.json.Decoder(tuple[Turn, ...])
+
+
+class SpeakerTurns:
+    """The diarizer alone calls the methods that change something.
+
+    (The row of a job is written by `Jobs.finish`, in the transaction of its end.)
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of_jobs(self, jobs: Sequence[Job]) -> dict[int, Speakers]:
+        """By the job's number."""
+        numbers = [job.number for job in jobs]
+
+        async def select(c: Connection) -> dict[int, Speakers]:
+            async with c.execute(
+                f"SELECT * FROM speakers WHERE job_number IN ({', '.join('?' * len(numbers))})",
+                numbers,
+            ) as rows:
+                return {row["job_number"]: _speakers(row) async for row in rows}
+
+        return await self._database.read(select)
+
+    async def next(self) -> tuple[Speakers, str] | None:
+        """The oldest job that waits for its speakers, and its id."""
+
+        async def select(c: Connection) -> tuple[Speakers, str] | None:
+            async with c.execute(
+                "SELECT s.*, jobs.id FROM speakers s JOIN jobs ON jobs.number = s.job_number "
+                "WHERE s.status = 'pending' ORDER BY s.job_number LIMIT 1"
+            ) as rows:
+                row = await anext(aiter(rows), None)
+                return None if row is None else (_speakers(row), row["id"])
+
+        return await self._database.read(select)
+
+    async def begin(self, job_number: int, now: str) -> bool:
+        """Pending becomes running; False where it is not pending."""
+        return await self._change(
+            "UPDATE speakers SET status = 'running', tries = tries + 1, updated_at = ? "
+            "WHERE job_number = ? AND status = 'pending'",
+            now,
+            job_number,
+        )
+
+    async def settle(
+        self,
+        job_number: int,
+        status: SpeakersStatus,
+        now: str,
+        *,
+        provider: str | None = None,
+        turns: Sequence[Turn] = (),
+        error: str | None = None,
+    ) -> None:
+        await self._change(
+            "UPDATE speakers SET status = ?, provider = ?, turns = ?, error = ?, updated_at = ? "
+            "WHERE job_number = ? AND status = 'running'",
+            status,
+            provider,
+            msgspec.json.encode(turns).decode(),
+            error,
+            now,
+            job_number,
+        )
+
+    async def revive(self) -> None:
+        """Those that were looked for when the server ended are to be looked for again."""
+        await self._change("UPDATE speakers SET status = 'pending' WHERE status = 'running'")
+
+    async def _change(self, sql: str, *values: object) -> bool:
+        async def work(c: Connection) -> bool:
+            return bool((await c.execute(sql, values)).rowcount)
+
+        return await self._database.write(work)
+
+
+async def want_speakers(c: Connection, job: Job, now: str) -> None:
+    await c.execute(
+        "INSERT OR REPLACE INTO speakers (job_number, updated_at) VALUES (?, ?)", (job.number, now)
+    )
+
+
+def _speakers(row: Any) -> Speakers:
+    return Speakers(
+        job_number=row["job_number"],
+        status=SpeakersStatus(row["status"]),
+        provider=row["provider"],
+        turns=_turns.decode(row["turns"]),
+        error=row["error"],
+        tries=row["tries"],
+        updated_at=row["updated_at"],
+    )

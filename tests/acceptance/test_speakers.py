@@ -1,0 +1,63 @@
+"""Speakers of a call by a real process."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tests.acceptance.conftest import Start
+from tests.acceptance.hub_client import Member
+from tests.audio import babble, write_wav
+
+RIGHTS = ("--grant", "whisper.use")
+
+
+def a_call(path: Path) -> Path:
+    left = babble((2.0, True), (2.6, False), seed=1)
+    right = babble((2.6, False), (2.0, True), seed=2)
+    return write_wav(path, np.stack([left, right], axis=1))
+
+
+def test_a_calls_speakers_are_told_apart_after_its_transcript(start: Start, tmp_path: Path) -> None:
+    server = start(QUEUE_WHEN_UNLOADED="true", KEEP_UPLOAD_HOURS=0)
+    ann = Member(server, "ann@box.example", *RIGHTS)
+    job = ann.upload(a_call(tmp_path / "call.wav"))
+    assert job["diarization"]["status"] == "pending"
+    ann.ended(job["id"])
+    server.until(lambda: ann.job(job["id"])["diarization"]["status"] == "completed")
+    done = ann.job(job["id"])
+    assert [s["speaker_label"] for s in done["transcript_segments"]] == ["Speaker 1", "Speaker 2"]
+    assert done["speaker_aware_transcript"] == (
+        "Speaker 1: Hello world.\n\nSpeaker 2: How are you?"
+    )
+    found = done["diarization"]
+    assert (found["provider"], found["speaker_count"]) == ("channels", 2)
+    assert (found["speaker_labels"], found["labelled_segment_count"]) == (
+        ["Speaker 1", "Speaker 2"],
+        2,
+    )
+    assert "estimates" in found["warning"]
+    spool = server.folder / "data" / "spool"
+    server.until(lambda: not list(spool.iterdir()))
+
+
+def test_a_recording_that_is_no_call_keeps_its_transcript_and_says_why(
+    start: Start, clip: Path
+) -> None:
+    ann = Member(start(QUEUE_WHEN_UNLOADED="true"), "ann@box.example", *RIGHTS)
+    plain, unwanted = ann.upload(clip), ann.upload(clip, disable_diarization="true")
+    ann.ended(plain["id"])
+    ann.server.until(lambda: ann.job(plain["id"])["diarization"]["status"] == "unavailable")
+    seen = ann.job(plain["id"])
+    assert "one speaker on each channel" in seen["diarization"]["error"]
+    assert (seen["transcript_text"] != "", seen["speaker_aware_transcript"]) == (True, None)
+    assert ann.ended(unwanted["id"])["diarization"]["status"] == "skipped"
+
+
+def test_a_kill_while_it_listens_costs_nothing(start: Start, tmp_path: Path) -> None:
+    server = start(QUEUE_WHEN_UNLOADED="true")
+    ann = Member(server, "ann@box.example", *RIGHTS)
+    job = ann.upload(a_call(tmp_path / "call.wav"))
+    ann.ended(job["id"])
+    server.kill()
+    server.start()
+    server.until(lambda: ann.job(job["id"])["diarization"]["status"] == "completed")
