@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import engine, latency, memory, silence, streams, uploads
+from bench import engine, latency, memory, silence, speakers, streams, uploads
 
 Measure = Callable[[Path], list[str]]
 
@@ -18,6 +18,7 @@ MEASURES: dict[str, Measure] = {
     "latency": latency.measure,
     "streams": streams.measure,
     "silence": silence.measure,
+    "speakers": speakers.measure,
 }
 
 

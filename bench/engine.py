@@ -21,10 +21,11 @@ from tests.scripted import scripted_model
 ROUNDS = 3
 STATE, LAYERS = 384, 4
 # An audiobook: sentences of 2 to 7 s, pauses of 0.25 to 0.6 s. A conversation: pauses of 2 to 8 s.
-SENTENCES = [2.0 + (7 * n % 11) / 2 for n in range(24)]
+COUNT = 120
+SENTENCES = [2.0 + (7 * n % 11) / 2 for n in range(COUNT)]
 SPEECH = {
-    "continuous speech": [0.25 + (n % 4) * 0.12 for n in range(24)],
-    "speech with pauses": [2.0 + (n % 4) * 2.0 for n in range(24)],
+    "continuous speech": [0.25 + (n % 4) * 0.12 for n in range(COUNT)],
+    "speech with pauses": [2.0 + (n % 4) * 2.0 for n in range(COUNT)],
 }
 TARGET = {"continuous speech": 1.05, "speech with pauses": 1.0}
 
