@@ -17,6 +17,8 @@ DEAD_DB = -66.0
 """dBFS under which nothing is speech: the dither of 16 bits lies at -98, a good studio at -70."""
 SHORTEST_SPEECH = 3
 """Frames; less is a click."""
+BLOCK = 10 * 60 * FRAMES_A_SECOND
+"""Frames that are looked at together."""
 SHORTEST_PAUSE = 8
 """Frames; less is the closure of a plosive or the end of a word."""
 
@@ -32,7 +34,7 @@ def levels(pcm: bytes | bytearray | memoryview) -> Levels:
 
 
 def noise_floor(level: Levels) -> Levels:
-    """For each frame the level of silence around it, in dBFS."""
+    """The level of silence around the middle of each second, in dBFS."""
     seconds = -(-len(level) // FRAMES_A_SECOND)
     padded = np.pad(level, (0, seconds * FRAMES_A_SECOND - len(level)), mode="edge")
     quiet = np.percentile(padded.reshape(seconds, FRAMES_A_SECOND), 10, axis=1)
@@ -40,9 +42,7 @@ def noise_floor(level: Levels) -> Levels:
     quiet = np.maximum(quiet, DEAD_DB - ABOVE_FLOOR_DB)
     around = np.pad(quiet, FLOOR_REACH_S, mode="symmetric")
     windows = np.lib.stride_tricks.sliding_window_view(around, 2 * FLOOR_REACH_S + 1)
-    floor = np.percentile(windows, 10, axis=1)
-    centres = (np.arange(seconds) + 0.5) * FRAMES_A_SECOND
-    return np.interp(np.arange(len(level)), centres, floor).astype(np.float32)
+    return np.asarray(np.percentile(windows, 10, axis=1), np.float32)
 
 
 def speech(level: Levels) -> list[Span]:
@@ -52,9 +52,16 @@ def speech(level: Levels) -> list[Span]:
 
 def is_speech(level: Levels) -> NDArray[np.bool_]:
     """Whether somebody speaks, for each frame."""
+    spoken = np.zeros(len(level), bool)
     if not len(level):
-        return np.zeros(0, bool)
-    return np.asarray(level > np.maximum(noise_floor(level) + ABOVE_FLOOR_DB, DEAD_DB))
+        return spoken
+    threshold = np.maximum(noise_floor(level) + ABOVE_FLOOR_DB, DEAD_DB)
+    centres = (np.arange(len(threshold)) + 0.5) * FRAMES_A_SECOND
+    for start in range(0, len(level), BLOCK):  # or a day of audio takes hundreds of megabytes
+        part = level[start : start + BLOCK]
+        frames = np.arange(start, start + len(part))
+        spoken[start : start + BLOCK] = part > np.interp(frames, centres, threshold)
+    return spoken
 
 
 def stretches(loud: NDArray[np.bool_]) -> list[Span]:

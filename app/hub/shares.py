@@ -20,6 +20,7 @@ from app.hub.hub import Hub
 from app.hub.jobs import AnyRequest, Number
 from app.hub.wire import Document, share_document, source
 from app.media import recording
+from app.speakers import labels
 from app.transcripts import FORMATS, clock
 from app.web.render import HEADERS, page
 from storage.errors import Conflict, Invalid, NotFound, Refusal
@@ -150,19 +151,28 @@ async def _found(hub: Hub, token: str) -> tuple[Share, Job]:
 
 async def _read(hub: Hub, share: Share, job: Job) -> Response[str]:
     has_audio = share.with_audio and hub.system.spool.input(job.id).exists()
+    segments = await hub.system.jobs.transcript(job)
+    speakers = (await hub.system.speakers.of_jobs([job])).get(job.number)
+    named = labels(segments, speakers.turns if speakers else ())
     return page(
         "share.html",
         title=source(job) if job.order.label or job.order.filename else "Transcript",
         note=job.order.note,
         language=job.language,
-        minutes=job.duration_secs and clock(job.duration_secs)[:8],
+        length=job.duration_secs and _short(job.duration_secs),
         created=job.created_at[:10],
-        segments=await hub.system.jobs.transcript(job),
-        clock=lambda seconds: clock(seconds)[:8].removeprefix("00:"),
+        lines=[
+            (_short(segment.start), label if label != before else None, segment.text.strip())
+            for segment, label, before in zip(segments, named, [None, *named], strict=False)
+        ],
         here=f"{PATH}/{share.token}",
         downloads=DOWNLOADS,
         has_audio=has_audio,
     )
+
+
+def _short(seconds: float) -> str:
+    return clock(seconds)[:8].removeprefix("00:")
 
 
 def _sealed(share: Share) -> bytes:

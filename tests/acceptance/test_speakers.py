@@ -29,6 +29,9 @@ def test_a_calls_speakers_are_told_apart_after_its_transcript(start: Start, tmp_
     assert done["speaker_aware_transcript"] == (
         "Speaker 1: Hello world.\n\nSpeaker 2: How are you?"
     )
+    share = ann.ask("POST", f"/jobs/{job['id']}/share").json()["share"]
+    page = server.http.get(share["url"]).text
+    assert page.index("Speaker 1</b> Hello world.") < page.index("Speaker 2</b> How are you?")
     found = done["diarization"]
     assert (found["provider"], found["speaker_count"]) == ("channels", 2)
     assert (found["speaker_labels"], found["labelled_segment_count"]) == (
