@@ -38,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, 1 where something failed, 2 for wrong usage."""
     args = _parser().parse_args(arguments)
     try:
-        status: int = args.run(args, Settings.from_environment(os.environ))
+        settings = Settings.from_environment(os.environ)
+        if "token" in args:
+            args.token = args.token or settings.whisperbox_token
+        status: int = args.run(args, settings)
         return status
     except (Unusable, ServerSaid) as error:
         _complain(str(error))
@@ -179,6 +182,9 @@ def _with_server(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--server", metavar="URL", help="the server's address (by default from HOST and PORT)"
     )
+    parser.add_argument(
+        "--token", help="where the server wants one (by default WHISPERBOX_TOKEN)", metavar="TOKEN"
+    )
 
 
 def _serve(_: argparse.Namespace, settings: Settings) -> int:
@@ -207,7 +213,7 @@ async def _transcribe_all(args: argparse.Namespace, files: list[Path]) -> int:
     }
     given = {key: value for key, value in fields.items() if value}
     failures = 0
-    async with connect(args.server) as client:
+    async with connect(args.server, args.token) as client:
         with bar() as progress:
             for path in files:
                 try:
@@ -264,7 +270,7 @@ def _jobs(args: argparse.Namespace, settings: Settings) -> int:
     query = {"limit": args.limit} | ({"status": args.status} if args.status else {})
 
     async def ask() -> Any:
-        async with connect(args.server) as client:
+        async with connect(args.server, args.token) as client:
             return await client.get("/jobs", **query)
 
     table = Table(box=None)

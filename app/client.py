@@ -101,8 +101,13 @@ class Client:
 
 
 @asynccontextmanager
-async def connect(server: str) -> AsyncIterator[Client]:
+async def connect(server: str, token: str | None = None) -> AsyncIterator[Client]:
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
     # A finished job's transcript is one line of its stream.
-    async with aiohttp.ClientSession(server, timeout=timeout, read_bufsize=1 << 26) as session:
+    async with aiohttp.ClientSession(
+        server,
+        timeout=timeout,
+        read_bufsize=1 << 26,
+        headers={"Authorization": f"Bearer {token}"} if token else None,
+    ) as session:
         yield Client(session)

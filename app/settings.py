@@ -62,6 +62,9 @@ class Settings:
     require_token: bool = _setting(
         False, "Whether the native API, too, wants a token or a session."
     )
+    whisperbox_token: str | None = _setting(
+        None, "The token that the `whisperbox` command shows a server that wants one."
+    )
     requests_per_minute: int = _setting(
         120, "Requests a minute of each account, token or address; 0 is no limit.", 0
     )

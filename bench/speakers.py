@@ -1,7 +1,7 @@
 """The diarization error rate of a call with one speaker on each channel.
 
-A recording of two speakers with its reference turns is laid out as a call: each speaker's turns on a
-channel of their own, and 30 dB quieter on the other. The rate is missed, false and confused speech
+A recording of two speakers with its reference turns is laid out as a call: each speaker has a
+channel, and is 30 dB quieter on the other. The rate is missed, false and confused speech
 over all speech of the reference, in frames of 10 ms, without a collar, under the better naming.
 """
 

@@ -568,6 +568,9 @@ def test_the_native_dialect_can_be_closed(start: Start, clip: Path) -> None:
     server.http.headers["X-Api-Key"] = ann.token().secret
     job_id = server.submit(clip)
     assert server.ended(job_id)["status"] == "done"
+    server.settings["WHISPERBOX_TOKEN"] = ann.token().secret
+    printed = server.command("transcribe", str(clip), "--server", str(server.http.base_url))
+    assert printed == "Hello world.\nHow are you?\n"
     server.http.headers["X-Api-Key"] = bob.token().secret
     routes = (("GET", ""), ("DELETE", ""), ("GET", "/stream"), ("GET", "/transcript"))
     for method, path in routes:
