@@ -86,6 +86,7 @@ class Chunker(Actor[ChunkerMessage]):
                 return await self._planned(job_id)
             except NoSpace as error:
                 log.warning("%s; trying again", error.message, extra={"job": job_id})
+                self._queue.tell(Beat(job_id, Stage.DECODING, error.message))
             await anyio.sleep(FULL_DISK_PAUSE_S)
 
     async def _planned(self, job_id: str) -> Planned:

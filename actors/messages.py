@@ -232,6 +232,10 @@ class ModelFailed(msgspec.Struct, frozen=True):
     problem: str
 
 
+class LookForStalled(msgspec.Struct, frozen=True):
+    """Our own, now and then: is there still a sign of life of everybody who works for us?"""
+
+
 class Drain(msgspec.Struct, frozen=True):
     """Start nothing new; park what runs once its chunk is committed, or now if in a ``hurry``."""
 
@@ -255,6 +259,7 @@ QueueMessage = (
     | ModelReady
     | ModelGone
     | ModelFailed
+    | LookForStalled
     | Drain
 )
 

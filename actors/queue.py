@@ -36,6 +36,7 @@ from actors.messages import (
     JobEnded,
     JobProgressed,
     LifecycleMessage,
+    LookForStalled,
     ModelFailed,
     ModelGone,
     ModelReady,
@@ -72,6 +73,10 @@ CRASHES = 3
 SPLIT_AHEAD = 2
 """Jobs that are decoded before their turn, so that the engine never waits."""
 FETCHES_AT_ONCE = 3
+STALLED_S = 600.0
+"""Without a sign of life from a fetch or a decoding it is given to somebody else. (The engine is
+watched by its owner, chunk by chunk.)"""
+LOOK_EVERY_S = 60.0
 
 
 class Queue(Actor[QueueMessage]):
@@ -103,6 +108,8 @@ class Queue(Actor[QueueMessage]):
         self._default_model, self._drained = default_model, drained
         self._waiting = Turns()
         self._fetching: set[str] = set()
+        self._signs: dict[str, float] = {}
+        """When the last sign of life came of each fetch and decoding, by the event loop's clock."""
         self._splitting: str | None = None
         self._split: set[str] = set()
         """Jobs whose plan is committed and whose decoded audio is there."""
@@ -119,6 +126,7 @@ class Queue(Actor[QueueMessage]):
                 self._split.add(job.id)
             if job.crashes >= CRASHES:
                 await self._blame(job, "the server was ended while it worked on this job")
+        self.me.tell(LookForStalled())
         await self._step()
 
     async def handle(self, message: QueueMessage) -> object:
@@ -155,6 +163,8 @@ class Queue(Actor[QueueMessage]):
                 return await self._model_failed(message)
             case SplitsLost():
                 return await self._splits_lost()
+            case LookForStalled():
+                return await self._look_for_stalled()
             case Drain():
                 return await self._drain(message)
             case _:
@@ -218,6 +228,7 @@ class Queue(Actor[QueueMessage]):
     async def _beat(self, message: Beat) -> None:
         job = self._waiting.get(message.job_id)
         if job is not None:
+            self._signs[job.id] = anyio.current_time()
             await self._at(job, message.stage, message.detail)
 
     async def _fetched(self, message: Fetched) -> None:
@@ -304,6 +315,15 @@ class Queue(Actor[QueueMessage]):
         self._splitting = None
         await self._step()
 
+    async def _look_for_stalled(self) -> None:
+        self.later(LOOK_EVERY_S, LookForStalled())
+        now = anyio.current_time()
+        for job_id in [*self._fetching, *([self._splitting] if self._splitting else [])]:
+            if now - self._signs.get(job_id, now) > STALLED_S:
+                self._stop_preparing(job_id)
+                await self._crashed(job_id, "preparing the recording stalled")
+        await self._step()
+
     async def _drain(self, message: Drain) -> None:
         self._draining = True
         if message.hurry and self._chunk:
@@ -331,6 +351,7 @@ class Queue(Actor[QueueMessage]):
             if job.size_bytes is None and job.id not in self._fetching:
                 assert job.order.source_url
                 self._fetching.add(job.id)
+                self._signs[job.id] = anyio.current_time()
                 await self._at(job, Stage.FETCHING, "fetching the file")
                 self._ingest.tell(Fetch(job.id, job.order.source_url))
 
@@ -341,6 +362,7 @@ class Queue(Actor[QueueMessage]):
         for job, _ in zip(there, range(SPLIT_AHEAD), strict=False):
             if job.id not in self._split:
                 self._splitting = job.id
+                self._signs[job.id] = anyio.current_time()
                 self._chunker.tell(Split(job.id))
                 return
 
@@ -415,6 +437,7 @@ class Queue(Actor[QueueMessage]):
 
     def _forget(self, job_id: str) -> None:
         self._waiting.drop(job_id)
+        self._signs.pop(job_id, None)
         self._split.discard(job_id)
 
     def _register(self, job: Job) -> None:

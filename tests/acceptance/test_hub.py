@@ -1,5 +1,6 @@
 """The hub dialect, walked through against a real process."""
 
+import gzip
 import subprocess
 import sys
 import time
@@ -104,6 +105,24 @@ def test_a_callback_can_be_sent_again(ann: Member, receiver: Receiver, clip: Pat
     receiver.wait(2)
     assert receiver.bodies[0] == receiver.bodies[1]
     assert receiver.headers[0]["webhook-id"] == receiver.headers[1]["webhook-id"]
+
+
+def test_a_callback_that_answers_with_a_bomb_is_read_no_further(
+    ann: Member, web: MediaServer, clip: Path
+) -> None:
+    bomb = gives(gzip.compress(bytes(64 << 20)), Content_Encoding="gzip")
+    job = ann.token().upload(clip, web.at("/hook", bomb))
+    ann.server.until(lambda: ann.job(job["id"])["callback"]["status"] == "delivered")
+
+
+def test_a_callback_that_redirects_is_tried_again_and_not_followed(
+    ann: Member, web: MediaServer, clip: Path
+) -> None:
+    url = web.at("/hook", gives(b"", status=301, Location="/inside"))
+    job = ann.token().upload(clip, url)
+    ann.server.until(lambda: ann.job(job["id"])["callback"]["status"] == "retrying")
+    assert ann.job(job["id"])["callback"]["http_status"] == 301
+    assert "/inside" not in web.asked
 
 
 def test_a_failed_job_is_called_back_with_its_error(

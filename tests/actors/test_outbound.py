@@ -95,6 +95,7 @@ async def test_a_name_whose_address_changes_is_dialled_where_it_was_looked_at(
 
 async def test_a_webhooks_redirect_is_not_followed(web: MediaServer) -> None:
     async with reaching(HERE) as outbound:
-        assert await outbound.post(web.at("/a", gives(b"")), b"{}", {}) == 501
+        assert await outbound.post(web.at("/a", redirects("/b")), b"{}", {}) == 302
+        assert web.asked == ["/a"]
         with pytest.raises(Forbidden):
             await outbound.post("http://127.0.0.2/", b"{}", {})

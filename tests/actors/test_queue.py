@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from actors import queue
 from actors.messages import (
     AbortChunk,
     Beat,
@@ -23,6 +24,7 @@ from actors.messages import (
     FetchFailed,
     JobEnded,
     JobProgressed,
+    LookForStalled,
     ModelFailed,
     ModelGone,
     ModelReady,
@@ -439,6 +441,28 @@ async def test_a_cancelled_fetch_is_stopped_and_what_still_comes_is_dropped(hous
     assert house.ingest.told() == [Fetch("a", "http://x/"), StopFetch("a")]
     assert house.janitor.told() == [Release("a"), Release("a")]
     assert house.chunker.told() == []
+
+
+async def test_a_fetch_and_a_decoding_that_stall_are_given_to_somebody_else(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.me.ask(Submit("a", Order(source_url="http://x/"), None))
+    await house.submit("b")
+    house.me.tell(LookForStalled())
+    await house.job("a")
+    assert len(house.ingest.told() + house.chunker.told()) == 2, "there is time"
+    monkeypatch.setattr(queue, "STALLED_S", -1.0)
+    house.me.tell(LookForStalled())
+    assert (await house.job("a")).crashes == 1
+    assert house.ingest.told() == [StopFetch("a"), Fetch("a", "http://x/")]
+    assert house.chunker.told() == [StopSplit("b"), Split("b")]
+    for _ in range(CRASHES - 1):
+        house.me.tell(LookForStalled())
+    failed = await house.job("a")
+    assert (failed.status, failed.error) == (
+        Status.FAILED,
+        "preparing the recording stalled, 3 times",
+    )
 
 
 # What people do with jobs.
