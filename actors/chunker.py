@@ -90,7 +90,7 @@ class Chunker(Actor[ChunkerMessage]):
             await anyio.sleep(FULL_DISK_PAUSE_S)
 
     async def _planned(self, job_id: str) -> Planned:
-        part = self._spool.pcm(job_id).with_suffix(".pcm.part")
+        part = self._spool.part(job_id)
         heard, rest, size = [], b"", 0
         beat_at = anyio.current_time()
         try:

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,10 @@ class Spool:
         """Decoded audio: mono s16 little-endian at 16 kHz, no header."""
         return self.folder / f"{job_id}.pcm"
 
+    def part(self, job_id: str) -> Path:
+        """A new name for a file on its way: what an earlier try left is in nobody's way."""
+        return self.folder / f"{job_id}.{secrets.token_hex(4)}.part"
+
     def spare_bytes(self) -> int:
         """What may still be written before the reserve is touched; never negative."""
         disk = shutil.disk_usage(self.folder)
@@ -45,7 +50,7 @@ class Spool:
         Raises:
             NoSpace: a write found the disk full.
         """
-        receiving = Receiving(self.folder / f"{job_id}.part", self.input(job_id))
+        receiving = Receiving(self.part(job_id), self.input(job_id))
         try:
             yield receiving
         except OSError as error:

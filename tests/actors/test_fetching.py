@@ -48,6 +48,16 @@ async def test_a_file_lies_in_the_spool_as_it_was_sent(tmp_path: Path, web: Medi
     assert Spool(tmp_path).input("job").read_bytes() == b"abc" * 1000
 
 
+async def test_what_a_kill_left_of_an_earlier_try_is_in_nobodys_way(
+    tmp_path: Path, web: MediaServer
+) -> None:
+    with Spool(tmp_path).receiving("job") as earlier:
+        earlier.write(b"half")
+        url = web.at("/a.wav", gives(b"whole"))
+        assert (await fetch(tmp_path, url)).size_bytes == 5
+    assert Spool(tmp_path).input("job").read_bytes() == b"whole"
+
+
 async def test_one_byte_a_second_is_too_slow(
     tmp_path: Path, web: MediaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
