@@ -147,7 +147,9 @@ class Fetcher:
         if not self._limits.pages:
             raise Invalid("the source_url gives a web page, not audio or video")
         report("looking for the recording on the page")
-        target = self._spool.part(job_id)
+        target = self._spool.part(job_id).with_suffix(
+            ".page"
+        )  # yt-dlp has uses of its own for .part
         room = min(self._limits.most_bytes, self._spool.spare_bytes())
         try:
             title = await self._from_page(url, target, room, report)
