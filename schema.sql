@@ -202,3 +202,13 @@ CREATE TABLE speakers (
 ) STRICT;
 
 CREATE INDEX speakers_open ON speakers (job_number) WHERE status IN ('pending', 'running');
+
+-- What an account has had of what is limited by the day: a deleted job gives nothing back.
+CREATE TABLE usage (
+    account    INTEGER NOT NULL REFERENCES accounts (number),
+    at         TEXT NOT NULL,
+    audio_secs REAL NOT NULL DEFAULT 0,
+    tokens     INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE INDEX usage_of_account ON usage (account, at);

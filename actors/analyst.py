@@ -18,9 +18,10 @@ from actors.messages import (
 )
 from storage.errors import Conflict, NotFound
 from storage.jobs import Jobs
-from storage.records import Job, Status, Text, TextKind
-from storage.texts import Texts
+from storage.records import Job, Status, Task, Text, TextKind
+from storage.texts import ENGLISH, Texts
 from storage.times import utc
+from storage.usage import Usage
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +40,14 @@ class Analyst(Actor[AnalystMessage]):
         *,
         texts: Texts,
         jobs: Jobs,
+        usage: Usage,
         webhooks: Address[WebhookMessage],
         write: Write | None,
         tokens_a_day: int,
     ) -> None:
         """``write`` None: there is no language model. ``tokens_a_day`` of one owner; 0 is any."""
         super().__init__(mailbox)
-        self._texts, self._jobs, self._webhooks = texts, jobs, webhooks
+        self._texts, self._jobs, self._usage, self._webhooks = texts, jobs, usage, webhooks
         self._write, self._tokens_a_day = write, tokens_a_day
         self._writing = 0
 
@@ -116,7 +118,7 @@ class Analyst(Actor[AnalystMessage]):
         if await self._spent_too_much(job):
             return Answer(error="the language model's budget for today is used up")
         lines = [line for s in await self._jobs.transcript(job) if (line := s.text.strip())]
-        if text.kind is TextKind.TRANSLATION and text.language == job.language:
+        if text.kind is TextKind.TRANSLATION and text.language == _written_in(job):
             return Answer(text="\n".join(lines))
         return await self._write(text.kind, text.language, lines)
 
@@ -124,5 +126,10 @@ class Analyst(Actor[AnalystMessage]):
         owner = job.order.owner
         if not self._tokens_a_day or owner is None:
             return False
-        spent = await self._texts.spent(owner, utc(time.time() - DAY_S))
+        _, spent = await self._usage.since(owner, utc(time.time() - DAY_S))
         return spent >= self._tokens_a_day
+
+
+def _written_in(job: Job) -> str | None:
+    """The transcript's language, which is English where Whisper has translated."""
+    return ENGLISH if job.order.task is Task.TRANSLATE else job.language

@@ -44,7 +44,8 @@ class Chunker(Actor[ChunkerMessage]):
     ) -> None:
         super().__init__(mailbox)
         self._spool, self._queue = spool, queue
-        self._running: dict[str, anyio.CancelScope] = {}
+        self._running: dict[str, tuple[int, anyio.CancelScope]] = {}
+        self._splits = 0
 
     async def started(self) -> None:
         self._queue.tell(SplitsLost())
@@ -55,21 +56,26 @@ class Chunker(Actor[ChunkerMessage]):
                 return self._begin(job_id)
             case StopSplit(job_id):
                 return self._stop(job_id)
-            case SplitEnded(job_id):
-                self._running.pop(job_id, None)
-                return None
+            case SplitEnded():
+                return self._ended(message)
             case _:
                 assert_never(message)
 
     def _begin(self, job_id: str) -> None:
         if job_id not in self._running:
-            self._running[job_id] = self.beside(self._split, job_id)
+            self._splits += 1
+            self._running[job_id] = self._splits, self.beside(self._split, job_id, self._splits)
 
     def _stop(self, job_id: str) -> None:
-        if scope := self._running.pop(job_id, None):
-            scope.cancel()
+        if running := self._running.pop(job_id, None):
+            running[1].cancel()
 
-    async def _split(self, job_id: str) -> None:
+    def _ended(self, message: SplitEnded) -> None:
+        """Of a split that was stopped another may be running since."""
+        if self._running.get(message.job_id, (0,))[0] == message.split:
+            del self._running[message.job_id]
+
+    async def _split(self, job_id: str, split: int) -> None:
         try:
             self._queue.tell(await self._planned_when_there_is_room(job_id))
         except Exception as error:
@@ -77,7 +83,7 @@ class Chunker(Actor[ChunkerMessage]):
                 log.exception("splitting failed", extra={"job": job_id})
             self._queue.tell(SplitFailed(job_id, _sentence(error)))
         finally:
-            self.me.tell(SplitEnded(job_id))
+            self.me.tell(SplitEnded(job_id, split))
 
     async def _planned_when_there_is_room(self, job_id: str) -> Planned:
         """An accepted job is not failed by a full disk: it waits for space."""

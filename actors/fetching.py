@@ -14,7 +14,7 @@ from actors.lines import said
 from actors.outbound import Incoming, Outbound
 from actors.proxy import open_proxy
 from actors.reach import Forbidden, Reach
-from storage.blobs import Receiving, Spool
+from storage.blobs import DISK_FULL, Receiving, Spool
 from storage.errors import Invalid, NoSpace
 
 TRIES = 3
@@ -96,7 +96,9 @@ class Fetcher:
                 if pause is None:
                     raise Invalid(f"the source_url {problem}") from None
             except OSError as error:
-                problem = f"could not be read: {error}"
+                if error.errno in DISK_FULL:
+                    raise NoSpace("the disk is full") from error
+                problem = f"could not be read: {error.strerror or error}"
                 if pause is None:
                     raise Invalid(f"the source_url {problem}") from error
             assert pause is not None
@@ -152,7 +154,12 @@ class Fetcher:
         )  # yt-dlp has uses of its own for .part
         room = min(self._limits.most_bytes, self._spool.spare_bytes())
         try:
-            title = await self._from_page(url, target, room, report)
+            try:
+                title = await self._from_page(url, target, room, report)
+            except Invalid:
+                if room < self._limits.most_bytes:
+                    raise NoSpace("the disk has too little free space for a recording") from None
+                raise
             size = await anyio.to_thread.run_sync(self._spool.adopt, job_id, target)
         except FileNotFoundError:
             raise Invalid("no recording could be had from this page") from None
@@ -207,5 +214,12 @@ def _is_page(block: bytes) -> bool:
 
 def _bare_environment() -> dict[str, str]:
     """Nothing of ours: no proxies, no configuration, no plug-ins."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
-    return {**kept, "YTDLP_NO_PLUGINS": "1", "HOME": "/nonexistent", "PYTHONNOUSERSITE": "1"}
+    kept = {name: os.environ[name] for name in ("LANG", "PYTHONPATH") if name in os.environ}
+    # An empty PATH: a program that yt-dlp finds would dial past our proxy.
+    return {
+        **kept,
+        "PATH": "",
+        "YTDLP_NO_PLUGINS": "1",
+        "HOME": "/nonexistent",
+        "PYTHONNOUSERSITE": "1",
+    }

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from itertools import chain, repeat
 from typing import assert_never
 
 import anyio
@@ -27,7 +28,8 @@ from storage.records import Stage
 log = logging.getLogger(__name__)
 
 BEAT_S = 5.0
-FULL_DISK_PAUSE_S = 10.0
+FULL_DISK_PAUSES_S = (10.0, 30.0, 100.0, 300.0)
+"""A file that hides its size is fetched as far as it fits, each time."""
 
 GetInput = Callable[[str, str, Callable[[str], None]], Awaitable[Input]]
 
@@ -42,7 +44,8 @@ class Ingest(Actor[IngestMessage]):
     ) -> None:
         super().__init__(mailbox)
         self._fetch, self._queue = fetch, queue
-        self._running: dict[str, anyio.CancelScope] = {}
+        self._running: dict[str, tuple[int, anyio.CancelScope]] = {}
+        self._fetches = 0
 
     async def started(self) -> None:
         self._queue.tell(FetchesLost())
@@ -53,44 +56,53 @@ class Ingest(Actor[IngestMessage]):
                 return self._begin(message)
             case StopFetch(job_id):
                 return self._stop(job_id)
-            case FetchEnded(job_id):
-                self._running.pop(job_id, None)
-                return None
+            case FetchEnded():
+                return self._ended(message)
             case _:
                 assert_never(message)
 
     def _begin(self, message: Fetch) -> None:
         if message.job_id not in self._running:
-            self._running[message.job_id] = self.beside(self._get, message)
+            self._fetches += 1
+            scope = self.beside(self._get, message, self._fetches)
+            self._running[message.job_id] = self._fetches, scope
 
     def _stop(self, job_id: str) -> None:
-        if scope := self._running.pop(job_id, None):
-            scope.cancel()
+        if running := self._running.pop(job_id, None):
+            running[1].cancel()
+
+    def _ended(self, message: FetchEnded) -> None:
+        """Of a fetch that was stopped another may be running since."""
+        if self._running.get(message.job_id, (0,))[0] == message.fetch:
+            del self._running[message.job_id]
 
     # Beside the mailbox: one fetch.
 
-    async def _get(self, message: Fetch) -> None:
+    async def _get(self, message: Fetch, fetch: int) -> None:
         job_id = message.job_id
         try:
             got = await self._got_when_there_is_room(message)
-            self._queue.tell(Fetched(job_id, got.size_bytes, got.media_type, got.filename))
+            named = got.filename and _storable(got.filename)
+            kind = got.media_type and _storable(got.media_type)
+            self._queue.tell(Fetched(job_id, got.size_bytes, kind, named))
         except Exception as error:
             if not isinstance(error, Invalid):
                 log.exception("fetching failed", extra={"job": job_id})
-            self._queue.tell(FetchFailed(job_id, _sentence(error)))
+            self._queue.tell(FetchFailed(job_id, _storable(_sentence(error))))
         finally:
-            self.me.tell(FetchEnded(job_id))
+            self.me.tell(FetchEnded(job_id, fetch))
 
     async def _got_when_there_is_room(self, message: Fetch) -> Input:
         """An accepted job is not failed by a full disk: it waits for space."""
         pulse = _Pulse(message.job_id, self._queue)
-        while True:
+        for pause in chain(FULL_DISK_PAUSES_S, repeat(FULL_DISK_PAUSES_S[-1])):
             try:
                 return await self._fetch(message.job_id, message.url, pulse.report)
             except NoSpace as error:
                 log.warning("%s; trying again", error.message, extra={"job": message.job_id})
                 pulse.report(error.message)
-            await anyio.sleep(FULL_DISK_PAUSE_S)
+            await anyio.sleep(pause)
+        raise AssertionError("unreachable")
 
 
 class _Pulse:
@@ -103,7 +115,12 @@ class _Pulse:
     def report(self, detail: str) -> None:
         if time.monotonic() - self._last >= BEAT_S:
             self._last = time.monotonic()
-            self._queue.tell(Beat(self._job_id, Stage.FETCHING, detail))
+            self._queue.tell(Beat(self._job_id, Stage.FETCHING, _storable(detail)))
+
+
+def _storable(text: str) -> str:
+    """What a stranger's server said, without the bytes that are no text."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def _sentence(error: Exception) -> str:

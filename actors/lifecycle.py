@@ -31,6 +31,7 @@ from actors.messages import (
     ModelReady,
     ModelState,
     ModelUnloaded,
+    ModelWaits,
     QueueMessage,
     Ready,
     RequireReady,
@@ -305,6 +306,7 @@ class Lifecycle(Actor[LifecycleMessage]):
 
     def _wait_for_gpu(self, model: str, free_mb: int) -> None:
         self._become(WaitingForGpu(model, self._memory_mb, free_mb, self._poll_secs))
+        self._queue.tell(ModelWaits(model))
         self._start_timer("retry", self._poll_secs)
 
     def _pause_then_resume_work(self) -> None:
@@ -336,6 +338,7 @@ class Lifecycle(Actor[LifecycleMessage]):
             self._begin_load(self._wanted())
         elif self._work.waiting:
             self._start_timer("resume", RETRY_S)
+            self._queue.tell(ModelWaits(model))
 
     def _restart_idle_timer(self) -> None:
         self._stop_timer("idle")

@@ -1,9 +1,10 @@
 """The language child: ``python -m actors.llm``, one task as JSON on stdin.
 
-Prints one JSON line: ``{"text": …, "model": …, "tokens": …, "truncated": …}`` or
-``{"error": sentence, "tokens": …}``. A child, because the provider's library takes as much memory
-as the rest of the server. A long transcript is written in parts: a translation part by part, an
-analysis by analysing each part and then the analyses.
+Prints a JSON line for each part, ``{"tokens": …}`` so far, and then
+``{"text": …, "model": …, "tokens": …, "truncated": …}`` or ``{"error": sentence, "tokens": …}``.
+A child, because the provider's library takes as much memory as the rest of the server. A long
+transcript is written in parts: a translation part by part, an analysis by analysing each part and
+then the analyses.
 
 The transcript is data. It stands alone in the user's message, between marks that it cannot
 contain, and the model is given no tools: whatever it is told in there, it can only write text.
@@ -54,6 +55,8 @@ class Task(msgspec.Struct):
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
+    """The last one of a child is the answer; those before it tell what was spent so far."""
+
     text: str = ""
     error: str = ""
     model: str = ""
@@ -91,7 +94,7 @@ class Author:
     def __init__(self, task: Task) -> None:
         from openai import OpenAI  # here, so that a parent may import this module
 
-        self._task, self.tokens, self.model = task, 0, task.model
+        self._task, self.tokens, self.model, self.truncated = task, 0, task.model, False
         self._client = OpenAI(
             base_url=task.base_url,
             api_key=task.api_key or "none",  # local servers want none, the library wants one
@@ -102,7 +105,7 @@ class Author:
     def write(self) -> Answer:
         task = self._task
         pieces = list(parts(task.lines, task.part_chars))
-        truncated = len(pieces) > MOST_PARTS
+        self.truncated = len(pieces) > MOST_PARTS
         instruction = TRANSLATION if task.kind == "translation" else ANALYSIS
         written = [self._ask(instruction, piece) for piece in pieces[:MOST_PARTS]]
         if task.kind == "analysis":
@@ -112,7 +115,7 @@ class Author:
                     break
                 written = merged
         text = "\n".join(written)
-        return Answer(text=text, model=self.model, tokens=self.tokens, truncated=truncated)
+        return Answer(text=text, model=self.model, truncated=self.truncated)
 
     def _ask(self, instruction: str, data: str) -> str:
         mark = f"=={secrets.token_hex(8)}=="
@@ -126,10 +129,18 @@ class Author:
         )
         self.tokens += answer.usage.total_tokens if answer.usage else 0
         self.model = answer.model or self.model
-        text = (answer.choices[0].message.content or "") if answer.choices else ""
-        if not text.strip():
+        say(Answer(tokens=self.tokens))
+        text = (answer.choices[0].message.content or "").strip() if answer.choices else ""
+        if not text:
             raise ValueError("the language model gave no text")
-        return text.strip()[:LONGEST_ANSWER]
+        cut = answer.choices[0].finish_reason == "length" or len(text) > LONGEST_ANSWER
+        self.truncated = self.truncated or cut
+        return text[:LONGEST_ANSWER]
+
+
+def say(answer: Answer) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def main() -> int:
@@ -147,7 +158,7 @@ def main() -> int:
     except ValueError as error:
         answer = Answer(error=str(error).splitlines()[0][:200])
     answer.tokens = author.tokens
-    sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+    say(answer)
     return 0
 
 

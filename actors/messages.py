@@ -225,6 +225,12 @@ class ModelGone(msgspec.Struct, frozen=True):
     pass
 
 
+class ModelWaits(msgspec.Struct, frozen=True):
+    """This model cannot be loaded now; it will be tried again while something wants it."""
+
+    model: str
+
+
 class ModelFailed(msgspec.Struct, frozen=True):
     """It is certain that this model will never load as things are."""
 
@@ -258,6 +264,7 @@ QueueMessage = (
     | ChunkFailed
     | ModelReady
     | ModelGone
+    | ModelWaits
     | ModelFailed
     | LookForStalled
     | Drain
@@ -280,6 +287,7 @@ class FetchEnded(msgspec.Struct, frozen=True):
     """Our own: the work beside the mailbox is over."""
 
     job_id: str
+    fetch: int
 
 
 IngestMessage = Fetch | StopFetch | FetchEnded
@@ -300,6 +308,7 @@ class SplitEnded(msgspec.Struct, frozen=True):
     """Our own: the work beside the mailbox is over."""
 
     job_id: str
+    split: int
 
 
 ChunkerMessage = Split | StopSplit | SplitEnded

@@ -66,7 +66,8 @@ class _Proxy:
         except (anyio.IncompleteRead, anyio.DelimiterNotFound):
             raise _Refused("400 Bad Request") from None
         method, target, headers = _parsed(head)
-        if not secrets.compare_digest(headers.get("proxy-authorization", ""), self._authorization):
+        shown = headers.get("proxy-authorization", "").encode()
+        if not secrets.compare_digest(shown, self._authorization.encode()):
             raise _Refused(
                 '407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=""'
             )

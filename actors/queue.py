@@ -40,6 +40,7 @@ from actors.messages import (
     ModelFailed,
     ModelGone,
     ModelReady,
+    ModelWaits,
     Planned,
     QueueMessage,
     Register,
@@ -73,6 +74,8 @@ CRASHES = 3
 SPLIT_AHEAD = 2
 """Jobs that are decoded before their turn, so that the engine never waits."""
 FETCHES_AT_ONCE = 3
+FETCHES_EACH = 2
+"""Of one owner: however slow their servers are, somebody else's can be asked."""
 STALLED_S = 600.0
 """Without a sign of life from a fetch or a decoding it is given to somebody else. (The engine is
 watched by its owner, chunk by chunk.)"""
@@ -116,6 +119,8 @@ class Queue(Actor[QueueMessage]):
         self._chunk: tuple[str, int] | None = None
         """What the engine is at: job and ordinal."""
         self._model: str | None = None
+        self._unavailable: str | None = None
+        """The model that could not be loaded just now."""
         self._draining = False
         self._work: Work | None = None
 
@@ -159,6 +164,8 @@ class Queue(Actor[QueueMessage]):
                 return await self._model_ready(message)
             case ModelGone():
                 return await self._model_gone()
+            case ModelWaits():
+                return await self._model_waits(message)
             case ModelFailed():
                 return await self._model_failed(message)
             case SplitsLost():
@@ -298,11 +305,17 @@ class Queue(Actor[QueueMessage]):
 
     async def _model_ready(self, message: ModelReady) -> None:
         self._model = message.model
+        self._unavailable = None
         await self._step()
 
     async def _model_gone(self) -> None:
         """Whatever the engine was at has been answered before, or never will be."""
         self._model = self._chunk = self._work = None
+        await self._step()
+
+    async def _model_waits(self, message: ModelWaits) -> None:
+        """What wants another model need not wait for this one."""
+        self._unavailable = message.model
         await self._step()
 
     async def _model_failed(self, message: ModelFailed) -> None:
@@ -348,7 +361,9 @@ class Queue(Actor[QueueMessage]):
         for job in self._waiting.ahead():
             if len(self._fetching) >= FETCHES_AT_ONCE:
                 return
-            if job.size_bytes is None and job.id not in self._fetching:
+            fetching = (self._waiting.get(job_id) for job_id in self._fetching)
+            own = sum(each is not None and each.order.owner == job.order.owner for each in fetching)
+            if job.size_bytes is None and job.id not in self._fetching and own < FETCHES_EACH:
                 assert job.order.source_url
                 self._fetching.add(job.id)
                 self._signs[job.id] = anyio.current_time()
@@ -367,9 +382,10 @@ class Queue(Actor[QueueMessage]):
                 return
 
     async def _finish_the_wordless(self) -> None:
-        """A job in which nobody speaks needs no engine."""
+        """A job in which nobody speaks needs no engine; nor does one whose last chunk was
+        committed just before the server ended."""
         for job in list(self._waiting.ahead()):
-            if job.id in self._split and job.chunks_total == 0:
+            if job.id in self._split and job.chunks_done == job.chunks_total:
                 await self._jobs.start(job.id)
                 await self._finish(job.id, Status.DONE)
                 await self._split_next()
@@ -377,7 +393,9 @@ class Queue(Actor[QueueMessage]):
     async def _transcribe_next(self) -> None:
         if self._chunk is not None:
             return
-        job = self._waiting.choose(self._is_split, self._wants, self._model)
+        job = self._waiting.choose(self._is_able, self._wants, self._model) or self._waiting.choose(
+            self._is_split, self._wants, self._model
+        )
         self._say_what_is_wanted(job or self._waiting.choose(_is_there, self._wants, self._model))
         if job is None or self._model != self._wants(job):
             return
@@ -417,6 +435,9 @@ class Queue(Actor[QueueMessage]):
         if job is None:
             raise NotFound(f"job {job_id} not found")
         return job
+
+    def _is_able(self, job: Job) -> bool:
+        return job.id in self._split and self._wants(job) != self._unavailable
 
     def _is_split(self, job: Job) -> bool:
         return job.id in self._split

@@ -16,18 +16,20 @@ LONGEST_URL = 2048
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 # Never a neighbour's service: link-local holds the metadata services of the clouds, and
-# 100.100.100.200 and fd00:ec2::254 are such ones elsewhere. 64:ff9b:1::, 2001:: and ::/96 carry
-# IPv4 addresses in ways that only a box of its own network could read.
+# 100.100.100.200, 168.63.129.16 and fd00:ec2::254 are such ones elsewhere. 64:ff9b:1::, 2001::,
+# ::ffff:0:0:0 and ::/96 carry IPv4 addresses in ways that only a box of its own network could read.
 _NEVER = [
     ipaddress.ip_network(n)
     for n in (
         "0.0.0.0/8",
         "100.100.100.200/32",
+        "168.63.129.16/32",
         "169.254.0.0/16",
         "192.0.0.0/24",
         "224.0.0.0/3",
         "64:ff9b:1::/48",
         "2001::/32",
+        "::ffff:0:0:0/96",
         "fd00:ec2::254/128",
         "fe80::/10",
         "ff00::/8",

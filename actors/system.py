@@ -49,6 +49,7 @@ from storage.jobs import Jobs
 from storage.shares import Shares
 from storage.speakers import SpeakerTurns
 from storage.texts import Texts
+from storage.usage import Usage
 
 HURRY_S = 2.0
 """What an abort may take on top of the patience at a shutdown."""
@@ -88,6 +89,7 @@ class System:
     shares: Shares
     texts: Texts
     speakers: SpeakerTurns
+    usage: Usage
     spool: Spool
     lifecycle: Address[LifecycleMessage]
     queue: Address[QueueMessage]
@@ -151,7 +153,7 @@ async def open_system(
             open_outbound(plan.fetches) as inbound,
         ):
             jobs, deliveries, shares = Jobs(database), Deliveries(database), Shares(database)
-            texts, speakers = Texts(database), SpeakerTurns(database)
+            texts, speakers, usage = Texts(database), SpeakerTurns(database), Usage(database)
             fetcher = Fetcher(inbound, plan.fetches, spool, plan.fetch_limits)
             await jobs.charge_interrupted()
             listeners = await deliveries.listeners()
@@ -169,6 +171,7 @@ async def open_system(
                     analyst,
                     texts=texts,
                     jobs=jobs,
+                    usage=usage,
                     webhooks=webhooks,
                     write=Writer(plan.provider).write if plan.provider else None,
                     tokens_a_day=plan.tokens_a_day,
@@ -231,6 +234,7 @@ async def open_system(
                 shares,
                 texts,
                 speakers,
+                usage,
                 spool,
                 lifecycle,
                 queue,

@@ -9,8 +9,11 @@ import msgspec
 
 from actors.engine.languages import LANGUAGES
 from actors.lines import said
-from actors.llm import Answer, Task
+from actors.llm import RETRIES, Answer, Task
 from storage.records import TextKind
+
+SLACK_S = 120.0
+"""For the pauses between retries, and for the child to start."""
 
 
 class Provider(msgspec.Struct, frozen=True):
@@ -44,10 +47,22 @@ class Writer:
             api_key=provider.api_key,
         )
         answer = Answer(error="the language model's text broke off")
-        with anyio.move_on_after(provider.timeout_secs * 4) as patience:
-            command = [sys.executable, "-m", "actors.llm"]
-            async with aclosing(said(command, Answer, given=msgspec.json.encode(task))) as answers:
-                answer = await anext(answers, answer)
-        if patience.cancelled_caught:
-            return Answer(error="the language model did not answer in time")
-        return answer
+        command = [sys.executable, "-m", "actors.llm"]
+        async with aclosing(said(command, Answer, given=msgspec.json.encode(task))) as answers:
+            while True:
+                with anyio.move_on_after(self._patience_secs) as patience:
+                    try:
+                        answer = await anext(answers)
+                    except StopAsyncIteration:
+                        break
+                if patience.cancelled_caught:
+                    problem = "the language model did not answer in time"
+                    return Answer(error=problem, tokens=answer.tokens)
+        if answer.text or answer.error:
+            return answer
+        return Answer(error="the language model's text broke off", tokens=answer.tokens)
+
+    @property
+    def _patience_secs(self) -> float:
+        """For one part, with all its retries; the child gives up by itself before that."""
+        return self._provider.timeout_secs * (RETRIES + 1) + SLACK_S

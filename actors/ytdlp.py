@@ -34,14 +34,19 @@ def main(url: str, file: str, proxy: str, max_bytes: str, cookies: str | None = 
     from yt_dlp import YoutubeDL
     from yt_dlp.utils import YoutubeDLError
 
+    class Downloader(YoutubeDL):  # type: ignore[misc]
+        def save_cookies(self) -> None:
+            """The file is the operator's: what a page sets must not get into it."""
+
     try:
-        with YoutubeDL(_options(file, proxy, int(max_bytes), cookies)) as downloader:
+        with Downloader(_options(file, proxy, int(max_bytes), cookies)) as downloader:
             found = downloader.extract_info(url, download=False, process=False)
             if found is None or found.get("_type") in ("playlist", "multi_video"):
                 return say(refused="the page holds several recordings: name one of them")
             done = downloader.process_ie_result(found, download=True)
     except YoutubeDLError as error:
-        return say(refused=f"no recording could be had from this page: {_short(error)}")
+        reason = _short(error).replace(file, "the file")
+        return say(refused=f"no recording could be had from this page: {reason}")
     return say(title=str(done.get("title") or "")[:255])
 
 

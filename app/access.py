@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import ipaddress
 import logging
 import secrets
 import time
@@ -42,6 +43,7 @@ WEB, API = "web", "api"
 
 SIGN_INS_PER_ADDRESS = 30
 SIGN_INS_PER_ACCOUNT = 10
+SIGN_INS_PER_ACCOUNT_FROM_ANYWHERE = 100
 SIGN_IN_WINDOW_S = 300
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -103,6 +105,7 @@ class Access:
         self._native_needs_token = native_needs_token
         self._requests = Limiter(requests_per_minute, 60)
         self._sign_ins = Limiter(SIGN_INS_PER_ACCOUNT, SIGN_IN_WINDOW_S)
+        self._sign_ins_anywhere = Limiter(SIGN_INS_PER_ACCOUNT_FROM_ANYWHERE, SIGN_IN_WINDOW_S)
         self._sign_ins_from = Limiter(SIGN_INS_PER_ADDRESS, SIGN_IN_WINDOW_S)
 
     # Signing in and out.
@@ -115,7 +118,12 @@ class Access:
             TooMany: it was tried too often, by this account or from this address.
         """
         email = normalised(email)
-        for limiter, key in ((self._sign_ins_from, address), (self._sign_ins, (email, address))):
+        address = _neighbourhood(address)
+        for limiter, key in (
+            (self._sign_ins_from, address),
+            (self._sign_ins, (email, address)),
+            (self._sign_ins_anywhere, email),
+        ):
             if (allowance := limiter.take(key)).exceeded:
                 raise TooMany("Too many attempts to sign in.", allowance)
         found = await self._accounts.find(email)
@@ -244,6 +252,16 @@ def caller_of(connection: Connection) -> Caller:
 
 def address_of(connection: Connection) -> str:
     return connection.client.host if connection.client else ""
+
+
+def _neighbourhood(address: str) -> str:
+    """Who has one IPv6 address has its whole /64."""
+    try:
+        return (
+            str(ipaddress.ip_network(f"{address}/64", strict=False)) if ":" in address else address
+        )
+    except ValueError:
+        return address
 
 
 def normalised(email: str) -> str:

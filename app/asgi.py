@@ -49,6 +49,7 @@ def create_app(system: System, settings: Settings, hub: Hub, access: Access) -> 
             "hub": Provide(lambda: hub, sync_to_thread=False),
             "access": Provide(lambda: access, sync_to_thread=False),
             "view": Provide(_view, sync_to_thread=False),
+            "owner": Provide(_owner, sync_to_thread=False),
             "most_upload_bytes": Provide(
                 lambda: settings.upload_max_mb << 20 or None, sync_to_thread=False
             ),
@@ -76,6 +77,12 @@ def _view(request: Request[Any, Any, Any]) -> View:
     """What the native dialect's guard has found that the caller may see."""
     view: View = request.state.view
     return view
+
+
+def _owner(request: Request[Any, Any, Any]) -> int | None:
+    """Whose job a native one is: nobody's, unless tokens are wanted."""
+    caller = getattr(request.state, "caller", None)
+    return caller.account.number if caller else None
 
 
 async def _say_allowance(message: Message, scope: Scope) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 MOST_KEYS = 10_000
-"""Beyond that, windows that are over are forgotten, and then all."""
+"""Beyond that, windows that are over are forgotten, and the oldest of the others."""
 
 
 @dataclass(frozen=True)
@@ -52,4 +52,5 @@ class Limiter:
 
     def _make_room(self, now: float) -> None:
         living = {k: w for k, w in self._windows.items() if now - w[0] < self._per_secs}
-        self._windows = living if len(living) < MOST_KEYS else {}
+        oldest_first = sorted(living.items(), key=lambda item: item[1])
+        self._windows = dict(oldest_first[-MOST_KEYS // 2 :])

@@ -278,6 +278,8 @@ def _renderer(config: Config, jobs: Jobs, shares: Shares, texts: Texts) -> Rende
 
     async def render(delivery: Delivery) -> bytes:
         job = await jobs.get(delivery.job_id) if delivery.job_id else None
+        if job and not job.status.terminal:
+            raise OSError("the job was restarted")  # and what is to be said of it will be
         segments = await jobs.transcript(job) if job else []
         if job and delivery.format == CALLBACK_FORMAT:
             share = (await shares.of_jobs([job])).get(job.number)

@@ -25,6 +25,7 @@ from storage.records import (
 from storage.shares import new_token
 from storage.speakers import want_speakers
 from storage.texts import put_into_outbox, want_texts
+from storage.usage import note_usage
 
 _ORDER = ", ".join(Order.__struct_fields__)
 _JOB = (
@@ -147,18 +148,6 @@ class Jobs:
 
         return await self._database.read(select)
 
-    async def heard_secs(self, owner: int, since: str) -> float:
-        """The audio of an owner's jobs that were submitted since then, as far as it is known."""
-
-        async def select(c: Connection) -> float:
-            async with c.execute(
-                "SELECT total(duration_secs) FROM jobs WHERE owner = ? AND created_at >= ?",
-                (owner, since),
-            ) as rows:
-                return float((await anext(aiter(rows)))[0])
-
-        return await self._database.read(select)
-
     async def log(self, job: Job) -> list[LogLine]:
         """The last LOG_KEPT lines, oldest first."""
 
@@ -172,14 +161,15 @@ class Jobs:
         return await self._database.read(select)
 
     async def callbacks(self, jobs: Sequence[Job]) -> dict[int, Callback]:
-        """The last webhook of each job's end, by the job's number."""
+        """The webhook of each job's end, by the job's number; not of an end before a restart."""
         numbers = [job.number for job in jobs if job.order.webhook_url]
 
         async def select(c: Connection) -> dict[int, Callback]:
             async with c.execute(
-                "SELECT job_number, id, attempts, http_status, error, tried_at, delivered_at, due "
-                f"FROM deliveries WHERE job_number IN ({', '.join('?' * len(numbers))}) "
-                "ORDER BY happened_at",
+                "SELECT job_number, d.id, attempts, http_status, d.error, tried_at, delivered_at, "
+                "due FROM deliveries d JOIN jobs ON number = job_number "
+                "AND happened_at = completed_at "
+                f"WHERE job_number IN ({', '.join('?' * len(numbers))})",
                 numbers,
             ) as rows:
                 return {row["job_number"]: _callback(row) async for row in rows}
@@ -340,6 +330,7 @@ class Jobs:
             if not changed.rowcount:
                 return None
             job = await _get(c, job_id)
+            await note_usage(c, job.order.owner, audio_secs=duration_secs)
             await _log(c, job_id, f"{duration_secs:.1f} s of audio in {len(chunks)} chunks")
             await c.executemany(
                 "INSERT INTO chunks (job_number, ordinal, spans) VALUES (?, ?, ?)",

@@ -5,6 +5,7 @@ from typing import Any
 
 from storage.database import Connection, Database
 from storage.records import Job, Text, TextKind, TextStatus
+from storage.usage import note_usage
 
 _TEXT = ", ".join(f"t.{field}" for field in Text.__struct_fields__)
 ENGLISH = "en"
@@ -48,19 +49,6 @@ class Texts:
 
         return await self._database.read(select)
 
-    async def spent(self, owner: int, since: str) -> int:
-        """The tokens of an owner's texts since then."""
-
-        async def select(c: Connection) -> int:
-            async with c.execute(
-                "SELECT total(t.tokens) FROM texts t JOIN jobs ON jobs.number = t.job_number "
-                "WHERE jobs.owner = ? AND t.updated_at >= ?",
-                (owner, since),
-            ) as rows:
-                return int((await anext(aiter(rows)))[0])
-
-        return await self._database.read(select)
-
     async def want(self, job: Job, kind: TextKind, language: str, now: str) -> None:
         """Have a text written, or written anew."""
 
@@ -91,6 +79,7 @@ class Texts:
             "error = NULL",
             (words, model, truncated, tokens),
             text,
+            tokens,
             now,
             due,
         )
@@ -98,7 +87,12 @@ class Texts:
     async def failed(self, text: Text, error: str, tokens: int, now: str, due: float) -> None:
         """A text will not be written; where it was the job's last, the webhook is due."""
         await self._settle(
-            "status = 'failed', error = ?, tokens = tokens + ?", (error, tokens), text, now, due
+            "status = 'failed', error = ?, tokens = tokens + ?",
+            (error, tokens),
+            text,
+            tokens,
+            now,
+            due,
         )
 
     async def revive(self) -> None:
@@ -110,9 +104,16 @@ class Texts:
         await self._database.write(work)
 
     async def _settle(
-        self, change: str, values: tuple[object, ...], text: Text, now: str, due: float
+        self,
+        change: str,
+        values: tuple[object, ...],
+        text: Text,
+        tokens: int,
+        now: str,
+        due: float,
     ) -> None:
         async def work(c: Connection) -> None:
+            await note_usage(c, await _owner(c, text.job_number), tokens=tokens)
             changed = await c.execute(
                 f"UPDATE texts SET {change}, updated_at = ? "
                 "WHERE job_number = ? AND kind = ? AND language = ? AND status = 'running'",
@@ -153,6 +154,12 @@ async def _want(c: Connection, number: int, kind: TextKind, language: str, now: 
         "updated_at = excluded.updated_at WHERE status IN ('done', 'failed')",
         (number, kind, language, now),
     )
+
+
+async def _owner(c: Connection, number: int) -> int | None:
+    async with c.execute("SELECT owner FROM jobs WHERE number = ?", (number,)) as rows:
+        row = await anext(aiter(rows), None)
+        return None if row is None else row["owner"]
 
 
 async def _still_open(c: Connection, number: int) -> bool:

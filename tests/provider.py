@@ -13,6 +13,7 @@ class LanguageModel:
     def __init__(self, write: Callable[[str], str] = lambda text: f"[{len(text)} characters]"):
         self.asked: list[dict[str, Any]] = []
         self.statuses: list[int] = []
+        self.finish_reason = "stop"
         self.hold = threading.Event()
         self.hold.set()
         self.write = write
@@ -28,7 +29,7 @@ class LanguageModel:
                     return
                 text = owner.write(body["messages"][-1]["content"])
                 message = {"role": "assistant", "content": text}
-                choice = {"index": 0, "message": message, "finish_reason": "stop"}
+                choice = {"index": 0, "message": message, "finish_reason": owner.finish_reason}
                 usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
                 self._answer(200, {
                     "id": "x", "object": "chat.completion", "created": 1, "model": "tiny-llm",

@@ -45,7 +45,8 @@ class OrderForm:
         name = _LIST_ITEM.sub("", name)
         if name == "translation_target_languages":
             for each in value if isinstance(value, list) else [value]:
-                self._try(name, self._translation, each)
+                if each is not None and each != "":
+                    self._try(name, self._translation, each)
         elif value is not None and value != "":
             self._try(name, self._field, name, value)
 

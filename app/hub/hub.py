@@ -64,7 +64,7 @@ class Hub:
         if not self.quota_minutes:
             return
         since = utc(time.time() - DAY_S)
-        heard = await self.system.jobs.heard_secs(caller.account.number, since)
+        heard, _ = await self.system.usage.since(caller.account.number, since)
         if heard >= self.quota_minutes * 60:
             raise OverQuota(f"{heard / 60:.0f} minutes of audio in a day are all that you may have")
 

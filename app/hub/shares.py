@@ -138,7 +138,7 @@ def _unlocked(request: AnyRequest, access: Access, share: Share) -> bool:
     if share.password_hash is None:
         return True
     shown = request.cookies.get(_cookie_name(share), "")
-    return hmac.compare_digest(shown, access.seal(_sealed(share)))
+    return hmac.compare_digest(shown.encode(), access.seal(_sealed(share)).encode())
 
 
 async def _found(hub: Hub, token: str) -> tuple[Share, Job]:

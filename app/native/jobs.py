@@ -74,7 +74,7 @@ async def submit(
     system: System,
     queue_when_unloaded: bool,
     most_upload_bytes: int | None,
-    view: View,
+    owner: int | None,
     key: Annotated[
         str | None,
         Parameter(
@@ -86,6 +86,7 @@ async def submit(
     if key is not None:
         if not 0 < len(key) <= LONGEST_KEY:
             raise Invalid(f"Idempotency-Key must have 1 to {LONGEST_KEY} characters")
+        key = f"{owner}:{key}" if owner is not None else key  # a key is its owner's own
         if earlier := await system.jobs.by_idempotency_key(key):
             return Response(Accepted(earlier.id), status_code=202)
     if system.draining:
@@ -98,7 +99,7 @@ async def submit(
     )
     if not upload.size:
         raise Invalid("audio field is empty" if upload.found else "missing 'audio' field")
-    order = form.order(upload, key, view.owner)
+    order = form.order(upload, key, owner)
     try:
         job = await system.queue.ask(Submit(job_id, order, upload.size))
     except NoAnswer:

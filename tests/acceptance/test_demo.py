@@ -16,11 +16,11 @@ def words(text: str) -> list[str]:
     return text.lower().replace(".", " ").split()
 
 
-MOST_WRONG = 0.5
-"""Of the words. The goal is 0.1, which these weights do not reach: see the model card."""
+MOST_WRONG = 0.1
+"""Of the words, as the model card has it for unseen voices."""
 
 
-def test_the_bundled_dialogue_comes_out_as_well_as_the_card_says(start: Start) -> None:
+def test_the_bundled_dialogue_comes_out_right(start: Start) -> None:
     server = start(WHISPER_MODEL="demo", WHISPER_MODEL_PATH="")
     server.load()
     segments = server.ended(server.submit(RECORDING))["segments"]

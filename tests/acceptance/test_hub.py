@@ -125,6 +125,18 @@ def test_a_callback_that_redirects_is_tried_again_and_not_followed(
     assert "/inside" not in web.asked
 
 
+def test_a_callback_of_an_end_before_a_restart_is_not_sent_again(
+    ann: Member, receiver: Receiver, tmp_path: Path
+) -> None:
+    (tmp_path / "a.mp3").write_bytes(b"no audio at all")
+    job = ann.token().upload(tmp_path / "a.mp3", receiver.url)
+    receiver.wait(1)
+    ann.server.until(lambda: ann.job(job["id"])["callback"]["status"] == "delivered")
+    assert ann.ask("POST", f"/jobs/{job['id']}/restart").status_code == 200
+    receiver.wait(2)
+    assert receiver.headers[0]["webhook-id"] != receiver.headers[1]["webhook-id"]
+
+
 def test_a_failed_job_is_called_back_with_its_error(
     ann: Member, receiver: Receiver, tmp_path: Path
 ) -> None:
@@ -590,7 +602,11 @@ def test_the_native_dialect_can_be_closed(start: Start, clip: Path) -> None:
     server.settings["WHISPERBOX_TOKEN"] = ann.token().secret
     printed = server.command("transcribe", str(clip), "--server", str(server.http.base_url))
     assert printed == "Hello world.\nHow are you?\n"
+    with_key = {"Idempotency-Key": "mine"}
+    mine = server.http.post("/jobs", files={"audio": ("a.wav", b"a")}, headers=with_key).json()
     server.http.headers["X-Api-Key"] = bob.token().secret
+    theirs = server.http.post("/jobs", files={"audio": ("a.wav", b"a")}, headers=with_key).json()
+    assert mine["job_id"] != theirs["job_id"], "a key is its owner's own"
     routes = (("GET", ""), ("DELETE", ""), ("GET", "/stream"), ("GET", "/transcript"))
     for method, path in routes:
         assert server.http.request(method, f"/jobs/{job_id}{path}").status_code == 404

@@ -128,6 +128,7 @@ def test_a_budget_ends_the_spending(start: Start, model: LanguageModel, clip: Pa
     ann, _ = member(assisted(start, model, QUOTA_LLM_TOKENS=5))
     first = ann.upload(clip)
     ann.server.until(lambda: (ann.job(first["id"])["analysis"] or {}).get("status") == "completed")
+    assert ann.ask("DELETE", f"/jobs/{first['id']}").status_code == 200
     second = ann.upload(clip)
     ann.server.until(lambda: (ann.job(second["id"])["analysis"] or {}).get("status") == "failed")
     assert "budget" in ann.job(second["id"])["analysis"]["error"]

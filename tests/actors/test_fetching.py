@@ -6,16 +6,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from actors import fetching
 from actors.fetching import Fetcher, Input, Limits
+from actors.ingest import Ingest
+from actors.kernel.mailbox import Mailbox
+from actors.messages import Fetch, Fetched
 from actors.outbound import open_outbound
 from actors.reach import Reach
 from storage.blobs import Spool
 from storage.errors import Invalid, NoSpace
 from tests.audio import spoken
 from tests.media_server import MediaServer, gives
+from tests.probe import Probe
 
 pytestmark = pytest.mark.anyio
 
@@ -46,6 +51,18 @@ async def test_a_file_lies_in_the_spool_as_it_was_sent(tmp_path: Path, web: Medi
     assert got == Input(3000, "audio/wav", "a.wav")
     assert [path.name for path in tmp_path.iterdir()] == ["job.input"]
     assert Spool(tmp_path).input("job").read_bytes() == b"abc" * 1000
+
+
+async def test_names_that_are_no_text_harm_nobody(tmp_path: Path, web: MediaServer) -> None:
+    told: Probe[Any] = Probe()
+    named = gives(b"abc", Content_Disposition='attachment; filename="a\xff.wav"')
+    async with fetcher(tmp_path) as one, anyio.create_task_group() as group:
+        ingest = Ingest(Mailbox("ingest"), fetch=one.fetch, queue=told)
+        group.start_soon(ingest.run)
+        ingest.me.tell(Fetch("job", web.at("/a", named)))
+        fetched = await told.next(Fetched)
+        fetched.filename.encode()
+        group.cancel_scope.cancel()
 
 
 async def test_what_a_kill_left_of_an_earlier_try_is_in_nobodys_way(

@@ -28,6 +28,7 @@ from actors.messages import (
     ModelFailed,
     ModelGone,
     ModelReady,
+    ModelWaits,
     Planned,
     QueueMessage,
     Register,
@@ -418,12 +419,45 @@ async def test_a_fetch_that_fails_fails_its_job(house: House) -> None:
     assert (job.status, job.error) == (Status.FAILED, "the source_url answered 404")
 
 
-async def test_so_many_files_are_fetched_at_once(house: House) -> None:
-    for n in range(5):
-        await house.me.ask(Submit(str(n), Order(source_url="http://x/"), None))
-    assert [m.job_id for m in house.ingest.told()] == ["0", "1", "2"]
-    house.me.tell(FetchFailed("1", "no"))
-    assert (await house.ingest.next()).job_id == "3"
+async def test_so_many_files_are_fetched_at_once_and_fewer_of_one_owner(house: House) -> None:
+    async with owners(house, 2):
+        for n in range(4):
+            await house.me.ask(Submit(f"a{n}", Order(source_url="http://x/", owner=1), None))
+        assert [m.job_id for m in house.ingest.told()] == ["a0", "a1"]
+        for n in range(2):
+            await house.me.ask(Submit(f"b{n}", Order(source_url="http://x/", owner=2), None))
+        assert [m.job_id for m in house.ingest.told()] == ["b0"]
+        house.me.tell(FetchFailed("a1", "no"))
+        assert (await house.ingest.next()).job_id in ("a2", "b1")
+
+
+async def test_a_job_whose_last_chunk_was_committed_before_a_kill_is_done(
+    house: House, tmp_path: Path
+) -> None:
+    await house.jobs.insert("a", Order(), 10, "")
+    await house.jobs.plan("a", 1.0, [Chunk(ordinal=0, spans=(Span(0, 16_000),))])
+    await house.jobs.start("a")
+    await house.jobs.commit_chunk("a", 0, "en", [])
+    house.spool.pcm("a").touch()
+    async with anyio.create_task_group() as group:
+        group.start_soon(house.queue().run)
+        assert (await house.broadcaster.next()) == JobEnded("a")
+        group.cancel_scope.cancel()
+    job = await house.jobs.get("a")
+    assert job
+    assert job.status is Status.DONE
+
+
+async def test_a_model_that_cannot_be_loaded_now_holds_up_its_own_jobs_alone(house: House) -> None:
+    for name, model in (("a", "huge"), ("b", None)):
+        await house.submit(name, model=model)
+        house.planned(name)
+    await house.job("a")
+    assert house.lifecycle.told()[-1] == Work("a", "huge")
+    house.me.tell(ModelWaits("huge"))
+    assert await house.lifecycle.next() == Work("b")
+    house.me.tell(ModelReady("base"))
+    assert (await house.chunk()).job_id == "b"
 
 
 async def test_a_fetch_is_told_again_to_an_ingest_that_was_rebuilt(house: House) -> None:

@@ -33,6 +33,14 @@ def test_a_dialogue_has_a_paragraph_for_each_turn() -> None:
     assert text == "A: Hello. You?\n\nB: Fine.\n\nOh."
 
 
+def test_a_day_of_words_is_labelled_while_one_waits() -> None:
+    turns = [Turn(10.0 * n, 10.0 * n + 9, "AB"[n % 2]) for n in range(8640)]
+    words = [tuple(Word("a", t / 2, t / 2 + 0.4, 1.0) for t in range(20 * n, 20 * n + 20))
+             for n in range(8640)]  # fmt: skip
+    segments = [said(10.0 * n, 10.0 * n + 10, words=own) for n, own in enumerate(words)]
+    assert labels(segments, turns) == ["A", "B"] * 4320
+
+
 seconds = st.floats(0, 100, allow_nan=False)
 
 
