@@ -1,8 +1,10 @@
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.media_server import MediaServer
 from tests.scripted import scripted_model, slow_model
 
 SCRIPT = "<|0.00|> Hello world.<|2.00|><|2.50|> How are you?<|4.00|>"
@@ -22,6 +24,13 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return slow_model(tmp_path_factory.mktemp("models") / "slow.bin")
+
+
+@pytest.fixture
+def web() -> Iterator[MediaServer]:
+    server = MediaServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import anyio
@@ -21,6 +21,7 @@ from storage.blobs import Spool
 from storage.errors import Invalid, NoSpace
 from storage.records import Order, Permission, Task
 
+T = TypeVar("T")
 CALLBACK_FORMAT = "hub"
 FILE = "media_file"
 LONGEST_BODY = 256 << 10
@@ -195,6 +196,18 @@ async def _read_multipart(
     except Unprocessable:
         spool.discard(job_id)
         raise
+
+
+async def read_json(request: Request[Any, Any, Any], kind: type[T]) -> T:
+    """A small body as the document that the route wants; none is one without fields.
+
+    Raises:
+        Unprocessable: it is something else; the sentence says what.
+    """
+    try:
+        return msgspec.json.decode(await _read_small(request) or b"{}", type=kind)
+    except msgspec.DecodeError as error:
+        raise Unprocessable({"request": [str(error)]}) from None
 
 
 async def _read_small(request: Request[Any, Any, Any]) -> bytes:

@@ -10,6 +10,7 @@ from actors.engine.languages import LANGUAGES
 from actors.messages import Cancel, Delete, LoadModel, Restart, WantText
 from app.access import caller_of, signed_in
 from app.faults import HUB_HANDLERS, Unprocessable
+from app.hub.forms import read_json
 from app.hub.hub import MOST_LISTED, Hub
 from app.hub.wire import Document, may, status_document
 from storage.errors import Conflict
@@ -54,21 +55,12 @@ async def analyze(request: AnyRequest, hub: Hub, number: Number) -> Document:
     """`{language}`, an ISO 639-1 code; left out, as the job was submitted."""
     job = await _seen(request, hub, number)
     caller_of(request).require(Permission.ASSIST)
-    wanted = _analysis_wanted(await request.body())
-    own = job.order.analysis_language or job.language or ENGLISH
-    ask = WantText(job.id, TextKind.ANALYSIS, wanted or own)
-    await hub.system.analyst.ask(ask)
-    return {"ok": True, "message": "The analysis is on its way.", "job": await hub.shown(job)}
-
-
-def _analysis_wanted(body: bytes) -> str | None:
-    try:
-        language = msgspec.json.decode(body or b"{}", type=AnalysisWanted).language
-    except msgspec.DecodeError as error:
-        raise Unprocessable({"request": [str(error)]}) from None
+    language = (await read_json(request, AnalysisWanted)).language
     if language is not None and language not in LANGUAGES:
         raise Unprocessable({"language": ["This is no language code that Whisper knows."]})
-    return language
+    own = job.order.analysis_language or job.language or ENGLISH
+    await hub.system.analyst.ask(WantText(job.id, TextKind.ANALYSIS, language or own))
+    return {"ok": True, "message": "The analysis is on its way.", "job": await hub.shown(job)}
 
 
 @post("/jobs/{number:int}/cancel", status_code=200, summary="Cancel a job that is worked on")
@@ -121,7 +113,7 @@ async def run_now(request: AnyRequest, hub: Hub) -> Document:
     jobs back into the queue, those that can be."""
     caller = caller_of(request)
     caller.require(Permission.MANAGE)
-    wanted = _run_now(await request.body())
+    wanted = await read_json(request, RunNow)
     again = 0
     if wanted.reset_failed:
         failed = await hub.system.jobs.page(Status.FAILED, None, wanted.limit, caller.jobs)
@@ -136,13 +128,6 @@ async def run_now(request: AnyRequest, hub: Hub) -> Document:
         "started": min(waiting, wanted.limit),
         "reset": again,
     }
-
-
-def _run_now(body: bytes) -> RunNow:
-    try:
-        return msgspec.json.decode(body or b"{}", type=RunNow)
-    except msgspec.DecodeError as error:
-        raise Unprocessable({"request": [str(error)]}) from None
 
 
 async def _seen(request: AnyRequest, hub: Hub, number: int) -> Job:

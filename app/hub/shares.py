@@ -16,6 +16,7 @@ from litestar.response import Redirect
 from app import passwords
 from app.access import Access, address_of, caller_of, signed_in
 from app.faults import HUB_HANDLERS, Unprocessable
+from app.hub.forms import read_json
 from app.hub.hub import Hub
 from app.hub.jobs import AnyRequest, Number
 from app.hub.wire import Document, share_document, source
@@ -47,7 +48,7 @@ async def share(request: AnyRequest, hub: Hub, number: Number) -> Document:
     job = await hub.find(number, caller_of(request).jobs)
     if not job.allows(Action.SHARE):
         raise Conflict("Only a completed transcript can be shared.")
-    wanted = _wanted(await request.body())
+    wanted = await read_json(request, Wanted)
     made = await hub.system.shares.put(
         job,
         utc(time.time()),
@@ -65,13 +66,6 @@ async def unshare(request: AnyRequest, hub: Hub, number: Number) -> Document:
     if not await hub.system.shares.revoke(job):
         raise NotFound("there is no share")
     return {"ok": True, "message": "The public page is gone."}
-
-
-def _wanted(body: bytes) -> Wanted:
-    try:
-        return msgspec.json.decode(body or b"{}", type=Wanted)
-    except msgspec.DecodeError as error:
-        raise Unprocessable({"request": [str(error)]}) from None
 
 
 async def _hashed(password: str | None) -> str | None:

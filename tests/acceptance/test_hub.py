@@ -48,13 +48,6 @@ def root(hub: Server) -> Member:
     return Member(hub, "root@box.example", "--admin")
 
 
-@pytest.fixture
-def web() -> Iterator[MediaServer]:
-    server = MediaServer()
-    yield server
-    server.close()
-
-
 def test_an_upload_goes_from_queued_to_its_transcript(ann: Member, clip: Path) -> None:
     job = ann.upload(clip, source_label="Interview", source_note="a note", language="en")
     assert (job["status"], job["queue_channel"]) == ("queued", "web")

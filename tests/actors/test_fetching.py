@@ -1,7 +1,7 @@
 """From a URL into the spool, against a real server on loopback."""
 
 import ipaddress
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,6 @@ from tests.probe import Probe
 pytestmark = pytest.mark.anyio
 
 HERE = Reach(networks=(ipaddress.ip_network("127.0.0.0/8"),))
-
-
-@pytest.fixture
-def web() -> Iterator[MediaServer]:
-    server = MediaServer()
-    yield server
-    server.close()
 
 
 @asynccontextmanager

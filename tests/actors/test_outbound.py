@@ -1,7 +1,7 @@
 """The client against a real server on loopback; only the names' addresses are made up."""
 
 import ipaddress
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,13 +16,6 @@ from tests.media_server import MediaServer, gives, redirects
 pytestmark = pytest.mark.anyio
 
 HERE = ipaddress.ip_network("127.0.0.1/32")
-
-
-@pytest.fixture
-def web() -> Iterator[MediaServer]:
-    server = MediaServer()
-    yield server
-    server.close()
 
 
 @asynccontextmanager

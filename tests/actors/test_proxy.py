@@ -4,7 +4,6 @@ import base64
 import ipaddress
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 
 import anyio
 import pytest
@@ -18,13 +17,6 @@ from tests.media_server import MediaServer, gives
 pytestmark = pytest.mark.anyio
 
 HERE = Reach(networks=(ipaddress.ip_network("127.0.0.1/32"),))
-
-
-@pytest.fixture
-def web() -> Iterator[MediaServer]:
-    server = MediaServer()
-    yield server
-    server.close()
 
 
 async def fetched(through: str, url: str) -> tuple[int, bytes]:
