@@ -85,7 +85,7 @@ class Training:
         timed = counts * (target >= first)
         text = counts - timed
         each = F.cross_entropy(logits.transpose(1, 2), target, reduction="none")
-        weight = text + 0.5 * timed
+        weight = text + 0.3 * timed
         entropy = (each * weight).sum() / weight.sum()
         ctc = self._ctc(labels, [window.words for window in windows])
         with torch.no_grad():
