@@ -18,7 +18,7 @@ DEAD_DB = -66.0
 SHORTEST_SPEECH = 3
 """Frames; less is a click."""
 BLOCK = 10 * 60 * FRAMES_A_SECOND
-"""Frames that are looked at together."""
+"""Frames that are looked at together, or a day of audio would take hundreds of megabytes."""
 SHORTEST_PAUSE = 8
 """Frames; less is the closure of a plosive or the end of a word."""
 
@@ -34,15 +34,21 @@ def levels(pcm: bytes | bytearray | memoryview) -> Levels:
 
 
 def noise_floor(level: Levels) -> Levels:
-    """The level of silence around the middle of each second, in dBFS."""
-    seconds = -(-len(level) // FRAMES_A_SECOND)
-    padded = np.pad(level, (0, seconds * FRAMES_A_SECOND - len(level)), mode="edge")
-    quiet = np.percentile(padded.reshape(seconds, FRAMES_A_SECOND), 10, axis=1)
+    """The level of silence around the middle of each second, in dBFS; some of it must be there."""
+    blocks = [_quiet(level[at : at + BLOCK]) for at in range(0, len(level), BLOCK)]
+    quiet = np.concatenate(blocks)
     # A call that sends nothing between the words has no room, and a threshold near zero.
     quiet = np.maximum(quiet, DEAD_DB - ABOVE_FLOOR_DB)
     around = np.pad(quiet, FLOOR_REACH_S, mode="symmetric")
     windows = np.lib.stride_tricks.sliding_window_view(around, 2 * FLOOR_REACH_S + 1)
     return np.asarray(np.percentile(windows, 10, axis=1), np.float32)
+
+
+def _quiet(level: Levels) -> Levels:
+    """How quiet each second is at its quietest, a tenth of it aside."""
+    seconds = -(-len(level) // FRAMES_A_SECOND)
+    padded = np.pad(level, (0, seconds * FRAMES_A_SECOND - len(level)), mode="edge")
+    return np.asarray(np.percentile(padded.reshape(seconds, FRAMES_A_SECOND), 10, axis=1))
 
 
 def speech(level: Levels) -> list[Span]:
@@ -57,7 +63,7 @@ def is_speech(level: Levels) -> NDArray[np.bool_]:
         return spoken
     threshold = np.maximum(noise_floor(level) + ABOVE_FLOOR_DB, DEAD_DB)
     centres = (np.arange(len(threshold)) + 0.5) * FRAMES_A_SECOND
-    for start in range(0, len(level), BLOCK):  # or a day of audio takes hundreds of megabytes
+    for start in range(0, len(level), BLOCK):
         part = level[start : start + BLOCK]
         frames = np.arange(start, start + len(part))
         spoken[start : start + BLOCK] = part > np.interp(frames, centres, threshold)
