@@ -18,8 +18,8 @@ from actors.messages import (
 )
 from storage.errors import Conflict, NotFound
 from storage.jobs import Jobs
-from storage.records import Job, Status, Task, Text, TextKind
-from storage.texts import ENGLISH, Texts
+from storage.records import ENGLISH, Job, Status, Task, Text, TextKind
+from storage.texts import Texts
 from storage.times import utc
 from storage.usage import Usage
 
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 AT_ONCE = 2
 TRIES = 3
 """Ends of the server in the middle of a text, after which the text is to blame."""
-DAY_S = 86_400
 
 Write = Callable[[TextKind, str, Sequence[str]], Awaitable[Answer]]
 
@@ -126,7 +125,7 @@ class Analyst(Actor[AnalystMessage]):
         owner = job.order.owner
         if not self._tokens_a_day or owner is None:
             return False
-        _, spent = await self._usage.since(owner, utc(time.time() - DAY_S))
+        _, spent = await self._usage.of_a_day(owner)
         return spent >= self._tokens_a_day
 
 

@@ -10,6 +10,7 @@ from actors.audio.decoding import decode
 from actors.audio.planning import plan
 from actors.audio.silence import FRAME, Levels, levels, speech
 from actors.kernel.actor import Actor
+from actors.kernel.beside import Beside
 from actors.kernel.mailbox import Address, Mailbox
 from actors.messages import (
     Beat,
@@ -17,7 +18,6 @@ from actors.messages import (
     Planned,
     QueueMessage,
     Split,
-    SplitEnded,
     SplitFailed,
     SplitsLost,
     StopSplit,
@@ -44,8 +44,7 @@ class Chunker(Actor[ChunkerMessage]):
     ) -> None:
         super().__init__(mailbox)
         self._spool, self._queue = spool, queue
-        self._running: dict[str, tuple[int, anyio.CancelScope]] = {}
-        self._splits = 0
+        self._splits = Beside(self)
 
     async def started(self) -> None:
         self._queue.tell(SplitsLost())
@@ -53,37 +52,21 @@ class Chunker(Actor[ChunkerMessage]):
     async def handle(self, message: ChunkerMessage) -> object:
         match message:
             case Split(job_id):
-                return self._begin(job_id)
+                return self._splits.begin(job_id, self._split, job_id)
             case StopSplit(job_id):
-                return self._stop(job_id)
-            case SplitEnded():
-                return self._ended(message)
+                return self._splits.stop(job_id)
             case _:
                 assert_never(message)
 
-    def _begin(self, job_id: str) -> None:
-        if job_id not in self._running:
-            self._splits += 1
-            self._running[job_id] = self._splits, self.beside(self._split, job_id, self._splits)
+    # Beside the mailbox: one split.
 
-    def _stop(self, job_id: str) -> None:
-        if running := self._running.pop(job_id, None):
-            running[1].cancel()
-
-    def _ended(self, message: SplitEnded) -> None:
-        """Of a split that was stopped another may be running since."""
-        if self._running.get(message.job_id, (0,))[0] == message.split:
-            del self._running[message.job_id]
-
-    async def _split(self, job_id: str, split: int) -> None:
+    async def _split(self, job_id: str) -> None:
         try:
             self._queue.tell(await self._planned_when_there_is_room(job_id))
         except Exception as error:
             if not isinstance(error, Invalid | OSError):
                 log.exception("splitting failed", extra={"job": job_id})
             self._queue.tell(SplitFailed(job_id, _sentence(error)))
-        finally:
-            self.me.tell(SplitEnded(job_id, split))
 
     async def _planned_when_there_is_room(self, job_id: str) -> Planned:
         """An accepted job is not failed by a full disk: it waits for space."""

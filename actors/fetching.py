@@ -17,7 +17,6 @@ from actors.reach import Forbidden, Reach
 from storage.blobs import DISK_FULL, Receiving, Spool
 from storage.errors import Invalid, NoSpace
 
-TRIES = 3
 PAUSES_S = (2.0, 10.0)
 WATCHED_S = 30.0
 SLOWEST = 1024
@@ -149,9 +148,8 @@ class Fetcher:
         if not self._limits.pages:
             raise Invalid("the source_url gives a web page, not audio or video")
         report("looking for the recording on the page")
-        target = self._spool.part(job_id).with_suffix(
-            ".page"
-        )  # yt-dlp has uses of its own for .part
+        # yt-dlp has uses of its own for .part.
+        target = self._spool.part(job_id).with_suffix(".page")
         room = min(self._limits.most_bytes, self._spool.spare_bytes())
         try:
             try:

@@ -10,12 +10,12 @@ import anyio
 
 from actors.fetching import Input
 from actors.kernel.actor import Actor
+from actors.kernel.beside import Beside
 from actors.kernel.mailbox import Address, Mailbox
 from actors.messages import (
     Beat,
     Fetch,
     Fetched,
-    FetchEnded,
     FetchesLost,
     FetchFailed,
     IngestMessage,
@@ -44,41 +44,23 @@ class Ingest(Actor[IngestMessage]):
     ) -> None:
         super().__init__(mailbox)
         self._fetch, self._queue = fetch, queue
-        self._running: dict[str, tuple[int, anyio.CancelScope]] = {}
-        self._fetches = 0
+        self._fetches = Beside(self)
 
     async def started(self) -> None:
         self._queue.tell(FetchesLost())
 
     async def handle(self, message: IngestMessage) -> object:
         match message:
-            case Fetch():
-                return self._begin(message)
+            case Fetch(job_id):
+                return self._fetches.begin(job_id, self._get, message)
             case StopFetch(job_id):
-                return self._stop(job_id)
-            case FetchEnded():
-                return self._ended(message)
+                return self._fetches.stop(job_id)
             case _:
                 assert_never(message)
 
-    def _begin(self, message: Fetch) -> None:
-        if message.job_id not in self._running:
-            self._fetches += 1
-            scope = self.beside(self._get, message, self._fetches)
-            self._running[message.job_id] = self._fetches, scope
-
-    def _stop(self, job_id: str) -> None:
-        if running := self._running.pop(job_id, None):
-            running[1].cancel()
-
-    def _ended(self, message: FetchEnded) -> None:
-        """Of a fetch that was stopped another may be running since."""
-        if self._running.get(message.job_id, (0,))[0] == message.fetch:
-            del self._running[message.job_id]
-
     # Beside the mailbox: one fetch.
 
-    async def _get(self, message: Fetch, fetch: int) -> None:
+    async def _get(self, message: Fetch) -> None:
         job_id = message.job_id
         try:
             got = await self._got_when_there_is_room(message)
@@ -89,8 +71,6 @@ class Ingest(Actor[IngestMessage]):
             if not isinstance(error, Invalid):
                 log.exception("fetching failed", extra={"job": job_id})
             self._queue.tell(FetchFailed(job_id, _storable(_sentence(error))))
-        finally:
-            self.me.tell(FetchEnded(job_id, fetch))
 
     async def _got_when_there_is_room(self, message: Fetch) -> Input:
         """An accepted job is not failed by a full disk: it waits for space."""

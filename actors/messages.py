@@ -283,14 +283,7 @@ class StopFetch(msgspec.Struct, frozen=True):
     job_id: str
 
 
-class FetchEnded(msgspec.Struct, frozen=True):
-    """Our own: the work beside the mailbox is over."""
-
-    job_id: str
-    fetch: int
-
-
-IngestMessage = Fetch | StopFetch | FetchEnded
+IngestMessage = Fetch | StopFetch
 
 
 # To the chunker.
@@ -304,14 +297,7 @@ class StopSplit(msgspec.Struct, frozen=True):
     job_id: str
 
 
-class SplitEnded(msgspec.Struct, frozen=True):
-    """Our own: the work beside the mailbox is over."""
-
-    job_id: str
-    split: int
-
-
-ChunkerMessage = Split | StopSplit | SplitEnded
+ChunkerMessage = Split | StopSplit
 
 
 # To inference.

@@ -9,9 +9,13 @@ import anyio
 from litestar import Request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
+from actors.kernel.mailbox import NoAnswer
+from actors.messages import Submit
+from actors.system import System
 from app.faults import TooLarge, TooSlow
 from storage.blobs import Receiving, Spool
-from storage.errors import Invalid, NoSpace
+from storage.errors import Invalid, NoSpace, Refusal
+from storage.records import Job
 
 STALLED_S = 30.0
 MOST_PARTS = 32
@@ -73,6 +77,24 @@ async def receive(
         if sorter.upload.size:
             await anyio.to_thread.run_sync(receiving.keep)
     return sorter.upload
+
+
+async def queued(system: System, submit: Submit) -> Job:
+    """Hand what was received to the queue; what becomes no job of its own is dropped.
+
+    Raises:
+        Refusal: the queue says no.
+    """
+    try:
+        job = await system.queue.ask(submit)
+    except NoAnswer:
+        raise  # the row may be there or not: the janitor will see
+    except Refusal:
+        system.spool.discard(submit.job_id)
+        raise
+    if job.id != submit.job_id:  # an earlier one with the same idempotency key
+        system.spool.discard(submit.job_id)
+    return job
 
 
 def too_large(most_bytes: int) -> TooLarge:

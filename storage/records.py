@@ -9,6 +9,9 @@ RATE = 16_000
 SAMPLE_BYTES = 2
 
 
+ENGLISH = "en"
+
+
 class Status(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
@@ -140,6 +143,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def language(self) -> str | None:
         return self.order.language or self.detected_language
+
+    @property
+    def analysis_language(self) -> str:
+        """As asked for, else the transcript's own; English where nobody knows that."""
+        return self.order.analysis_language or self.language or ENGLISH
 
     @property
     def phase(self) -> Phase:

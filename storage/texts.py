@@ -8,8 +8,6 @@ from storage.records import Job, Text, TextKind, TextStatus
 from storage.usage import note_usage
 
 _TEXT = ", ".join(f"t.{field}" for field in Text.__struct_fields__)
-ENGLISH = "en"
-"""Of an analysis where nobody knows the transcript's own."""
 
 
 class Texts:
@@ -127,10 +125,8 @@ class Texts:
 
 async def want_texts(c: Connection, job: Job, now: str) -> None:
     """The texts that a job gets by itself when it is done."""
-    order = job.order
-    own = order.analysis_language or job.language or ENGLISH
-    await _want(c, job.number, TextKind.ANALYSIS, own, now)
-    for language in order.translations:
+    await _want(c, job.number, TextKind.ANALYSIS, job.analysis_language, now)
+    for language in job.order.translations:
         await _want(c, job.number, TextKind.TRANSLATION, language, now)
 
 

@@ -9,13 +9,14 @@ class Usage:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def since(self, account: int, at: str) -> tuple[float, int]:
-        """Seconds of audio, and tokens of the language model."""
+    async def of_a_day(self, account: int) -> tuple[float, int]:
+        """Seconds of audio, and tokens of the language model, in the last 24 hours."""
 
         async def select(c: Connection) -> tuple[float, int]:
             async with c.execute(
-                "SELECT total(audio_secs), total(tokens) FROM usage WHERE account = ? AND at >= ?",
-                (account, at),
+                "SELECT total(audio_secs), total(tokens) FROM usage WHERE account = ? "
+                "AND at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 day')",
+                (account,),
             ) as rows:
                 row = await anext(aiter(rows))
                 return float(row[0]), int(row[1])

@@ -8,18 +8,16 @@ from typing import Any
 
 from litestar import Request
 
-from actors.kernel.mailbox import NoAnswer
 from actors.messages import Replay, Restart, Submit
 from actors.system import System
 from app.access import Caller
 from app.hub.forms import OrderForm, read_order
 from app.hub.wire import Config, Document, job_document
 from app.limits import Limiter
-from storage.errors import Busy, Conflict, NotFound, OverQuota, Refusal
+from app.uploads import queued
+from storage.errors import Busy, Conflict, NotFound, OverQuota
 from storage.records import Job, View
-from storage.times import utc
 
-DAY_S = 86_400
 MOST_LISTED = 500
 SHARE_TRIES, SHARE_WINDOW_S = 10, 300
 """Passwords that one address may try on one share."""
@@ -52,19 +50,12 @@ class Hub:
         most = self.config.upload_max_mb and self.config.upload_max_mb << 20
         job_id = str(uuid.uuid4())
         order, size = await read_order(request, system.spool, job_id, form, caller, most)
-        try:
-            return await system.queue.ask(Submit(job_id, order, size, self.quota_jobs or None))
-        except NoAnswer:
-            raise  # the row may be there or not: the janitor will see
-        except Refusal:
-            system.spool.discard(job_id)
-            raise
+        return await queued(system, Submit(job_id, order, size, self.quota_jobs or None))
 
     async def _check_minutes(self, caller: Caller) -> None:
         if not self.quota_minutes:
             return
-        since = utc(time.time() - DAY_S)
-        heard, _ = await self.system.usage.since(caller.account.number, since)
+        heard, _ = await self.system.usage.of_a_day(caller.account.number)
         if heard >= self.quota_minutes * 60:
             raise OverQuota(f"{heard / 60:.0f} minutes of audio in a day are all that you may have")
 
@@ -96,7 +87,7 @@ class Hub:
         return job
 
     async def listed(self, view: View, limit: int) -> list[Document]:
-        jobs = await self.system.jobs.page(None, None, min(limit, MOST_LISTED), view)
+        jobs = await self.system.jobs.page(None, None, limit, view)
         return await self._shown(jobs)
 
     async def shown(self, job: Job) -> Document:

@@ -15,7 +15,6 @@ from app.hub.hub import MOST_LISTED, Hub
 from app.hub.wire import Document, may, status_document
 from storage.errors import Conflict
 from storage.records import Job, Permission, Status, TextKind
-from storage.texts import ENGLISH
 
 AnyRequest = Request[Any, Any, Any]
 Limit = Annotated[int, Parameter(query="limit", ge=1, le=MOST_LISTED)]
@@ -58,8 +57,8 @@ async def analyze(request: AnyRequest, hub: Hub, number: Number) -> Document:
     language = (await read_json(request, AnalysisWanted)).language
     if language is not None and language not in LANGUAGES:
         raise Unprocessable({"language": ["This is no language code that Whisper knows."]})
-    own = job.order.analysis_language or job.language or ENGLISH
-    await hub.system.analyst.ask(WantText(job.id, TextKind.ANALYSIS, language or own))
+    ask = WantText(job.id, TextKind.ANALYSIS, language or job.analysis_language)
+    await hub.system.analyst.ask(ask)
     return {"ok": True, "message": "The analysis is on its way.", "job": await hub.shown(job)}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from actors.audio.diarizing import PATIENCE_S
 from actors.engine.languages import LANGUAGES
 from app.access import API, NATIVE, WEB
 from app.speakers import dialogue, labels
@@ -48,7 +49,6 @@ TEXT_STATES = {
     TextStatus.DONE: "completed",
     TextStatus.FAILED: "failed",
 }
-SPEAKERS_TIMEOUT_S = 1800
 CANCELLED = "The job was cancelled."
 QUIET_S, SUSPECT_S, STALE_S = 60, 180, 600
 """Without a sign of life for so long. The slowest box that is any use hears a chunk of half a
@@ -419,7 +419,7 @@ def _config_document(config: Config) -> Document:
             "provider_supported": True,
             "min_speakers": 1,
             "max_speakers": 2,
-            "timeout_seconds": SPEAKERS_TIMEOUT_S,
+            "timeout_seconds": int(PATIENCE_S),
             "warning": SPEAKERS_WARNING,
         },
     }

@@ -15,7 +15,6 @@ from litestar.openapi.spec import (
 from litestar.params import Parameter
 
 from actors.engine.languages import LANGUAGES
-from actors.kernel.mailbox import NoAnswer
 from actors.messages import Cancel, RequireReady, Submit, Subscribe
 from actors.reach import check_url
 from actors.system import Plan, System
@@ -25,8 +24,8 @@ from app.native.docs import faults
 from app.native.streams import END, JobFollower
 from app.native.wire import Accepted, JobDocument, JobPage, job_document
 from app.transcripts import FORMATS
-from app.uploads import Upload, receive
-from storage.errors import Busy, Conflict, Invalid, NotFound, NotReady, Refusal
+from app.uploads import Upload, queued, receive
+from storage.errors import Busy, Conflict, Invalid, NotFound, NotReady
 from storage.records import Job, Order, Status, Task, View
 
 WEBHOOK_FORMAT = "native"
@@ -100,15 +99,7 @@ async def submit(
     if not upload.size:
         raise Invalid("audio field is empty" if upload.found else "missing 'audio' field")
     order = form.order(upload, key, owner)
-    try:
-        job = await system.queue.ask(Submit(job_id, order, upload.size))
-    except NoAnswer:
-        raise  # the row may be there or not: the janitor will see
-    except Refusal:
-        system.spool.discard(job_id)
-        raise
-    if job.id != job_id:
-        system.spool.discard(job_id)
+    job = await queued(system, Submit(job_id, order, upload.size))
     return Response(Accepted(job.id), status_code=202)
 
 
