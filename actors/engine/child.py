@@ -16,7 +16,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.audio import silence
 from actors.engine import protocol
+from actors.engine.edges import at_speech
 from actors.engine.protocol import Failed, Heard, Loaded, Result, Window, frame
 from actors.engine.words import Token, words_of
 from storage.records import RATE
@@ -65,7 +67,8 @@ class Engine:
 
     def transcribe(self, window: Window) -> Result | Failed:
         began = time.monotonic()
-        samples = _samples(window)
+        heard = _heard(window)
+        samples = _floats(heard)
         params = self._params(window.language, window.translate, window.prompt, window.words)
         try:
             code = whisper.whisper_full(self._context, params, samples, len(samples))
@@ -81,8 +84,11 @@ class Engine:
             )
         language = whisper.whisper_lang_str(whisper.whisper_full_lang_id(self._context))
         count = whisper.whisper_full_n_segments(self._context)
-        segments = tuple(self._segment(n, language, window.words) for n in range(count))
-        return Result(window.id, language, segments, time.monotonic() - began)
+        segments = [self._segment(n, language, window.words) for n in range(count)]
+        speech = silence.speech(silence.levels(heard.tobytes()))
+        return Result(
+            window.id, language, tuple(at_speech(segments, speech)), time.monotonic() - began
+        )
 
     def _params(
         self, language: str | None, translate: bool, prompt: str | None, words: bool
@@ -122,9 +128,12 @@ class Engine:
         ]
 
 
-def _samples(window: Window) -> NDArray[np.float32]:
+def _heard(window: Window) -> NDArray[np.int16]:
     pcm = np.memmap(window.pcm, "<i2", mode="r")
-    heard = np.concatenate([pcm[span.start : span.end] for span in window.spans])
+    return np.concatenate([pcm[span.start : span.end] for span in window.spans])
+
+
+def _floats(heard: NDArray[np.int16]) -> NDArray[np.float32]:
     samples = np.zeros(max(len(heard), SHORTEST), np.float32)
     np.divide(heard, 32768, out=samples[: len(heard)])
     return samples

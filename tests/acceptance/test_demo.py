@@ -21,8 +21,6 @@ MOST_WRONG = 0.1
 
 
 CLOSE_S = 0.3
-MOST_OFF = 2
-"""Of the 48 edges. One word's quiet beginning is missed here, another may be on other machines."""
 
 
 def test_the_bundled_dialogue_comes_out_right(start: Start) -> None:
@@ -32,12 +30,9 @@ def test_the_bundled_dialogue_comes_out_right(start: Start) -> None:
     wanted = [word for phrase in SAID for word in words(phrase["text"])]
     heard = [word for segment in segments for word in words(segment["text"])]
     assert errors(wanted, heard) / len(wanted) < MOST_WRONG
-    edges = [
-        abs(segment[edge] - phrase[edge])
-        for segment, phrase in zip(segments, SAID, strict=True)
-        for edge in ("start", "end")
-    ]
-    assert sum(off > CLOSE_S for off in edges) <= MOST_OFF
+    for segment, phrase in zip(segments, SAID, strict=True):
+        assert abs(segment["start"] - phrase["start"]) < CLOSE_S, phrase
+        assert abs(segment["end"] - phrase["end"]) < CLOSE_S, phrase
     assert {word for word in heard if word in WORDS["en"]}
     assert {word for word in heard if word in WORDS["de"]}
 

@@ -1,0 +1,67 @@
+"""Where segments begin and end: at the edges of the speech that they hold.
+
+Whisper writes its times with its text, and misses quiet first syllables and the ends of pauses by
+some tenths of a second; levels show both to 20 ms. Of the demo model's edges 14 % were more than
+0.3 s off without this, 1.2 % with it (``tools.demo_model.evaluate``).
+"""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from actors.engine.protocol import Heard, HeardWord
+from storage.records import RATE, Span
+
+REACH_S = 0.7
+"""Speech this much further belongs to the segment; measured: 0.5 leaves twice as many edges off,
+more gains nothing."""
+
+
+def at_speech(segments: Sequence[Heard], speech: Sequence[Span]) -> Iterator[Heard]:
+    """The segments with their edges moved to those of ``speech`` (samples of the same window).
+
+    An edge in silence moves inwards to the speech. One within speech moves outwards to where that
+    begins or ends, if this is within REACH_S and before the neighbour's; where one segment follows
+    another without a pause, nothing moves.
+    """
+    spoken = [(span.start / RATE, span.end / RATE) for span in speech]
+    free_from = 0.0
+    for n, segment in enumerate(segments):
+        free_until = segments[n + 1].start if n + 1 < len(segments) else float("inf")
+        start, end = _start(segment, spoken, free_from), _end(segment, spoken, free_until)
+        free_from = end
+        yield msgspec.structs.replace(
+            segment, start=start, end=end, words=_within(segment, start, end)
+        )
+
+
+def _start(segment: Heard, spoken: list[tuple[float, float]], free_from: float) -> float:
+    begins = next((begins for begins, ends in spoken if ends > segment.start), segment.end)
+    if segment.start <= begins < segment.end:
+        return begins
+    if segment.start - REACH_S <= begins and begins >= free_from:
+        return min(begins, segment.start)
+    return segment.start
+
+
+def _end(segment: Heard, spoken: list[tuple[float, float]], free_until: float) -> float:
+    ends = next((ends for begins, ends in reversed(spoken) if begins < segment.end), segment.start)
+    if segment.start < ends <= segment.end:
+        return ends
+    if ends <= segment.end + REACH_S and ends <= free_until:
+        return max(ends, segment.end)
+    return segment.end
+
+
+def _within(segment: Heard, start: float, end: float) -> tuple[HeardWord, ...]:
+    """The words, the first and the last of which move with the segment's edges."""
+    words = [
+        HeardWord(
+            word.text,
+            start if word.start == segment.start else min(max(word.start, start), end),
+            end if word.end == segment.end else min(max(word.end, start), end),
+            word.probability,
+        )
+        for word in segment.words
+    ]
+    return tuple(words)
