@@ -13,12 +13,13 @@ CREATE TABLE accounts (
 ) STRICT;
 
 -- `hash` is SHA-256 of the session's id; `expires` is seconds since the epoch, here and below.
+-- `about` is what the browser called itself.
 CREATE TABLE sessions (
     hash       BLOB PRIMARY KEY,
     account    INTEGER NOT NULL REFERENCES accounts (number),
     created_at TEXT NOT NULL,
     expires    REAL NOT NULL
-) STRICT, WITHOUT ROWID;
+, about TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
 CREATE INDEX sessions_of_account ON sessions (account);
 
@@ -132,6 +133,44 @@ CREATE TABLE segments (
     PRIMARY KEY (job_number, position)
 ) STRICT, WITHOUT ROWID;
 
+-- What people made of segments: the newest one of a segment counts, and NULL gives it the engine's
+-- text again. `words` as in `segments`.
+CREATE TABLE corrections (
+    number     INTEGER PRIMARY KEY AUTOINCREMENT,
+    job_number INTEGER NOT NULL REFERENCES jobs (number) ON DELETE CASCADE,
+    position   INTEGER NOT NULL CHECK (position >= 0),
+    text       TEXT,
+    words      TEXT NOT NULL DEFAULT '[]',
+    account    INTEGER REFERENCES accounts (number),
+    at         TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX corrections_of_segment ON corrections (job_number, position, number);
+
+-- All segments as they read now, to be searched; no segment's position needs more than 24 bits.
+CREATE VIRTUAL TABLE spoken USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
+
+CREATE TRIGGER segment_spoken AFTER INSERT ON segments BEGIN
+    INSERT INTO spoken (rowid, text) VALUES (new.job_number << 24 | new.position, new.text);
+END;
+
+CREATE TRIGGER segment_gone AFTER DELETE ON segments BEGIN
+    DELETE FROM spoken WHERE rowid = old.job_number << 24 | old.position;
+END;
+
+CREATE TRIGGER segment_corrected AFTER INSERT ON corrections BEGIN
+    UPDATE spoken SET text = coalesce(new.text, (
+        SELECT text FROM segments
+        WHERE job_number = new.job_number AND position = new.position
+    )) WHERE rowid = new.job_number << 24 | new.position;
+END;
+
+-- How loud a recording is, from its beginning to its end: equal parts, 0 to 255 each.
+CREATE TABLE waveforms (
+    job_number INTEGER PRIMARY KEY REFERENCES jobs (number) ON DELETE CASCADE,
+    levels     BLOB NOT NULL
+) STRICT;
+
 -- The outbox of the webhooks. `due` is seconds since the epoch, NULL when nothing more will be
 -- tried: delivered, or given up.
 CREATE TABLE deliveries (
@@ -202,6 +241,14 @@ CREATE TABLE speakers (
 ) STRICT;
 
 CREATE INDEX speakers_open ON speakers (job_number) WHERE status IN ('pending', 'running');
+
+-- What people call the speakers that were told apart.
+CREATE TABLE speaker_names (
+    job_number INTEGER NOT NULL REFERENCES jobs (number) ON DELETE CASCADE,
+    label      TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    PRIMARY KEY (job_number, label)
+) STRICT, WITHOUT ROWID;
 
 -- What an account has had of what is limited by the day: a deleted job gives nothing back.
 CREATE TABLE usage (

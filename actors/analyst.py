@@ -10,6 +10,8 @@ from actors.kernel.mailbox import Address, Mailbox
 from actors.llm import Answer
 from actors.messages import (
     AnalystMessage,
+    BroadcasterMessage,
+    JobChanged,
     TextsWanted,
     TextWritten,
     Wake,
@@ -41,12 +43,14 @@ class Analyst(Actor[AnalystMessage]):
         jobs: Jobs,
         usage: Usage,
         webhooks: Address[WebhookMessage],
+        broadcaster: Address[BroadcasterMessage],
         write: Write | None,
         tokens_a_day: int,
     ) -> None:
         """``write`` None: there is no language model. ``tokens_a_day`` of one owner; 0 is any."""
         super().__init__(mailbox)
         self._texts, self._jobs, self._usage, self._webhooks = texts, jobs, usage, webhooks
+        self._broadcaster = broadcaster
         self._write, self._tokens_a_day = write, tokens_a_day
         self._writing = 0
 
@@ -74,6 +78,7 @@ class Analyst(Actor[AnalystMessage]):
         if job.status is not Status.DONE or not job.segments:
             raise Conflict("There is no transcript to work on.")
         await self._texts.want(job, message.kind, message.language, utc(time.time()))
+        self._broadcaster.tell(JobChanged(job.id))
         await self._step()
 
     async def _written(self, message: TextWritten) -> None:
@@ -88,6 +93,7 @@ class Analyst(Actor[AnalystMessage]):
             await self._texts.done(
                 text, answer.text, answer.model, answer.truncated, answer.tokens, utc(now), now
             )
+        self._broadcaster.tell(JobChanged(message.job_id))
         self._webhooks.tell(Wake())
         await self._step()
 

@@ -8,13 +8,14 @@ from actors.kernel.mailbox import Mailbox
 from actors.messages import (
     BroadcasterMessage,
     CloseStreams,
+    JobChanged,
     JobEnded,
     JobProgressed,
     ModelChanged,
     Subscribe,
     Unsubscribed,
 )
-from actors.subscription import MODEL, Subscription
+from actors.subscription import JOBS, MODEL, Subscription
 
 
 class Broadcaster(Actor[BroadcasterMessage]):
@@ -27,7 +28,10 @@ class Broadcaster(Actor[BroadcasterMessage]):
     async def handle(self, message: BroadcasterMessage) -> object:
         match message:
             case JobProgressed(job_id) | JobEnded(job_id):
-                return self._spread(job_id, message)
+                self._spread(job_id, message)
+                return self._spread(JOBS, message)
+            case JobChanged():
+                return self._spread(JOBS, message)
             case ModelChanged():
                 self._model = message
                 return self._spread(MODEL, message)
@@ -45,7 +49,7 @@ class Broadcaster(Actor[BroadcasterMessage]):
         self._forget(topic)
         for subscription in self._subscribers.get(topic, ()):
             subscription.offer(event)
-        if isinstance(event, JobEnded):
+        if isinstance(event, JobEnded) and topic != JOBS:
             self._subscribers.pop(topic, None)
 
     def _subscribe(self, topic: str) -> Subscription:

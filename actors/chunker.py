@@ -8,7 +8,7 @@ import numpy as np
 
 from actors.audio.decoding import decode
 from actors.audio.planning import plan
-from actors.audio.silence import FRAME, Levels, levels, speech
+from actors.audio.silence import FRAME, Levels, levels, speech, waveform
 from actors.kernel.actor import Actor
 from actors.kernel.beside import Beside
 from actors.kernel.mailbox import Address, Mailbox
@@ -106,9 +106,10 @@ class Chunker(Actor[ChunkerMessage]):
         finally:
             part.unlink(missing_ok=True)
         length = size // SAMPLE_BYTES
-        chunks = await anyio.to_thread.run_sync(_plan, np.frombuffer(heard, np.float32), length)
+        level = np.frombuffer(heard, np.float32)
+        chunks = await anyio.to_thread.run_sync(_plan, level, length)
         log.info("%.1f s of audio in %d chunks", length / RATE, len(chunks), extra={"job": job_id})
-        return Planned(job_id, length / RATE, tuple(chunks))
+        return Planned(job_id, length / RATE, tuple(chunks), waveform(level))
 
 
 def _plan(level: Levels, length: int) -> list[Chunk]:

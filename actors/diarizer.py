@@ -10,8 +10,10 @@ from actors.audio.diarizing import Found, find
 from actors.kernel.actor import Actor
 from actors.kernel.mailbox import Address, Mailbox
 from actors.messages import (
+    BroadcasterMessage,
     DiarizerMessage,
     JanitorMessage,
+    JobChanged,
     Release,
     SpeakersFound,
     SpeakersWanted,
@@ -37,10 +39,12 @@ class Diarizer(Actor[DiarizerMessage]):
         speakers: SpeakerTurns,
         spool: Spool,
         janitor: Address[JanitorMessage],
+        broadcaster: Address[BroadcasterMessage],
         find: Find = find,
     ) -> None:
         super().__init__(mailbox)
         self._speakers, self._spool, self._janitor, self._find = speakers, spool, janitor, find
+        self._broadcaster = broadcaster
         self._busy = False
 
     async def started(self) -> None:
@@ -74,6 +78,7 @@ class Diarizer(Actor[DiarizerMessage]):
             error=error,
         )
         log.info("speakers: %s", error or status, extra={"job": message.job_id})
+        self._broadcaster.tell(JobChanged(message.job_id))
         self._janitor.tell(Release(message.job_id))
         await self._step()
 

@@ -190,6 +190,8 @@ class Planned(msgspec.Struct, frozen=True):
     job_id: str
     duration_secs: float
     chunks: tuple[Chunk, ...]
+    waveform: bytes = b""
+    """How loud equal parts of the recording are, 0 to 255."""
 
 
 class SplitFailed(msgspec.Struct, frozen=True):
@@ -422,12 +424,18 @@ class JobEnded(msgspec.Struct, frozen=True):
     job_id: str
 
 
+class JobChanged(msgspec.Struct, frozen=True):
+    """A job's row, or what hangs on it, is not what it was. Only for those who follow all jobs."""
+
+    job_id: str
+
+
 class ModelChanged(msgspec.Struct, frozen=True):
     state: ModelState
 
 
 class Subscribe(Question[Subscription], frozen=True):
-    """``topic``: a job's id, or MODEL. The subscription is closed by its holder."""
+    """``topic``: a job's id, MODEL or JOBS. The subscription is closed by its holder."""
 
     topic: str
 
@@ -443,7 +451,7 @@ class CloseStreams(msgspec.Struct, frozen=True):
 
 
 BroadcasterMessage = (
-    JobProgressed | JobEnded | ModelChanged | Subscribe | Unsubscribed | CloseStreams
+    JobProgressed | JobEnded | JobChanged | ModelChanged | Subscribe | Unsubscribed | CloseStreams
 )
 
 

@@ -33,6 +33,7 @@ from actors.messages import (
     InferenceMessage,
     IngestMessage,
     JanitorMessage,
+    JobChanged,
     JobEnded,
     JobProgressed,
     LifecycleMessage,
@@ -186,7 +187,7 @@ class Queue(Actor[QueueMessage]):
         )
         if job.id == message.job_id:
             log.info("job accepted", extra={"job": job.id})
-            self._waiting.put(job)
+            self._changed(job)
             self._register(job)
             await self._step()
         return job
@@ -215,7 +216,7 @@ class Queue(Actor[QueueMessage]):
         if not there and job.size_bytes is not None:
             job = await self._jobs.refetch(job.id) or job
         log.info("job restarted", extra={"job": job.id})
-        self._waiting.put(job)
+        self._changed(job)
         self._register(job)
         await self._step()
         return job
@@ -245,7 +246,7 @@ class Queue(Actor[QueueMessage]):
                 message.job_id, message.size_bytes, message.media_type, message.filename
             )
             if job is not None:
-                self._waiting.put(job)
+                self._changed(job)
         else:
             self._janitor.tell(Release(message.job_id))
         await self._step()
@@ -263,8 +264,10 @@ class Queue(Actor[QueueMessage]):
         self._split_over(message.job_id)
         known = self._waiting.get(message.job_id)
         if known is not None:
-            planned = await self._jobs.plan(message.job_id, message.duration_secs, message.chunks)
-            self._waiting.put(planned or known)
+            planned = await self._jobs.plan(
+                message.job_id, message.duration_secs, message.chunks, message.waveform
+            )
+            self._changed(planned or known)
             self._split.add(message.job_id)
         await self._step()
 
@@ -402,7 +405,7 @@ class Queue(Actor[QueueMessage]):
         rightful = self._waiting.choose(self._is_split, self._wants, None)
         if job.status is Status.QUEUED:
             job = await self._jobs.start(job.id) or job
-            self._waiting.put(job)
+            self._changed(job)
         chunk = await self._jobs.chunk(job, job.chunks_done)
         if chunk is None:
             await self._finish(job.id, Status.FAILED, "the plan of this job is lost")
@@ -446,7 +449,11 @@ class Queue(Actor[QueueMessage]):
         return job.order.model or self._default_model
 
     async def _at(self, job: Job, stage: Stage, detail: str) -> None:
-        self._waiting.put(await self._jobs.beat(job.id, stage, detail) or job)
+        self._changed(await self._jobs.beat(job.id, stage, detail) or job)
+
+    def _changed(self, job: Job) -> None:
+        self._waiting.put(job)
+        self._broadcaster.tell(JobChanged(job.id))
 
     def _stop_preparing(self, job_id: str) -> None:
         if job_id in self._fetching:

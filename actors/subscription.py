@@ -8,7 +8,9 @@ import anyio
 
 ROOM = 64
 MODEL = "model"
-"""The topic of the model's state; every other topic is a job's id."""
+"""The topic of the model's state."""
+JOBS = "jobs"
+"""The topic of whatever happens to any job; every other topic is a job's id."""
 
 
 class Subscription:

@@ -43,9 +43,11 @@ from actors.webhooks import Render, Webhooks
 from actors.writing import Provider, Writer
 from storage.accounts import Accounts
 from storage.blobs import Spool, owned
+from storage.corrections import Corrections
 from storage.database import DATABASE, Database, open_database
 from storage.deliveries import Deliveries
 from storage.jobs import Jobs
+from storage.search import Search
 from storage.shares import Shares
 from storage.speakers import SpeakerTurns
 from storage.texts import Texts
@@ -90,6 +92,8 @@ class System:
     texts: Texts
     speakers: SpeakerTurns
     usage: Usage
+    corrections: Corrections
+    search: Search
     spool: Spool
     lifecycle: Address[LifecycleMessage]
     queue: Address[QueueMessage]
@@ -173,11 +177,16 @@ async def open_system(
                     jobs=jobs,
                     usage=usage,
                     webhooks=webhooks,
+                    broadcaster=broadcaster,
                     write=Writer(plan.provider).write if plan.provider else None,
                     tokens_a_day=plan.tokens_a_day,
                 ),
                 "diarizer": lambda: Diarizer(
-                    diarizer, speakers=speakers, spool=spool, janitor=janitor
+                    diarizer,
+                    speakers=speakers,
+                    spool=spool,
+                    janitor=janitor,
+                    broadcaster=broadcaster,
                 ),
                 "janitor": lambda: Janitor(
                     janitor,
@@ -235,6 +244,8 @@ async def open_system(
                 texts,
                 speakers,
                 usage,
+                Corrections(database),
+                Search(database),
                 spool,
                 lifecycle,
                 queue,

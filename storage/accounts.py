@@ -12,7 +12,7 @@ import msgspec
 
 from storage.database import Connection, Database
 from storage.errors import Conflict
-from storage.records import Account, Permission, Token
+from storage.records import Account, Permission, Session, Token
 
 _ACCOUNT = "a.number, a.email, a.admin, a.permissions, a.created_at, a.disabled_at"
 _TOKEN = (
@@ -124,9 +124,15 @@ class Accounts:
 
         await self._database.write(work)
 
-    async def set_permissions(self, account: int, may: Iterable[Permission]) -> None:
+    async def set_permissions(
+        self, account: int, may: Iterable[Permission], *, admin: bool | None = None
+    ) -> None:
+        """``admin`` None leaves that as it is."""
         await self._change(
-            "UPDATE accounts SET permissions = ? WHERE number = ?", _list(may), account
+            "UPDATE accounts SET permissions = ?, admin = coalesce(?, admin) WHERE number = ?",
+            _list(may),
+            admin,
+            account,
         )
 
     async def set_disabled(self, account: int, since: str | None) -> None:
@@ -141,20 +147,53 @@ class Accounts:
         await self._database.write(work)
 
     async def begin_session(
-        self, account: int, session: bytes, now: str, *, expires: float, expired: float
+        self,
+        account: int,
+        session: bytes,
+        now: str,
+        *,
+        expires: float,
+        expired: float,
+        about: str = "",
     ) -> None:
         """Sessions that ended before ``expired`` are forgotten by the way."""
 
         async def work(c: Connection) -> None:
             await c.execute("DELETE FROM sessions WHERE expires < ?", (expired,))
             await c.execute(
-                "INSERT INTO sessions VALUES (?, ?, ?, ?)", (session, account, now, expires)
+                "INSERT INTO sessions (hash, account, created_at, expires, about) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (session, account, now, expires, about),
             )
 
         await self._database.write(work)
 
     async def end_session(self, session: bytes) -> None:
         await self._change("DELETE FROM sessions WHERE hash = ?", session)
+
+    async def end_sessions(self, account: int) -> None:
+        await self._change("DELETE FROM sessions WHERE account = ?", account)
+
+    async def sessions(self, account: int, now: float) -> list[Session]:
+        """Those that last still, newest first."""
+
+        async def select(c: Connection) -> list[Session]:
+            async with c.execute(
+                "SELECT hash, created_at, expires, about FROM sessions "
+                "WHERE account = ? AND expires > ? ORDER BY created_at DESC",
+                (account, now),
+            ) as rows:
+                return [
+                    Session(
+                        hash=bytes(row["hash"]),
+                        created_at=row["created_at"],
+                        expires=row["expires"],
+                        about=row["about"],
+                    )
+                    async for row in rows
+                ]
+
+        return await self._database.read(select)
 
     async def add_token(
         self,

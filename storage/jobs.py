@@ -33,6 +33,17 @@ _JOB = (
     "chunks_done, segments, crashes, error, created_at, started_at, completed_at, "
     "stage, stage_detail, stage_at, beat_at, output_at"
 )
+_RAW = (
+    "SELECT position, start_secs, end_secs, text, words, repair, 0 AS corrected FROM segments "
+    "WHERE job_number = ? AND position >= ? ORDER BY position"
+)
+_CORRECTED = (
+    "SELECT s.position, start_secs, end_secs, coalesce(c.text, s.text) AS text, "
+    "iif(c.text IS NULL, s.words, c.words) AS words, repair, c.text IS NOT NULL AS corrected "
+    "FROM segments s LEFT JOIN corrections c ON c.number = (SELECT max(number) FROM corrections "
+    "WHERE job_number = s.job_number AND position = s.position) "
+    "WHERE s.job_number = ? AND s.position >= ? ORDER BY s.position"
+)
 EVERYTHING = View()
 ASKED_AT_ONCE = 500
 """SQLite limits the parameters of a statement."""
@@ -54,10 +65,10 @@ class Jobs:
     # Questions.
 
     async def get(self, job_id: str, view: View = EVERYTHING) -> Job | None:
-        return await self._one(f"WHERE id = ? AND {_seen(view)}", job_id)
+        return await self._one(f"WHERE id = ? AND {seen(view)}", job_id)
 
     async def numbered(self, number: int, view: View = EVERYTHING) -> Job | None:
-        return await self._one(f"WHERE number = ? AND {_seen(view)}", number)
+        return await self._one(f"WHERE number = ? AND {seen(view)}", number)
 
     async def by_idempotency_key(self, key: str) -> Job | None:
         return await self._one("WHERE idempotency_key = ?", key)
@@ -95,21 +106,18 @@ class Jobs:
         """Up to ``limit`` jobs, newest first, of ``status`` and older than number ``before``."""
         return await self._all(
             "WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR number < ?2) "
-            f"AND {_seen(view)} ORDER BY number DESC LIMIT ?3",
+            f"AND {seen(view)} ORDER BY number DESC LIMIT ?3",
             status,
             before,
             limit,
         )
 
-    async def transcript(self, job: Job, start: int = 0) -> list[Segment]:
-        """The committed segments from index ``start`` on."""
+    async def transcript(self, job: Job, start: int = 0, *, raw: bool = False) -> list[Segment]:
+        """The committed segments from index ``start`` on, as people have corrected them, or
+        ``raw``: as the engine gave them."""
 
         async def select(c: Connection) -> list[Segment]:
-            async with c.execute(
-                "SELECT position, start_secs, end_secs, text, words, repair FROM segments "
-                "WHERE job_number = ? AND position >= ? ORDER BY position",
-                (job.number, start),
-            ) as rows:
+            async with c.execute(_RAW if raw else _CORRECTED, (job.number, start)) as rows:
                 return [_segment(row) async for row in rows]
 
         return await self._database.read(select)
@@ -142,7 +150,7 @@ class Jobs:
         async def select(c: Connection) -> dict[tuple[Status, bool], int]:
             async with c.execute(
                 "SELECT status, coalesce(stage = 'fetching', 0), count(*) FROM jobs "
-                f"WHERE {_seen(view)} GROUP BY 1, 2"
+                f"WHERE {seen(view)} GROUP BY 1, 2"
             ) as rows:
                 return {(Status(row[0]), bool(row[1])): row[2] async for row in rows}
 
@@ -157,6 +165,29 @@ class Jobs:
                 (job.number, LOG_KEPT),
             ) as rows:
                 return [LogLine(row["at"], row["line"]) async for row in rows][::-1]
+
+        return await self._database.read(select)
+
+    async def waveform(self, job: Job) -> bytes:
+        """How loud equal parts of the recording are, 0 to 255; empty where nobody knows."""
+
+        async def select(c: Connection) -> bytes:
+            async with c.execute(
+                "SELECT levels FROM waveforms WHERE job_number = ?", (job.number,)
+            ) as rows:
+                row = await anext(aiter(rows), None)
+                return b"" if row is None else bytes(row[0])
+
+        return await self._database.read(select)
+
+    async def line(self) -> list[int]:
+        """The numbers of the jobs that wait, in about the order of their turns."""
+
+        async def select(c: Connection) -> list[int]:
+            async with c.execute(
+                "SELECT number FROM jobs WHERE status = 'queued' ORDER BY urgent DESC, number"
+            ) as rows:
+                return [row[0] async for row in rows]
 
         return await self._database.read(select)
 
@@ -194,7 +225,7 @@ class Jobs:
 
         async def work(c: Connection) -> Job:
             if order.idempotency_key is not None:
-                earlier = await _select(c, "WHERE idempotency_key = ?", order.idempotency_key)
+                earlier = await select_jobs(c, "WHERE idempotency_key = ?", order.idempotency_key)
                 if earlier:
                     return earlier[0]
             if most_open is not None:
@@ -218,7 +249,7 @@ class Jobs:
         """A sign of life from whoever is at ``stage``; None where the job is over."""
 
         async def work(c: Connection) -> Job | None:
-            before = await _select(c, f"WHERE id = ? AND {_OPEN}", job_id)
+            before = await select_jobs(c, f"WHERE id = ? AND {_OPEN}", job_id)
             if not before:
                 return None
             await c.execute(
@@ -291,6 +322,8 @@ class Jobs:
                 "DELETE FROM segments WHERE job_number = ?",
                 "DELETE FROM texts WHERE job_number = ?",
                 "DELETE FROM speakers WHERE job_number = ?",
+                "DELETE FROM speaker_names WHERE job_number = ?",
+                "DELETE FROM corrections WHERE job_number = ?",
                 "UPDATE deliveries SET due = NULL, error = 'the job was restarted' "
                 "WHERE job_number = ? AND due IS NOT NULL",
             ):
@@ -317,8 +350,13 @@ class Jobs:
 
         return await self._database.write(work)
 
-    async def plan(self, job_id: str, duration_secs: float, chunks: Sequence[Chunk]) -> Job | None:
-        """Commit the plan; None where the job is over or has a plan already."""
+    async def plan(
+        self, job_id: str, duration_secs: float, chunks: Sequence[Chunk], waveform: bytes = b""
+    ) -> Job | None:
+        """Commit the plan; None where the job is over or has a plan already.
+
+        ``waveform``: how loud equal parts of the recording are, 0 to 255.
+        """
 
         async def work(c: Connection) -> Job | None:
             changed = await c.execute(
@@ -332,6 +370,9 @@ class Jobs:
             job = await _get(c, job_id)
             await note_usage(c, job.order.owner, audio_secs=duration_secs)
             await _log(c, job_id, f"{duration_secs:.1f} s of audio in {len(chunks)} chunks")
+            await c.execute(
+                "INSERT OR REPLACE INTO waveforms VALUES (?, ?)", (job.number, waveform)
+            )
             await c.executemany(
                 "INSERT INTO chunks (job_number, ordinal, spans) VALUES (?, ?, ?)",
                 [(job.number, x.ordinal, msgspec.json.encode(x.spans).decode()) for x in chunks],
@@ -443,20 +484,20 @@ class Jobs:
         return found[0] if found else None
 
     async def _all(self, where: str, *values: object) -> list[Job]:
-        return await self._database.read(lambda c: _select(c, where, *values))
+        return await self._database.read(lambda c: select_jobs(c, where, *values))
 
 
-async def _select(c: Connection, where: str, *values: object) -> list[Job]:
+async def select_jobs(c: Connection, where: str, *values: object) -> list[Job]:
     async with c.execute(f"SELECT {_JOB} FROM jobs {where}", values) as rows:
         return [_job(row) async for row in rows]
 
 
 async def _get(c: Connection, job_id: str) -> Job:
-    (job,) = await _select(c, "WHERE id = ?", job_id)
+    (job,) = await select_jobs(c, "WHERE id = ?", job_id)
     return job
 
 
-def _seen(view: View) -> str:
+def seen(view: View) -> str:
     """What a row must be to be seen: numbers and names of our own, no text from outside."""
     terms = []
     if view.owner is not None:
@@ -508,6 +549,7 @@ def _segment(row: Any) -> Segment:
         text=row["text"],
         words=tuple(Word(*word) for word in _words.decode(row["words"])),
         repair=row["repair"],
+        corrected=bool(row["corrected"]),
     )
 
 

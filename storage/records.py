@@ -207,6 +207,30 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     words: tuple[Word, ...] = ()
     repair: str | None = None
     """What was done to the engine's text, where anything was."""
+    corrected: bool = False
+    """Whether this is what a person made of it."""
+
+
+class Correction(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a segment's text that somebody wrote."""
+
+    number: int
+    position: int
+    """The segment's index."""
+    text: str | None
+    """None: the engine's again."""
+    email: str | None
+    at: str
+
+
+class Hit(msgspec.Struct, frozen=True, kw_only=True):
+    """A segment in which the words that were looked for are spoken."""
+
+    job: "Job"
+    position: int
+    start: float
+    excerpt: str
+    """With MARK around what was found."""
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True):
@@ -267,6 +291,8 @@ class Speakers(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
     tries: int
     updated_at: str
+    names: tuple[tuple[str, str], ...] = ()
+    """What was told apart, and what people call it: the turns have their names already."""
 
 
 class TextKind(StrEnum):
@@ -323,6 +349,17 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     def may(self, permission: Permission) -> bool:
         """An administrator may do everything."""
         return self.admin or permission in self.permissions
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who has signed in somewhere."""
+
+    hash: bytes
+    created_at: str
+    expires: float
+    """Seconds since the epoch."""
+    about: str
+    """What the browser called itself."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,8 @@
 """Who speaks when in a job's recording."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -12,7 +14,8 @@ _turns = msgspec.json.Decoder(tuple[Turn, ...])
 
 
 class SpeakerTurns:
-    """The diarizer alone calls the methods that change something.
+    """The diarizer alone calls the methods that change something, but for the names, which are
+    the edge's.
 
     (The row of a job is written by `Jobs.finish`, in the transaction of its end.)
     """
@@ -25,13 +28,36 @@ class SpeakerTurns:
         numbers = [job.number for job in jobs]
 
         async def select(c: Connection) -> dict[int, Speakers]:
+            marks = ", ".join("?" * len(numbers))
+            names: defaultdict[int, dict[str, str]] = defaultdict(dict)
             async with c.execute(
-                f"SELECT * FROM speakers WHERE job_number IN ({', '.join('?' * len(numbers))})",
-                numbers,
+                f"SELECT * FROM speaker_names WHERE job_number IN ({marks})", numbers
             ) as rows:
-                return {row["job_number"]: _speakers(row) async for row in rows}
+                async for row in rows:
+                    names[row["job_number"]][row["label"]] = row["name"]
+            async with c.execute(
+                f"SELECT * FROM speakers WHERE job_number IN ({marks})", numbers
+            ) as rows:
+                return {
+                    row["job_number"]: _speakers(row, names[row["job_number"]])
+                    async for row in rows
+                }
 
         return await self._database.read(select)
+
+    async def name(self, job: Job, label: str, name: str | None) -> None:
+        """Call whoever has ``label`` (None: by the label again)."""
+
+        async def work(c: Connection) -> None:
+            await c.execute(
+                "DELETE FROM speaker_names WHERE job_number = ? AND label = ?", (job.number, label)
+            )
+            if name:
+                await c.execute(
+                    "INSERT INTO speaker_names VALUES (?, ?, ?)", (job.number, label, name)
+                )
+
+        await self._database.write(work)
 
     async def next(self) -> tuple[Speakers, str] | None:
         """The oldest job that waits for its speakers, and its id."""
@@ -93,13 +119,15 @@ async def want_speakers(c: Connection, job: Job, now: str) -> None:
     )
 
 
-def _speakers(row: Any) -> Speakers:
+def _speakers(row: Any, names: Mapping[str, str] = MappingProxyType({})) -> Speakers:
+    turns = _turns.decode(row["turns"])
     return Speakers(
         job_number=row["job_number"],
         status=SpeakersStatus(row["status"]),
         provider=row["provider"],
-        turns=_turns.decode(row["turns"]),
+        turns=tuple(Turn(t.start, t.end, names.get(t.label, t.label)) for t in turns),
         error=row["error"],
         tries=row["tries"],
         updated_at=row["updated_at"],
+        names=tuple((label, names.get(label, label)) for label in sorted({t.label for t in turns})),
     )

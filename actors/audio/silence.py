@@ -15,6 +15,8 @@ FLOOR_REACH_S = 15
 ABOVE_FLOOR_DB = 6.0
 DEAD_DB = -66.0
 """dBFS under which nothing is speech: the dither of 16 bits lies at -98, a good studio at -70."""
+WAVEFORM_PARTS = 1500
+"""Of what a player draws: as many as a wide screen has places for."""
 SHORTEST_SPEECH = 3
 """Frames; less is a click."""
 BLOCK = 10 * 60 * FRAMES_A_SECOND
@@ -31,6 +33,16 @@ def levels(pcm: bytes | bytearray | memoryview) -> Levels:
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float32)
     power = np.einsum("ij,ij->i", frames, frames) / FRAME / 32768**2
     return np.asarray(10 * np.log10(np.maximum(power, 1e-10)), np.float32)
+
+
+def waveform(level: Levels, parts: int = WAVEFORM_PARTS) -> bytes:
+    """The loudest moment of each of up to ``parts`` equal parts: 0 to 255, the loudest of all."""
+    if not len(level):
+        return b""
+    starts = np.linspace(0, len(level), min(parts, len(level)), endpoint=False).astype(int)
+    loudest = np.maximum.reduceat(level, starts)
+    amplitude = 10 ** ((loudest - loudest.max()) / 20)
+    return bytes(np.round(amplitude * 255).astype(np.uint8))
 
 
 def noise_floor(level: Levels) -> Levels:

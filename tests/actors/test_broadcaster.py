@@ -10,6 +10,7 @@ from actors.kernel.mailbox import Mailbox
 from actors.messages import (
     BroadcasterMessage,
     CloseStreams,
+    JobChanged,
     JobEnded,
     JobProgressed,
     Loading,
@@ -17,7 +18,7 @@ from actors.messages import (
     Subscribe,
     Unloaded,
 )
-from actors.subscription import MODEL, ROOM
+from actors.subscription import JOBS, MODEL, ROOM
 
 pytestmark = pytest.mark.anyio
 
@@ -94,3 +95,27 @@ async def test_a_closed_subscription_is_forgotten(
     await broadcaster.ask(Subscribe("b"))  # everything before has been handled
     gc.collect()
     assert forgotten() is None
+
+
+async def test_who_follows_all_jobs_hears_of_each_and_of_every_end(
+    broadcaster: Mailbox[BroadcasterMessage],
+) -> None:
+    everything = await broadcaster.ask(Subscribe(JOBS))
+    news = [JobChanged("a"), progress(1), JobEnded("a"), JobChanged("b"), JobEnded("b")]
+    for each in news:
+        broadcaster.tell(each)
+    heard: list[object] = []
+    with anyio.fail_after(5):
+        while len(heard) < len(news):
+            heard += await everything.wait(5) or []
+    assert heard == news
+
+
+async def test_who_follows_one_job_hears_nothing_of_its_other_changes(
+    broadcaster: Mailbox[BroadcasterMessage],
+) -> None:
+    one = await broadcaster.ask(Subscribe("a"))
+    broadcaster.tell(JobChanged("a"))
+    broadcaster.tell(progress(1))
+    with anyio.fail_after(5):
+        assert await one.wait(5) == [progress(1)]

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.audio.silence import FRAME, levels, speech
+from actors.audio.silence import FRAME, levels, speech, waveform
 from storage.records import RATE
 from tests.audio import babble
 
@@ -61,3 +61,14 @@ def test_stretches_are_in_order_apart_and_inside(values: list[float]) -> None:
     edges = [edge for span in found for edge in (span.start, span.end)]
     assert edges == sorted(set(edges))
     assert not edges or (edges[0] >= 0 and edges[-1] <= len(values) * FRAME)
+
+
+@given(st.lists(st.floats(-100, 0, width=32), min_size=1, max_size=300), st.integers(1, 50))
+def test_a_waveform_shows_the_loudest_moment_at_full_height(level: list[float], parts: int) -> None:
+    shown = waveform(np.array(level, np.float32), parts)
+    assert len(shown) == min(parts, len(level))
+    assert max(shown) == 255
+
+
+def test_nothing_has_no_waveform() -> None:
+    assert waveform(np.zeros(0, np.float32)) == b""

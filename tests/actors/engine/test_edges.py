@@ -56,4 +56,5 @@ def test_no_segment_is_turned_round_and_none_moves_into_another(
     edges = [edge for segment in found for edge in segment]
     assert edges == sorted(edges)
     for (start, end), (began, ended) in zip(segments, found, strict=True):
-        assert start - REACH_S <= began + 1e-9 and ended - 1e-9 <= end + REACH_S
+        assert start - REACH_S <= began + 1e-9
+        assert ended - 1e-9 <= end + REACH_S

@@ -1,0 +1,75 @@
+"""Looking for words in everything that was ever said."""
+
+import re
+
+from storage.database import Connection, Database
+from storage.jobs import seen, select_jobs
+from storage.records import Hit, Job, View
+
+MARK = ("\x02", "\x03")
+"""Around what was found, in an excerpt; no transcript has them."""
+EXCERPT = 16
+"""Words of an excerpt."""
+MOST_WORDS = 16
+_POSITION_BITS = 24
+
+
+class Search:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def spoken(self, text: str, view: View, limit: int) -> list[Hit]:
+        """Segments of transcripts that are done in which all the words are said, or words that
+        begin like them; the newest jobs first."""
+        wanted = _query(text)
+        if not wanted:
+            return []
+
+        async def select(c: Connection) -> list[Hit]:
+            async with c.execute(
+                "SELECT j.number, s.position, s.start_secs, "
+                f"snippet(spoken, 0, ?, ?, '…', {EXCERPT}) AS excerpt "
+                "FROM spoken JOIN segments s "
+                f"ON s.job_number = spoken.rowid >> {_POSITION_BITS} "
+                f"AND s.position = spoken.rowid & {2**_POSITION_BITS - 1} "
+                "JOIN jobs j ON j.number = s.job_number "
+                f"WHERE spoken MATCH ? AND j.status = 'done' AND {seen(view)} "
+                "ORDER BY spoken.rowid >> 24 DESC, spoken.rowid LIMIT ?",
+                (*MARK, wanted, limit),
+            ) as rows:
+                found = [(row[0], row[1], row[2], row[3]) async for row in rows]
+            jobs = await _jobs(c, {number for number, *_ in found})
+            return [
+                Hit(job=jobs[number], position=position, start=start, excerpt=excerpt)
+                for number, position, start, excerpt in found
+            ]
+
+        return await self._database.read(select)
+
+    async def named(self, text: str, view: View, limit: int) -> list[Job]:
+        """Jobs whose label, note, file or address has the text in it, newest first."""
+        pattern = "%" + re.sub(r"([\\%_])", r"\\\1", text.strip()) + "%"
+
+        async def select(c: Connection) -> list[Job]:
+            return await select_jobs(
+                c,
+                r"WHERE (label LIKE ?1 ESCAPE '\' OR filename LIKE ?1 ESCAPE '\' "
+                r"OR source_url LIKE ?1 ESCAPE '\' OR note LIKE ?1 ESCAPE '\') "
+                f"AND {seen(view)} ORDER BY number DESC LIMIT ?2",
+                pattern,
+                limit,
+            )
+
+        return await self._database.read(select)
+
+
+async def _jobs(c: Connection, numbers: set[int]) -> dict[int, Job]:
+    found = await select_jobs(c, f"WHERE number IN ({', '.join('?' * len(numbers))})", *numbers)
+    return {job.number: job for job in found}
+
+
+def _query(text: str) -> str:
+    """Each word as a phrase of its own, the last of them perhaps not finished: nothing of the
+    query language gets through."""
+    words = re.findall(r"\w+", text)[:MOST_WORDS]
+    return " ".join(f'"{word}"' for word in words) + "*" if words else ""
