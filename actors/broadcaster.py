@@ -15,7 +15,7 @@ from actors.messages import (
     Subscribe,
     Unsubscribed,
 )
-from actors.subscription import JOBS, MODEL, Subscription
+from actors.subscription import MODEL, NEWS, Subscription
 
 
 class Broadcaster(Actor[BroadcasterMessage]):
@@ -29,12 +29,13 @@ class Broadcaster(Actor[BroadcasterMessage]):
         match message:
             case JobProgressed(job_id) | JobEnded(job_id):
                 self._spread(job_id, message)
-                return self._spread(JOBS, message)
+                return self._spread(NEWS, message)
             case JobChanged():
-                return self._spread(JOBS, message)
+                return self._spread(NEWS, message)
             case ModelChanged():
                 self._model = message
-                return self._spread(MODEL, message)
+                self._spread(MODEL, message)
+                return self._spread(NEWS, message)
             case Subscribe(topic):
                 return self._subscribe(topic)
             case Unsubscribed(topic):
@@ -49,7 +50,7 @@ class Broadcaster(Actor[BroadcasterMessage]):
         self._forget(topic)
         for subscription in self._subscribers.get(topic, ()):
             subscription.offer(event)
-        if isinstance(event, JobEnded) and topic != JOBS:
+        if isinstance(event, JobEnded) and topic != NEWS:
             self._subscribers.pop(topic, None)
 
     def _subscribe(self, topic: str) -> Subscription:
@@ -57,7 +58,7 @@ class Broadcaster(Actor[BroadcasterMessage]):
         if self._closing:
             subscription.close()
             return subscription
-        if topic == MODEL and self._model is not None:
+        if topic in (MODEL, NEWS) and self._model is not None:
             subscription.offer(self._model)
         self._subscribers[topic].append(subscription)
         return subscription

@@ -435,7 +435,7 @@ class ModelChanged(msgspec.Struct, frozen=True):
 
 
 class Subscribe(Question[Subscription], frozen=True):
-    """``topic``: a job's id, MODEL or JOBS. The subscription is closed by its holder."""
+    """``topic``: a job's id, MODEL or NEWS. The subscription is closed by its holder."""
 
     topic: str
 

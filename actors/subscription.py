@@ -9,8 +9,8 @@ import anyio
 ROOM = 64
 MODEL = "model"
 """The topic of the model's state."""
-JOBS = "jobs"
-"""The topic of whatever happens to any job; every other topic is a job's id."""
+NEWS = "news"
+"""The topic of everything that happens; every other topic is a job's id."""
 
 
 class Subscription:

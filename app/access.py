@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 from litestar.connection import ASGIConnection
@@ -26,6 +27,10 @@ log = logging.getLogger(__name__)
 
 ALGORITHM = "HS256"
 SESSION_S = 3600
+WEB_SESSION_S = 14 * 86_400
+"""Of a browser, which cannot sign in by itself."""
+COOKIE = "whisperbox_session"
+LONGEST_ABOUT = 200
 TOKEN_PREFIX = "wb_"
 API_SCOPE = "whisper.api"
 SCOPES = {API_SCOPE: API_SCOPE, "provider_whisper_api": API_SCOPE}
@@ -110,8 +115,16 @@ class Access:
 
     # Signing in and out.
 
-    async def sign_in(self, email: str, password: str, address: str) -> tuple[str, Account]:
-        """A new session, and whose it is.
+    async def sign_in(
+        self,
+        email: str,
+        password: str,
+        address: str,
+        *,
+        lasts: float = SESSION_S,
+        about: str = "",
+    ) -> tuple[str, Account]:
+        """A new session of ``lasts`` seconds, and whose it is; ``about`` tells it from others.
 
         Raises:
             Unauthenticated: no such account, another password, or a disabled account.
@@ -132,19 +145,28 @@ class Access:
             log.warning("a sign-in was refused", extra={"address": address})
             raise Unauthenticated("The e-mail address or the password is wrong.")
         self._sign_ins.forget((email, address))
-        return await self._begin_session(found[0]), found[0]
+        return await self._begin_session(found[0], lasts, about), found[0]
 
-    async def _begin_session(self, account: Account) -> str:
+    async def _begin_session(self, account: Account, lasts: float, about: str) -> str:
         now, session = time.time(), secrets.token_urlsafe(32)
         await self._accounts.begin_session(
-            account.number, _digest(session), utc(now), expires=now + SESSION_S, expired=now
+            account.number,
+            _digest(session),
+            utc(now),
+            expires=now + lasts,
+            expired=now,
+            about=about[:LONGEST_ABOUT],
         )
-        claims = {"sid": session, "iat": int(now), "exp": int(now) + SESSION_S}
+        claims = {"sid": session, "iat": int(now), "exp": int(now + lasts)}
         return jwt.encode(claims, self._key, ALGORITHM)
 
     async def sign_out(self, caller: Caller) -> None:
         if caller.session is not None:
             await self._accounts.end_session(caller.session)
+
+    async def by_cookie(self, connection: Connection) -> Caller | None:
+        """Whose browser it is, while the session lasts."""
+        return await self._by_session(connection.cookies.get(COOKIE))
 
     def seal(self, text: bytes) -> str:
         """What only this server could have made of ``text``."""
@@ -173,6 +195,17 @@ class Access:
         caller = await self._by_token(_api_key(connection))
         self._admit(connection, caller)
         _require_api(caller or _nobody())
+
+    async def let_in_browser(self, connection: Connection) -> None:
+        """
+        Raises:
+            Unauthenticated: there is no session, or it is over.
+            Denied: the account may not use the server, or another site made the browser ask.
+        """
+        check_origin(connection)
+        caller = await self.by_cookie(connection)
+        connection.state.caller = caller
+        (caller or _nobody()).require(Permission.USE)
 
     async def let_in_native(self, connection: Connection) -> None:
         """Anybody, unless the operator wants tokens: then a token or a session."""
@@ -229,6 +262,11 @@ async def signed_in(connection: Connection, _: BaseRouteHandler) -> None:
     await _access(connection).let_in_signed_in(connection)
 
 
+async def in_browser(connection: Connection, _: BaseRouteHandler) -> None:
+    """Who has signed in with a browser, and asks from a page of ours."""
+    await _access(connection).let_in_browser(connection)
+
+
 async def by_token(connection: Connection, _: BaseRouteHandler) -> None:
     """Who has a token for the API, and may use it."""
     await _access(connection).let_in_by_token(connection)
@@ -237,6 +275,27 @@ async def by_token(connection: Connection, _: BaseRouteHandler) -> None:
 async def native(connection: Connection, _: BaseRouteHandler) -> None:
     """Anybody, unless the operator wants tokens; leaves what they may see."""
     await _access(connection).let_in_native(connection)
+
+
+def check_origin(connection: Connection) -> None:
+    """A form of another site must not use a cookie of ours.
+
+    Browsers say where a request that changes something comes from (Fetch Metadata, or else the
+    Origin header); what says neither is no browser, and has no cookies of somebody else.
+
+    Raises:
+        Denied: it comes from elsewhere.
+    """
+    if connection.scope.get("method") in ("GET", "HEAD"):
+        return
+    headers = connection.headers
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        ours = site in ("same-origin", "none")
+    else:
+        ours = origin is None or urlsplit(origin).netloc == headers.get("host")
+    if not ours:
+        raise Denied("This request came from another site.")
 
 
 def _access(connection: Connection) -> Access:

@@ -22,6 +22,7 @@ from app.hub import jobs as hub_jobs
 from app.hub.hub import Hub
 from app.native import health, jobs, model
 from app.settings import Settings
+from app.web import pages
 from storage.records import View
 
 HERE = Path(__file__).parent
@@ -41,6 +42,7 @@ def create_app(system: System, settings: Settings, hub: Hub, access: Access) -> 
             hub_jobs.router,
             transcribe.router,
             *shares.routers,
+            *pages.routers,
             create_static_files_router("/assets", [HERE / "vendor"], include_in_schema=False),
             create_static_files_router("/static", [HERE / "web/static"], include_in_schema=False),
         ],

@@ -158,6 +158,8 @@ class _Sorter:
         elif event is None:
             self._end()
         elif self._name == self._file_field:
+            if not self.upload.found:
+                self._file_begins()
             self._block += event
             self.upload.size += len(event)
             if self._most_bytes is not None and self.upload.size > self._most_bytes:
@@ -182,10 +184,15 @@ class _Sorter:
         if self._name == self._file_field:
             if self.upload.found:
                 raise Invalid(f"there is more than one '{self._file_field}' field")
-            self._before_file()
-            self.upload.found = True
             self.upload.filename = segment.filename or None
             self.upload.media_type = segment.content_type or None
+            # A browser sends a file that nobody chose as an empty one without a name.
+            if segment.filename != "":
+                self._file_begins()
+
+    def _file_begins(self) -> None:
+        self._before_file()
+        self.upload.found = True
 
     def _end(self) -> None:
         if self._name == self._file_field or self._name is None:

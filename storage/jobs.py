@@ -135,12 +135,14 @@ class Jobs:
 
         return await self._database.read(select)
 
-    async def known(self, ids: Sequence[str]) -> dict[str, Job]:
-        """Those of ``ids`` that are jobs."""
+    async def known(self, ids: Sequence[str], view: View = EVERYTHING) -> dict[str, Job]:
+        """Those of ``ids`` that are jobs in that view."""
         found: dict[str, Job] = {}
         for at in range(0, len(ids), ASKED_AT_ONCE):
             some = ids[at : at + ASKED_AT_ONCE]
-            jobs = await self._all(f"WHERE id IN ({', '.join('?' * len(some))})", *some)
+            jobs = await self._all(
+                f"WHERE id IN ({', '.join('?' * len(some))}) AND {seen(view)}", *some
+            )
             found |= {job.id: job for job in jobs}
         return found
 

@@ -5,7 +5,6 @@ Lists leave the transcript and the log out, which are in the document of one job
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -13,6 +12,7 @@ import msgspec
 from actors.audio.diarizing import PATIENCE_S
 from actors.engine.languages import LANGUAGES
 from app.access import API, NATIVE, WEB
+from app.progress import elapsed_secs, human, seconds, speed
 from app.speakers import dialogue, labels
 from storage.records import (
     Action,
@@ -106,8 +106,8 @@ def job_document(
 ) -> Document:
     """``now`` in seconds since the epoch; ``segments`` None leaves the transcript out."""
     status, order = status_of(job), job.order
-    elapsed = _elapsed(job, now)
-    speed = _speed(job, elapsed)
+    elapsed = elapsed_secs(job, now)
+    faster = speed(job, elapsed)
     shown = segments if job.status is Status.DONE else None
     turns = speakers.turns if speakers else ()
     named = labels(shown or (), turns)
@@ -132,7 +132,7 @@ def job_document(
         "source_mime": order.media_type,
         "source_size_bytes": job.size_bytes,
         "source_duration_seconds": _rounded(job.duration_secs),
-        "source_duration_human": _human(job.duration_secs),
+        "source_duration_human": human(job.duration_secs),
         "model": order.model or config.default_model,
         "language": job.language,
         "analysis_language_preference": order.analysis_language,
@@ -142,9 +142,9 @@ def job_document(
         "started_at": job.started_at,
         "completed_at": job.completed_at,
         "processing_elapsed_seconds": _rounded(elapsed),
-        "processing_elapsed_human": _human(elapsed),
-        "observed_throughput_multiplier": speed,
-        "observed_throughput_summary": None if speed is None else f"{speed:g}× real time",
+        "processing_elapsed_human": human(elapsed),
+        "observed_throughput_multiplier": faster,
+        "observed_throughput_summary": None if faster is None else f"{faster:g}× real time",
         "cpu_threads_configured": config.threads,
         "liveness": liveness(job, now),
         "cancel_requested_at": job.completed_at if job.status is Status.CANCELLED else None,
@@ -425,26 +425,8 @@ def _config_document(config: Config) -> Document:
     }
 
 
-def _elapsed(job: Job, now: float) -> float | None:
-    if job.started_at is None:
-        return None
-    end = _seconds(job.completed_at) if job.completed_at else now
-    return max(0.0, end - _seconds(job.started_at))
-
-
-def _speed(job: Job, elapsed: float | None) -> float | None:
-    """How much faster than it was spoken, as far as it has come."""
-    if not elapsed or not job.duration_secs or not job.chunks_total or not job.chunks_done:
-        return None
-    return round(job.duration_secs * job.chunks_done / job.chunks_total / elapsed, 2)
-
-
 def _age(moment: str | None, now: float) -> float | None:
-    return None if moment is None else max(0.0, now - _seconds(moment))
-
-
-def _seconds(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()
+    return None if moment is None else max(0.0, now - seconds(moment))
 
 
 def _moment(seconds: float | None) -> str | None:
@@ -453,12 +435,3 @@ def _moment(seconds: float | None) -> str | None:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
-
-
-def _human(seconds: float | None) -> str | None:
-    """``1h 2m 3s``"""
-    if seconds is None:
-        return None
-    whole = round(seconds)
-    parts = [(whole // 3600, "h"), (whole // 60 % 60, "m"), (whole % 60, "s")]
-    return " ".join(f"{n}{unit}" for n, unit in parts if n) or "0s"

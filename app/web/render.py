@@ -1,21 +1,82 @@
 """Templates to pages, with the headers that every page has."""
 
+import secrets
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Response
+from markupsafe import Markup, escape
 
-POLICY = (
+from app.progress import human
+from app.transcripts import clock
+from storage.search import MARK
+
+READING = (
     "default-src 'none'; style-src 'self'; img-src 'self'; media-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
+"""Of a page that only shows something: no scripts at all."""
 HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": READING,
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex, nofollow",
     "Cache-Control": "private, no-store",
 }
+
+
+def page(template: str, status: int = 200, **values: Any) -> Response[str]:
+    """A page without scripts."""
+    return Response(html(template, **values), status_code=status, media_type=HTML, headers=HEADERS)
+
+
+def app_page(template: str, status: int = 200, **values: Any) -> Response[str]:
+    """A page of ours for who has signed in, with scripts of ours and of nobody else."""
+    nonce = secrets.token_urlsafe(16)  # for the styles that wavesurfer writes
+    policy = (
+        f"default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; "
+        "connect-src 'self'; img-src 'self' data:; media-src 'self'; font-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    # The origin alone, since forms say by it where they come from.
+    headers = HEADERS | {"Content-Security-Policy": policy, "Referrer-Policy": "same-origin"}
+    return Response(
+        html(template, nonce=nonce, **values),
+        status_code=status,
+        media_type=HTML,
+        headers=headers,
+    )
+
+
+def fragment(template: str, status: int = 200, **values: Any) -> Response[str]:
+    """A piece of a page, for a page that has the rest."""
+    return page(template, status, **values)
+
+
+def html(template: str, **values: Any) -> str:
+    return _templates.get_template(template).render(**values)
+
+
+def short_clock(seconds: float) -> str:
+    """``1:02:03``, or ``02:03`` within the hour."""
+    return clock(seconds)[:8].removeprefix("00:")
+
+
+def marked(excerpt: str) -> Markup:
+    """An excerpt of a search, with what was found in ``<mark>``."""
+    begin, end = MARK
+    return Markup(str(escape(excerpt)).replace(begin, "<mark>").replace(end, "</mark>"))
+
+
+def bytes_label(size: float) -> str:
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+HTML = "text/html"
 _templates = Environment(
     loader=PackageLoader("app.web"),
     autoescape=True,
@@ -23,8 +84,9 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-
-
-def page(template: str, status: int = 200, **values: Any) -> Response[str]:
-    html = _templates.get_template(template).render(**values)
-    return Response(html, status_code=status, media_type="text/html", headers=HEADERS)
+_templates.filters |= {
+    "clock": short_clock,
+    "human": human,
+    "marked": marked,
+    "bytes": bytes_label,
+}

@@ -18,7 +18,7 @@ from actors.messages import (
     Subscribe,
     Unloaded,
 )
-from actors.subscription import JOBS, MODEL, ROOM
+from actors.subscription import MODEL, NEWS, ROOM
 
 pytestmark = pytest.mark.anyio
 
@@ -100,7 +100,7 @@ async def test_a_closed_subscription_is_forgotten(
 async def test_who_follows_all_jobs_hears_of_each_and_of_every_end(
     broadcaster: Mailbox[BroadcasterMessage],
 ) -> None:
-    everything = await broadcaster.ask(Subscribe(JOBS))
+    everything = await broadcaster.ask(Subscribe(NEWS))
     news = [JobChanged("a"), progress(1), JobEnded("a"), JobChanged("b"), JobEnded("b")]
     for each in news:
         broadcaster.tell(each)

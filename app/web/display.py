@@ -1,0 +1,166 @@
+"""What pages say of records: pure functions, and every sentence on a job that a person reads."""
+
+from dataclasses import dataclass
+
+from actors.messages import Loading, ModelState, Ready, Unloaded, WaitingForGpu
+from app.progress import elapsed_secs, left_secs, speed
+from storage.records import Action, Job, Phase, Stage, Status
+
+COLOURS = 6
+"""Of speakers; more of them begin again with the first."""
+
+WORDS = {
+    Status.QUEUED: "Waiting",
+    Status.RUNNING: "Transcribing",
+    Status.DONE: "Done",
+    Status.FAILED: "Failed",
+    Status.CANCELLED: "Cancelled",
+}
+
+
+@dataclass(frozen=True)
+class Button:
+    """Something that can be done with a job, or why it cannot be done now."""
+
+    action: str
+    label: str
+    why_not: str | None
+    confirm: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A job in the queue's list."""
+
+    number: int
+    id: str
+    title: str
+    status: str
+    state: str
+    """For the style: waiting, working, done, failed."""
+    percent: int
+    detail: str
+    """What is going on with it, or how it went."""
+    duration: float | None
+    created_at: str
+    owner: str | None
+    buttons: list[Button]
+
+
+def row(job: Job, now: float, *, place: int | None = None, owner: str | None = None) -> Row:
+    """``place`` is the job's in the queue, from 1; ``owner`` is shown to those who see others'."""
+    return Row(
+        number=job.number,
+        id=job.id,
+        title=title(job),
+        status=status(job),
+        state=state(job),
+        percent=job.percent,
+        detail=detail(job, now, place),
+        duration=job.duration_secs,
+        created_at=job.created_at,
+        owner=owner,
+        buttons=buttons(job),
+    )
+
+
+def title(job: Job) -> str:
+    """What a person would call it."""
+    order = job.order
+    return order.label or order.filename or order.source_url or f"Job {job.number}"
+
+
+def state(job: Job) -> str:
+    match job.phase:
+        case Phase.WAITING:
+            return "waiting"
+        case Phase.WORKING:
+            return "working"
+        case Phase.DONE:
+            return "done"
+        case Phase.BROKEN:
+            return "failed"
+
+
+def status(job: Job) -> str:
+    if job.status is Status.QUEUED and job.stage is Stage.FETCHING:
+        return "Downloading"
+    if job.status is Status.QUEUED and job.stage is Stage.DECODING:
+        return "Preparing"
+    return WORDS[job.status]
+
+
+def detail(job: Job, now: float, place: int | None = None) -> str:
+    elapsed = elapsed_secs(job, now)
+    faster = speed(job, elapsed)
+    pace = f"{faster:.0f}× real time" if faster and faster >= 2 else faster and f"{faster:.1f}×"
+    match job.status:
+        case Status.QUEUED if job.stage is not None:
+            return job.stage_detail or ""
+        case Status.QUEUED:
+            return f"number {place} in the queue" if place else "in the queue"
+        case Status.RUNNING:
+            left = left_secs(job, elapsed)
+            parts = [f"{job.percent} %", pace, left is not None and f"{_about(left)} left"]
+            return " · ".join(part for part in parts if part)
+        case Status.DONE:
+            return " · ".join(part for part in (pace, _silence(job)) if part)
+        case Status.FAILED:
+            return job.error or ""
+        case Status.CANCELLED:
+            return "nothing of it was kept"
+
+
+def buttons(job: Job) -> list[Button]:
+    """Everything that can be done with a job, possible or not, from the table of what may be."""
+    return [
+        Button("cancel", "Cancel", _why_not_cancel(job)),
+        Button("restart", "Restart", _why_not_restart(job)),
+        Button(
+            "delete",
+            "Delete",
+            None if job.allows(Action.DELETE) else "It is being worked on: cancel it first.",
+            confirm=f"Delete “{title(job)}” with its recording and transcript, for good?",
+        ),
+    ]
+
+
+def _why_not_cancel(job: Job) -> str | None:
+    if job.allows(Action.CANCEL):
+        return None
+    return "It is over already."
+
+
+def _why_not_restart(job: Job) -> str | None:
+    match job.phase:
+        case Phase.BROKEN:
+            return None
+        case Phase.DONE:
+            return "It is done: submit the recording again to have it transcribed anew."
+        case _:
+            return "It has not ended yet."
+
+
+def model_line(model: ModelState) -> tuple[str, str]:
+    """For the style, and what the model is doing."""
+    match model:
+        case Unloaded(problem=problem):
+            return "unloaded", f"not loaded: {problem}" if problem else "not loaded"
+        case Loading(model=name, pulled=None):
+            return "loading", f"{name} is loading"
+        case Loading(model=name, pulled=share):
+            return "loading", f"{name} is being downloaded: {share or 0:.0%}"
+        case WaitingForGpu(model=name, vram_needed_mb=needed, vram_free_mb=free):
+            return "waiting", f"{name} waits for the GPU: needs {needed} MB, {free} MB are free"
+        case Ready(model=name, loaded_at=since):
+            return "ready", f"{name} is ready since {since[11:16]} UTC"
+
+
+def _about(secs: float) -> str:
+    if secs < 60:
+        return f"{max(1, round(secs))} s"
+    return f"{round(secs / 60)} min" if secs < 5400 else f"{secs / 3600:.1f} h"
+
+
+def _silence(job: Job) -> str | None:
+    return None if job.segments else "nobody speaks in it"

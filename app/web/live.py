@@ -1,0 +1,115 @@
+"""What changes on an open page, as it changes.
+
+Each event ``html`` is JSON: ``html``, elements that replace those with their ids (a row that the
+page does not have yet comes first in its list); ``more``, elements to add to the list of that id;
+``gone``, ids of jobs that are deleted. A page that was away asks for itself anew.
+"""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import anyio
+from litestar import Request, Response, get
+
+from actors.messages import JobChanged, JobEnded, JobProgressed, ModelChanged, Subscribe
+from actors.subscription import NEWS, Subscription
+from app import sse
+from app.access import Access, caller_of
+from app.hub.hub import Hub
+from app.sse import KEEPALIVE, KEEPALIVE_S
+from app.web.queue import PAGE, model_html, rows
+from app.web.render import html
+from storage.records import Job, Status
+from storage.times import utc
+
+GATHER_S = 0.25
+"""News that come so close together are shown together."""
+RECENT_S = 60.0
+"""A page is not older than that when it begins to listen; older ones ask for themselves anew."""
+PLACES = 20
+"""Waiting jobs whose place in the queue is kept up to date."""
+
+
+@get("/events", include_in_schema=False)
+async def queue_events(request: Request[Any, Any, Any], hub: Hub, access: Access) -> Response[Any]:
+    follower = QueueFollower(request, hub, access)
+    subscription = await hub.system.broadcaster.ask(Subscribe(NEWS))
+    return sse.stream(follower.follow(subscription), subscription)
+
+
+class Follower:
+    """One open page. It shows nothing any more once its session is over."""
+
+    def __init__(self, request: Request[Any, Any, Any], hub: Hub, access: Access) -> None:
+        self.hub, self.caller = hub, caller_of(request)
+        self._request, self._access = request, access
+
+    async def follow(self, subscription: Subscription) -> AsyncIterator[bytes]:
+        yield await self.model()
+        for frame in await self.begin():
+            yield frame
+        while (news := await subscription.wait(KEEPALIVE_S)) is not None:
+            if news:
+                await anyio.sleep(GATHER_S)
+                news += await subscription.wait(0) or []
+            if await self._access.by_cookie(self._request) is None:
+                return
+            for frame in await self.told(news, subscription):
+                yield frame
+
+    async def told(self, news: Sequence[object], subscription: Subscription) -> list[bytes]:
+        frames = []
+        if any(isinstance(each, ModelChanged) for each in news):
+            frames.append(await self.model())
+        ids = {
+            each.job_id for each in news if isinstance(each, JobProgressed | JobEnded | JobChanged)
+        }
+        if subscription.lagged:
+            subscription.lagged = False
+            frames += await self.begin(recent_only=False)
+        elif ids:
+            frames += await self.changed(ids)
+        return frames or [KEEPALIVE]
+
+    async def begin(self, *, recent_only: bool = True) -> list[bytes]:
+        """Everything that may have changed since the page was made."""
+        raise NotImplementedError
+
+    async def changed(self, ids: set[str]) -> list[bytes]:
+        raise NotImplementedError
+
+    async def model(self) -> bytes:
+        return frame(html=await model_html(self.hub))
+
+
+class QueueFollower(Follower):
+    async def begin(self, *, recent_only: bool = True) -> list[bytes]:
+        newest = await self.hub.system.jobs.page(None, None, PAGE, self.caller.jobs)
+        since = utc(time.time() - RECENT_S)
+        fresh = [job for job in newest if not recent_only or (job.completed_at or since) >= since]
+        return [await self._rows(fresh)] if fresh else []
+
+    async def changed(self, ids: set[str]) -> list[bytes]:
+        jobs, view = self.hub.system.jobs, self.caller.jobs
+        gone = sorted(ids - (await jobs.known(sorted(ids))).keys())
+        seen = {job.number: job for job in (await jobs.known(sorted(ids), view)).values()}
+        if gone or any(job.status is not Status.QUEUED for job in seen.values()):
+            for number in (await jobs.line())[:PLACES]:  # they may have come a place forward
+                waiting = await jobs.numbered(number, view)
+                if waiting is not None:
+                    seen[number] = waiting
+        return [await self._rows(list(seen.values()), gone)] if seen or gone else []
+
+    async def _rows(self, jobs: Sequence[Job], gone: Sequence[str] = ()) -> bytes:
+        shown = await rows(self.hub, self.caller, sorted(jobs, key=lambda job: job.number))
+        return frame(html="".join(html("_row.html", row=each) for each in shown), gone=gone)
+
+
+def frame(
+    *, html: str = "", more: tuple[str, str] | None = None, gone: Sequence[str] = ()
+) -> bytes:
+    return sse.event("html", {"html": html, "more": more, "gone": list(gone)})
+
+
+handlers = [queue_events]

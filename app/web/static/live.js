@@ -1,0 +1,104 @@
+// Keeps an open page true: the server tells what changes, and this puts it in its place.
+
+const LOST_S = 3; // without a stream for so long, a person is told
+const AGAIN_MS = 2000;
+
+const page = document.body.dataset;
+const offline = document.getElementById("offline");
+let wasAway = false;
+let lost;
+
+export function apply({ html, more, gone }) {
+  const box = document.createElement("template");
+  box.innerHTML = html;
+  for (const fresh of [...box.content.children]) put(fresh);
+  if (more) add(...more);
+  for (const id of gone) document.querySelector(`[data-job="${CSS.escape(id)}"]`)?.remove();
+  document.dispatchEvent(new CustomEvent("whisperbox:changed"));
+}
+
+function put(fresh) {
+  const old = document.getElementById(fresh.id);
+  if (old) {
+    // What somebody is about to press, or types into, stays until they are done.
+    if (old.contains(document.activeElement) && old.dataset.job) return keep(old, fresh);
+    old.replaceWith(fresh);
+  } else if (fresh.dataset.number && isNewest(fresh)) {
+    document.getElementById("jobs").prepend(fresh);
+  } else {
+    return;
+  }
+  htmx.process(fresh);
+}
+
+function keep(old, fresh) {
+  const label = document.activeElement.getAttribute("aria-label");
+  old.replaceWith(fresh);
+  htmx.process(fresh);
+  for (const each of fresh.querySelectorAll("[aria-label]"))
+    if (each.getAttribute("aria-label") === label) each.focus();
+}
+
+function isNewest(row) {
+  const jobs = document.getElementById("jobs");
+  if (!jobs || jobs.dataset.show) return false;
+  const first = jobs.querySelector("[data-number]");
+  return !first || Number(row.dataset.number) > Number(first.dataset.number);
+}
+
+function add(id, html) {
+  const list = document.getElementById(id);
+  if (!list) return;
+  const box = document.createElement("template");
+  box.innerHTML = html;
+  const end = window.innerHeight + window.scrollY > document.body.scrollHeight - 80;
+  for (const each of [...box.content.children])
+    if (!document.getElementById(each.id)) {
+      list.append(each);
+      htmx.process(each);
+    }
+  if (end && list.dataset.follow !== undefined) window.scrollTo(0, document.body.scrollHeight);
+}
+
+function connect() {
+  const stream = new EventSource(page.live);
+  stream.addEventListener("open", () => {
+    clearTimeout(lost);
+    lost = undefined;
+    offline.hidden = true;
+    if (wasAway) refresh();
+    wasAway = false;
+  });
+  stream.addEventListener("html", (event) => apply(JSON.parse(event.data)));
+  stream.addEventListener("over", () => {
+    stream.close();
+    refresh();
+  });
+  stream.addEventListener("error", () => {
+    wasAway = true;
+    lost ??= setTimeout(() => (offline.hidden = false), LOST_S * 1000);
+    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, AGAIN_MS); // it was refused
+  });
+  addEventListener("pagehide", () => stream.close(), { once: true });
+}
+
+export function refresh() {
+  const part = page.refresh;
+  htmx.ajax("GET", location.href, { target: part, select: part, swap: "outerHTML" });
+}
+
+export function toast(text, kind = "wrong") {
+  const box = document.getElementById("toast");
+  const line = document.createElement("p");
+  line.className = kind;
+  line.textContent = text;
+  box.replaceChildren(line);
+  setTimeout(() => line.remove(), 8000);
+}
+
+document.addEventListener("htmx:responseError", (event) =>
+  toast(event.detail.xhr.responseText.slice(0, 300) || "The server refused that."),
+);
+document.addEventListener("htmx:sendError", () => toast("The server does not answer."));
+document.documentElement.classList.add("scripts");
+if (page.live) connect();

@@ -1,0 +1,173 @@
+// Sends every chosen file and address as a job of its own, shows how far each is, and remembers
+// the options for the next time. Without it the form sends one of them, as forms do.
+
+import { toast } from "./live.js";
+
+const form = document.getElementById("submit");
+const files = document.getElementById("media_file");
+const urls = document.getElementById("source_url");
+const uploads = document.getElementById("uploads");
+const AT_ONCE = 2;
+const KEY = "whisperbox.options";
+const waiting = [];
+let under_way = 0;
+
+files.multiple = true;
+
+// Options
+
+function options() {
+  return [...form.querySelectorAll("#options select, #options input:not([type=hidden])")].filter(
+    (field) => field.name !== "source_label",
+  );
+}
+
+function remember() {
+  const kept = {};
+  for (const field of options())
+    kept[field.id] =
+      field.type === "checkbox"
+        ? field.checked
+        : field.multiple
+          ? [...field.selectedOptions].map((each) => each.value)
+          : field.value;
+  localStorage.setItem(KEY, JSON.stringify(kept));
+  say();
+}
+
+function recall() {
+  let kept = {};
+  try {
+    kept = JSON.parse(localStorage.getItem(KEY) ?? "{}");
+  } catch {
+    localStorage.removeItem(KEY);
+  }
+  for (const field of options()) {
+    const value = kept[field.id];
+    if (value === undefined) continue;
+    if (field.type === "checkbox") field.checked = value;
+    else if (field.multiple)
+      for (const each of field.options) each.selected = value.includes(each.value);
+    else if (field.tagName !== "SELECT" || [...field.options].some((o) => o.value === value))
+      field.value = value;
+  }
+  say();
+}
+
+function say() {
+  const model = document.getElementById("model-name").selectedOptions[0]?.text;
+  const language = document.getElementById("language");
+  const parts = [model, language.value ? language.selectedOptions[0].text : "any language"];
+  if (document.getElementById("task").value === "translate") parts.push("into English");
+  document.getElementById("chosen").textContent = parts.join(" · ");
+}
+
+// Sending
+
+function enqueue(name, field, value) {
+  const data = new FormData(form);
+  data.delete("media_file");
+  data.delete("source_url");
+  const row = document.createElement("li");
+  row.className = "job working";
+  row.innerHTML =
+    '<div class="what"><span class="title" dir="auto"></span><p class="facts"><span class="badge working">Uploading</span> <span class="detail">waiting</span></p><progress max="1" value="0"></progress></div><div class="doing"><button type="button" class="small">Cancel</button></div>';
+  row.querySelector(".title").textContent = name;
+  row.querySelector("progress").setAttribute("aria-label", `Upload of ${name}`);
+  const request = new XMLHttpRequest();
+  row.querySelector("button").onclick = () => {
+    request.abort();
+    row.remove();
+    const at = waiting.findIndex((each) => each.row === row);
+    if (at >= 0) waiting.splice(at, 1);
+  };
+  uploads.append(row);
+  waiting.push({ row, request, data: () => (data.append(field, value), data) });
+  next();
+}
+
+function next() {
+  if (under_way >= AT_ONCE || !waiting.length) return;
+  under_way += 1;
+  const { row, request, data } = waiting.shift();
+  const detail = row.querySelector(".detail");
+  request.open("POST", form.action);
+  request.setRequestHeader("HX-Request", "true");
+  request.upload.onprogress = ({ loaded, total }) => {
+    row.querySelector("progress").value = total ? loaded / total : 0;
+    detail.textContent = `${Math.floor((100 * loaded) / (total || 1))} %`;
+  };
+  request.onload = () => {
+    if (request.status === 200) accepted(row, request.responseText);
+    else if (request.status === 401) location.reload();
+    else failed(row, request.responseText);
+  };
+  request.onerror = () => failed(row, "The server does not answer.");
+  request.onloadend = () => {
+    under_way -= 1;
+    next();
+  };
+  request.send(data());
+}
+
+function accepted(row, html) {
+  row.remove();
+  const box = document.createElement("template");
+  box.innerHTML = html;
+  const fresh = box.content.firstElementChild;
+  const jobs = document.getElementById("jobs");
+  if (document.getElementById(fresh.id) || jobs.dataset.show) return;
+  jobs.prepend(fresh);
+  htmx.process(fresh);
+}
+
+function failed(row, text) {
+  const words = new DOMParser().parseFromString(text, "text/html").body.textContent.trim();
+  row.className = "job failed";
+  row.querySelector(".badge").className = "badge failed";
+  row.querySelector(".badge").textContent = "Not sent";
+  row.querySelector(".detail").textContent = words.replace(/\s+/g, " ");
+  row.querySelector("progress").remove();
+  row.querySelector("button").textContent = "Dismiss";
+}
+
+function send(list) {
+  for (const file of list) enqueue(file.name, "media_file", file);
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const addresses = urls.value.split(/\s+/).filter(Boolean);
+  if (!files.files.length && !addresses.length)
+    return toast("Choose a recording first, or paste an address.");
+  send(files.files);
+  for (const address of addresses) enqueue(address, "source_url", address);
+  files.value = urls.value = document.getElementById("source_label").value = "";
+});
+form.addEventListener("change", remember);
+addEventListener("pageshow", recall);
+
+// Files dropped anywhere, and pasted ones
+
+let depth = 0;
+const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+addEventListener("dragenter", (event) => {
+  if (carriesFiles(event) && ++depth) document.body.classList.add("dropping");
+});
+addEventListener("dragleave", (event) => {
+  if (carriesFiles(event) && --depth <= 0) document.body.classList.remove("dropping");
+});
+addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
+addEventListener("drop", (event) => {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  depth = 0;
+  document.body.classList.remove("dropping");
+  send(event.dataTransfer.files);
+});
+addEventListener("paste", (event) => {
+  if (event.clipboardData?.files.length) send(event.clipboardData.files);
+});
+addEventListener("beforeunload", (event) => {
+  if (under_way) event.preventDefault();
+});
