@@ -46,17 +46,25 @@ class Wanted(msgspec.Struct):
 async def share(request: AnyRequest, hub: Hub, number: Number) -> Document:
     """`{expires_in_hours, password, with_audio}`, all optional. The address stays the same."""
     job = await hub.find(number, caller_of(request).jobs)
+    made = await put_share(hub, job, await read_json(request, Wanted))
+    return {"ok": True, "share": share_document(made, hub.config)}
+
+
+async def put_share(hub: Hub, job: Job, wanted: Wanted) -> Share:
+    """
+    Raises:
+        Conflict: the job is not done.
+        Unprocessable: the password cannot be one.
+    """
     if not job.allows(Action.SHARE):
         raise Conflict("Only a completed transcript can be shared.")
-    wanted = await read_json(request, Wanted)
-    made = await hub.system.shares.put(
+    return await hub.system.shares.put(
         job,
         utc(time.time()),
         expires=wanted.expires_in_hours and time.time() + wanted.expires_in_hours * 3600,
         password_hash=await _hashed(wanted.password),
         with_audio=wanted.with_audio,
     )
-    return {"ok": True, "share": share_document(made, hub.config)}
 
 
 @delete("/{number:int}/share", status_code=200, summary="End a transcript's public page")

@@ -1,10 +1,12 @@
 """What pages say of records: pure functions, and every sentence on a job that a person reads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.messages import Loading, ModelState, Ready, Unloaded, WaitingForGpu
 from app.progress import elapsed_secs, left_secs, speed
-from storage.records import Action, Job, Phase, Stage, Status
+from app.speakers import labels
+from storage.records import Action, Job, Phase, Segment, Stage, Status, Turn, Word
 
 COLOURS = 6
 """Of speakers; more of them begin again with the first."""
@@ -26,6 +28,27 @@ class Button:
     label: str
     why_not: str | None
     confirm: str | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A segment of a transcript."""
+
+    index: int
+    start: float
+    end: float
+    text: str
+    words: tuple[Word, ...]
+    speaker: str | None
+    colour: int
+    """Which of COLOURS the speaker has."""
+    begins_turn: bool
+    corrected: bool
+
+    @property
+    def gap(self) -> str:
+        """Between two words, which some languages write without."""
+        return " " if len(self.words) < 2 or " " in self.text else ""
 
 
 @dataclass(frozen=True)
@@ -139,6 +162,25 @@ def _why_not_restart(job: Job) -> str | None:
             return "It is done: submit the recording again to have it transcribed anew."
         case _:
             return "It has not ended yet."
+
+
+def lines(segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Line]:
+    named = labels(segments, turns)
+    colours = {label: n % COLOURS for n, label in enumerate(sorted({t.label for t in turns}))}
+    return [
+        Line(
+            index=segment.index,
+            start=segment.start,
+            end=segment.end,
+            text=segment.text.strip(),
+            words=segment.words,
+            speaker=label,
+            colour=colours.get(label, 0) if label else 0,
+            begins_turn=label is not None and label != before,
+            corrected=segment.corrected,
+        )
+        for segment, label, before in zip(segments, named, [None, *named], strict=False)
+    ]
 
 
 def model_line(model: ModelState) -> tuple[str, str]:

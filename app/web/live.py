@@ -17,7 +17,9 @@ from actors.subscription import NEWS, Subscription
 from app import sse
 from app.access import Access, caller_of
 from app.hub.hub import Hub
+from app.hub.jobs import Number
 from app.sse import KEEPALIVE, KEEPALIVE_S
+from app.web.job import about, shown_lines
 from app.web.queue import PAGE, model_html, rows
 from app.web.render import html
 from storage.records import Job, Status
@@ -36,6 +38,15 @@ async def queue_events(request: Request[Any, Any, Any], hub: Hub, access: Access
     follower = QueueFollower(request, hub, access)
     subscription = await hub.system.broadcaster.ask(Subscribe(NEWS))
     return sse.stream(follower.follow(subscription), subscription)
+
+
+@get("/jobs/{number:int}/events", include_in_schema=False)
+async def job_events(
+    request: Request[Any, Any, Any], hub: Hub, access: Access, number: Number
+) -> Response[Any]:
+    job = await hub.find(number, caller_of(request).jobs)
+    subscription = await hub.system.broadcaster.ask(Subscribe(NEWS))
+    return sse.stream(JobFollower(request, hub, access, job).follow(subscription), subscription)
 
 
 class Follower:
@@ -106,10 +117,38 @@ class QueueFollower(Follower):
         return frame(html="".join(html("_row.html", row=each) for each in shown), gone=gone)
 
 
+class JobFollower(Follower):
+    """The row, the lines as they are committed, and at the end word that the page is another."""
+
+    def __init__(self, request: Request[Any, Any, Any], hub: Hub, access: Access, job: Job) -> None:
+        super().__init__(request, hub, access)
+        self._id, self._status = job.id, job.status
+        self._lines = 0
+
+    async def begin(self, *, recent_only: bool = True) -> list[bytes]:
+        return await self.changed({self._id})
+
+    async def changed(self, ids: set[str]) -> list[bytes]:
+        if self._id not in ids:
+            return []
+        job = await self.hub.system.jobs.get(self._id, self.caller.jobs)
+        if job is None or (job.status is not self._status and job.status.terminal):
+            self._status = job.status if job else Status.CANCELLED
+            return [sse.event("over", {})]
+        self._status = job.status
+        values = await about(self._request, self.hub, job)
+        if job.status is Status.DONE:
+            return [frame(html="".join(html(f"_{n}.html", **values) for n in ("people", "texts")))]
+        fresh = await shown_lines(self.hub, job, self._lines)
+        self._lines += len(fresh)
+        shown = "".join(html("_line.html", job=job, line=line) for line in fresh)
+        return [frame(html=html("_row.html", **values), more=("lines", shown))]
+
+
 def frame(
     *, html: str = "", more: tuple[str, str] | None = None, gone: Sequence[str] = ()
 ) -> bytes:
     return sse.event("html", {"html": html, "more": more, "gone": list(gone)})
 
 
-handlers = [queue_events]
+handlers = [queue_events, job_events]

@@ -102,3 +102,38 @@ document.addEventListener("htmx:responseError", (event) =>
 document.addEventListener("htmx:sendError", () => toast("The server does not answer."));
 document.documentElement.classList.add("scripts");
 if (page.live) connect();
+
+// What needs a script but no server: questions before what cannot be undone, copying, local times.
+
+document.addEventListener("submit", (event) => {
+  const question = event.submitter?.dataset.confirm;
+  if (question && !confirm(question)) event.preventDefault();
+});
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const field = document.getElementById(button.dataset.copy);
+  field.select();
+  try {
+    await navigator.clipboard.writeText(field.value);
+  } catch {
+    document.execCommand("copy"); // a page by http has no clipboard
+  }
+  button.textContent = "Copied";
+});
+
+const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+function localise() {
+  for (const time of document.querySelectorAll("time[datetime]:not([title])")) {
+    time.title = time.dateTime;
+    const moment = new Date(time.dateTime);
+    if (!time.closest(".log")) time.textContent = DAY.format(moment);
+  }
+  for (const time of document.querySelectorAll("time[data-epoch]:empty"))
+    time.textContent = DAY.format(new Date(time.dataset.epoch * 1000));
+}
+
+document.addEventListener("whisperbox:changed", localise);
+document.addEventListener("htmx:afterSettle", localise);
+localise();

@@ -1,0 +1,330 @@
+"""/whisper/jobs/NUMBER: one job, its transcript, and what people make of it."""
+
+import base64
+import time
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.params import Parameter
+from litestar.response import Redirect
+
+from actors.engine.languages import LANGUAGES
+from actors.messages import WantText
+from app.access import caller_of
+from app.editing import aligned
+from app.hub.hub import Hub
+from app.hub.jobs import Number
+from app.hub.shares import Wanted, put_share
+from app.hub.wire import CHANNELS, share_url
+from app.media import recording
+from app.native.wire import job_document
+from app.subtitles import Limits, cues
+from app.transcripts import FORMATS
+from app.web.display import Line, lines, title
+from app.web.queue import rows, shell
+from app.web.render import HEADERS, app_page, fragment
+from storage.errors import Conflict, Invalid, NotFound
+from storage.records import Job, Permission, Segment, Share, Status, TextKind
+from storage.times import utc
+
+AnyRequest = Request[Any, Any, Any]
+PAGE_LINES = 100
+"""Segments that a page has at once: an hour's transcript is more than a page should weigh."""
+BEFORE = 20
+"""Segments shown before the one that somebody is led to."""
+PREVIEW = 8
+LONGEST_LINE = 5000
+LONGEST_NAME = 80
+SUBTITLES = ("srt", "vtt")
+
+Index = Annotated[int, Parameter(ge=0, le=2**31)]
+
+
+@get("/jobs/{number:int}", include_in_schema=False)
+async def page(request: AnyRequest, hub: Hub, number: Number) -> Response[str]:
+    job = await _seen(request, hub, number)
+    led_to = request.query_params.get("line", "")
+    at = max(0, int(led_to) - BEFORE) if led_to.isdecimal() and len(led_to) < 9 else 0
+    return app_page(
+        "job.html",
+        **await shell(request, hub),
+        **await about(request, hub, job),
+        **await _lines(hub, job, at),
+        waveform=base64.b64encode(await hub.system.jobs.waveform(job)).decode(),
+        has_audio=job.status is Status.DONE and hub.system.spool.input(job.id).exists(),
+    )
+
+
+async def about(request: AnyRequest, hub: Hub, job: Job) -> dict[str, Any]:
+    """All of a job but its transcript."""
+    caller, system = caller_of(request), hub.system
+    share = (await system.shares.of_jobs([job])).get(job.number)
+    texts = (await system.texts.of_jobs([job]))[job.number]
+    return {
+        "job": job,
+        "row": (await rows(hub, caller, [job]))[0],
+        "title": title(job),
+        "channel": CHANNELS.get(job.order.channel, job.order.channel),
+        "model": job.order.model or hub.config.default_model,
+        "language": LANGUAGES.get(job.language or "", job.language),
+        "languages": LANGUAGES,
+        "people": (await system.speakers.of_jobs([job])).get(job.number),
+        "analysis": [text for text in texts if text.kind is TextKind.ANALYSIS],
+        "translations": [text for text in texts if text.kind is TextKind.TRANSLATION],
+        "may_assist": hub.config.assists and caller.account.may(Permission.ASSIST),
+        "share": share,
+        "share_url": share and share_url(share, hub.config),
+        "callback": (await system.jobs.callbacks([job])).get(job.number),
+        "log": await system.jobs.log(job),
+        "versions": await system.corrections.versions(job),
+        "formats": (*FORMATS, "json"),
+        "limits": Limits(),
+    }
+
+
+@get("/jobs/{number:int}/lines", include_in_schema=False)
+async def more_lines(request: AnyRequest, hub: Hub, number: Number) -> Response[str]:
+    """The lines from ``start`` on, or up to ``end``."""
+    job = await _seen(request, hub, number)
+    start, end = request.query_params.get("start", ""), request.query_params.get("end", "")
+    if end.isdecimal():
+        first = max(0, int(end) - PAGE_LINES)
+        found = await _lines(hub, job, first, int(end))
+        return fragment("_lines.html", job=job, **found | {"following": None})
+    found = await _lines(hub, job, int(start) if start.isdecimal() else 0)
+    return fragment("_lines.html", job=job, **found | {"earlier": None})
+
+
+@get("/jobs/{number:int}/audio", include_in_schema=False)
+async def audio(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
+    job = await _seen(request, hub, number)
+    file = hub.system.spool.input(job.id)
+    return recording(file, job.order.media_type, request.headers.get("range"))
+
+
+@get("/jobs/{number:int}/download/{form:str}", include_in_schema=False)
+async def download(request: AnyRequest, hub: Hub, number: Number, form: str) -> Response[Any]:
+    """txt, srt, vtt, tsv or json; ``raw`` for the engine's own text. Subtitles with their limits,
+    where any is given."""
+    job = await _done(request, hub, number)
+    raw = request.query_params.get("raw") == "true"
+    segments = await hub.system.jobs.transcript(job, raw=raw)
+    if form == "json":
+        content_type, body = "application/json", msgspec.json.encode(job_document(job, segments))
+    elif form in FORMATS:
+        write, content_type = FORMATS[form]
+        limited = form in SUBTITLES and "line_chars" in request.query_params
+        body = write(cues(segments, _limits(request)) if limited else segments).encode()
+    else:
+        raise NotFound("there is no such download")
+    name = {"Content-Disposition": f'attachment; filename="transcript-{number}.{form}"'}
+    return Response(body, media_type=content_type, headers=HEADERS | name)
+
+
+@get("/jobs/{number:int}/subtitles", include_in_schema=False)
+async def subtitles(request: AnyRequest, hub: Hub, number: Number) -> Response[str]:
+    """How the first subtitles look within these limits."""
+    job = await _done(request, hub, number)
+    made = cues(await hub.system.jobs.transcript(job), _limits(request))
+    return fragment("_subtitles.html", cues=made[:PREVIEW], count=len(made))
+
+
+@get("/jobs/{number:int}/lines/{index:int}", include_in_schema=False)
+async def line(request: AnyRequest, hub: Hub, number: Number, index: Index) -> Response[str]:
+    job = await _seen(request, hub, number)
+    return fragment("_line.html", job=job, line=await _line(hub, job, index))
+
+
+@get("/jobs/{number:int}/lines/{index:int}/edit", include_in_schema=False)
+async def edit(request: AnyRequest, hub: Hub, number: Number, index: Index) -> Response[str]:
+    job = await _done(request, hub, number)
+    values = {
+        "job": job,
+        "line": await _line(hub, job, index),
+        "raw": (await _segment(hub, job, index, raw=True)).text.strip(),
+        "versions": await hub.system.corrections.versions(job, index),
+    }
+    if request.headers.get("hx-request"):
+        return fragment("_edit.html", **values)
+    return app_page("edit.html", **await shell(request, hub), title=title(job), **values)
+
+
+@post("/jobs/{number:int}/lines/{index:int}", include_in_schema=False)
+async def correct(request: AnyRequest, hub: Hub, number: Number, index: Index) -> Response[Any]:
+    """A new text for a line, or with ``raw`` the engine's again."""
+    job = await _done(request, hub, number)
+    given = await _form(request)
+    text = " ".join(given.get("text", "").split())
+    if len(text) > LONGEST_LINE:
+        raise Invalid(f"A line has at most {LONGEST_LINE} characters.")
+    before = await _segment(hub, job, index)
+    if "raw" in given:
+        await _put(request, hub, job, before, None)
+    elif text != before.text.strip():
+        await _put(request, hub, job, before, text)
+    if request.headers.get("hx-request"):
+        return fragment("_line.html", job=job, line=await _line(hub, job, index))
+    return Redirect(f"/whisper/jobs/{number}?line={index}#line-{index}", status_code=303)
+
+
+@post("/jobs/{number:int}/restore", include_in_schema=False)
+async def restore(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
+    """The whole transcript as the engine gave it; the corrections stay among the versions."""
+    job = await _done(request, hub, number)
+    await hub.system.corrections.restore(job, _account(request), utc(time.time()))
+    return _to(number)
+
+
+@post("/jobs/{number:int}/speakers", include_in_schema=False)
+async def name_speakers(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
+    """The form's fields are the labels, and their values the names."""
+    job = await _done(request, hub, number)
+    given = await _form(request)
+    people = (await hub.system.speakers.of_jobs([job])).get(job.number)
+    for label, name in people.names if people else ():
+        wanted = " ".join(given.get(label, name).split())
+        if len(wanted) > LONGEST_NAME:
+            raise Invalid(f"A name has at most {LONGEST_NAME} characters.")
+        if wanted != name:
+            await hub.system.speakers.name(job, label, wanted if wanted != label else None)
+    return _to(number)
+
+
+@post("/jobs/{number:int}/share", include_in_schema=False)
+async def share(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
+    job = await _done(request, hub, number)
+    given = await _form(request)
+    hours = given.get("expires_in_hours", "")
+    wanted = Wanted(
+        expires_in_hours=float(hours) if hours.isdecimal() and int(hours) else None,
+        password=given.get("password") or None,
+        with_audio=given.get("with_audio") == "true",
+    )
+    return await _share_panel(request, hub, job, await put_share(hub, job, wanted))
+
+
+@post("/jobs/{number:int}/unshare", include_in_schema=False)
+async def unshare(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
+    job = await _done(request, hub, number)
+    await hub.system.shares.revoke(job)
+    return await _share_panel(request, hub, job, None)
+
+
+@post("/jobs/{number:int}/texts", include_in_schema=False)
+async def write_text(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
+    """An analysis or a translation, made or made anew."""
+    job = await _done(request, hub, number)
+    caller_of(request).require(Permission.ASSIST)
+    given = await _form(request)
+    kind, language = given.get("kind"), given.get("language") or job.analysis_language
+    if kind not in tuple(TextKind) or language not in LANGUAGES:
+        raise Invalid("Choose a language.")
+    await hub.system.analyst.ask(WantText(job.id, TextKind(kind), language))
+    if request.headers.get("hx-request"):
+        return fragment("_texts.html", **await about(request, hub, job))
+    return _to(number)
+
+
+@post("/jobs/{number:int}/callback", include_in_schema=False)
+async def replay(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
+    job = await _seen(request, hub, number)
+    await hub.replay(job)
+    return _to(number)
+
+
+async def _share_panel(
+    request: AnyRequest, hub: Hub, job: Job, share: Share | None
+) -> Response[Any]:
+    if not request.headers.get("hx-request"):
+        return _to(job.number)
+    url = share and share_url(share, hub.config)
+    return fragment("_share.html", job=job, share=share, share_url=url)
+
+
+async def _seen(request: AnyRequest, hub: Hub, number: int) -> Job:
+    return await hub.find(number, caller_of(request).jobs)
+
+
+async def _done(request: AnyRequest, hub: Hub, number: int) -> Job:
+    job = await _seen(request, hub, number)
+    if job.status is not Status.DONE:
+        raise Conflict("This job has no transcript yet.")
+    return job
+
+
+async def _segment(hub: Hub, job: Job, index: int, *, raw: bool = False) -> Segment:
+    found = await hub.system.jobs.transcript(job, index, raw=raw)
+    if not found or found[0].index != index:
+        raise NotFound("there is no such line")
+    return found[0]
+
+
+async def _line(hub: Hub, job: Job, index: int) -> Line:
+    found = await shown_lines(hub, job)
+    if index >= len(found):
+        raise NotFound("there is no such line")
+    return found[index]
+
+
+async def shown_lines(hub: Hub, job: Job, start: int = 0) -> list[Line]:
+    """A cancelled job's are never shown."""
+    if job.status is Status.CANCELLED:
+        return []
+    people = (await hub.system.speakers.of_jobs([job])).get(job.number)
+    return lines(await hub.system.jobs.transcript(job, start), people.turns if people else ())
+
+
+async def _lines(hub: Hub, job: Job, start: int, end: int | None = None) -> dict[str, Any]:
+    """A page of lines, and where those before and after it begin."""
+    found = await shown_lines(hub, job)
+    end = min(end or start + PAGE_LINES, len(found))
+    return {
+        "lines": found[start:end],
+        "earlier": start or None,
+        "following": end if end < len(found) else None,
+    }
+
+
+async def _put(request: AnyRequest, hub: Hub, job: Job, before: Segment, text: str | None) -> None:
+    words = () if text is None else aligned(before, text)
+    now = utc(time.time())
+    await hub.system.corrections.put(job, before.index, text, words, _account(request), now)
+
+
+def _account(request: AnyRequest) -> int:
+    return caller_of(request).account.number
+
+
+def _to(number: int) -> Redirect:
+    return Redirect(f"/whisper/jobs/{number}", status_code=303)
+
+
+def _limits(request: AnyRequest) -> Limits:
+    """
+    Raises:
+        Invalid: they are no numbers, or none that a subtitle could have.
+    """
+    usual, given = Limits(), request.query_params
+    try:
+        limits = Limits(
+            int(given.get("line_chars") or usual.line_chars),
+            int(given.get("lines") or usual.lines),
+            float(given.get("chars_per_second") or usual.chars_per_second),
+        )
+    except ValueError:
+        raise Invalid("The limits must be numbers.") from None
+    sound = 5 <= limits.line_chars <= 200 and 1 <= limits.lines <= 10
+    if not (sound and 1 <= limits.chars_per_second <= 100):
+        raise Invalid("A line has 5 to 200 characters, a subtitle 1 to 10 lines.")
+    return limits
+
+
+async def _form(request: AnyRequest) -> dict[str, str]:
+    return {name: str(value) for name, value in (await request.form()).items()}
+
+
+handlers = [
+    page, more_lines, audio, download, subtitles, line, edit, correct, restore, name_speakers,
+    share, unshare, write_text, replay,
+]  # fmt: skip

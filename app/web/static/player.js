@@ -1,0 +1,154 @@
+// The recording beside its transcript: a waveform, the line and the word that are being spoken,
+// and any of them a click away. Without it the browser's own player stands there.
+
+import WaveSurfer from "/assets/wavesurfer/wavesurfer.esm.js";
+import { toast } from "./live.js";
+
+const STEP_S = 5;
+let player; // of the part of the page that is there now
+
+class Player {
+  constructor(box) {
+    this.box = box;
+    this.audio = box.querySelector("audio");
+    this.audio.controls = false;
+    this.lines = document.getElementById("lines");
+    const loud = Uint8Array.from(atob(box.dataset.waveform), (c) => c.charCodeAt(0));
+    const style = getComputedStyle(document.documentElement);
+    this.wave = WaveSurfer.create({
+      container: "#wave",
+      media: this.audio,
+      peaks: [Float32Array.from(loud, (n) => n / 255)],
+      duration: Number(box.dataset.duration),
+      height: 64,
+      barWidth: 2,
+      barGap: 1,
+      barRadius: 2,
+      cursorWidth: 2,
+      waveColor: resolved("--quiet", style),
+      progressColor: resolved("--accent", style),
+      cursorColor: resolved("--ink", style),
+      cspNonce: document.body.dataset.nonce,
+    });
+    this.button = document.getElementById("play");
+    this.button.onclick = () => this.audio.paused ? this.play() : this.audio.pause();
+    document.getElementById("rate").onchange = (e) => (this.audio.playbackRate = e.target.value);
+    this.audio.addEventListener("timeupdate", () => this.show());
+    this.audio.addEventListener("play", () => this.say("❚❚", "Pause"));
+    this.audio.addEventListener("pause", () => this.say("▶", "Play"));
+    this.audio.addEventListener("error", () =>
+      toast("This browser cannot play the recording; the transcript is complete."),
+    );
+  }
+
+  say(sign, label) {
+    this.button.textContent = sign;
+    this.button.setAttribute("aria-label", label);
+  }
+
+  async play() {
+    try {
+      await this.audio.play();
+    } catch (error) {
+      if (error.name === "NotSupportedError") toast("This browser cannot play the recording.");
+    }
+  }
+
+  seek(seconds) {
+    this.audio.currentTime = seconds;
+    this.play();
+    this.show();
+  }
+
+  show() {
+    const now = this.audio.currentTime;
+    document.getElementById("now").textContent = clock(now);
+    const line = [...this.lines.querySelectorAll("[data-start]")].findLast(
+      (each) => Number(each.dataset.start) <= now + 0.05,
+    );
+    if (line !== this.line) {
+      this.line?.classList.remove("spoken");
+      this.line?.removeAttribute("aria-current");
+      line?.classList.add("spoken");
+      line?.setAttribute("aria-current", "true");
+      this.line = line;
+      if (!this.audio.paused) line?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    }
+    const word = [...(line?.querySelectorAll("[data-s]") ?? [])].findLast(
+      (each) => Number(each.dataset.s) <= now + 0.05,
+    );
+    if (word !== this.word) {
+      this.word?.classList.remove("now");
+      word?.classList.add("now");
+      this.word = word;
+    }
+  }
+}
+
+// A canvas knows no light-dark(): what the browser makes of the variable does.
+function resolved(name, style) {
+  const probe = document.createElement("i");
+  probe.className = "probe" + name;
+  document.body.append(probe);
+  const colour = getComputedStyle(probe).color;
+  probe.remove();
+  return colour || style.getPropertyValue(name);
+}
+
+function clock(seconds) {
+  const whole = Math.floor(seconds);
+  const parts = [Math.floor(whole / 60) % 60, whole % 60];
+  if (whole >= 3600) parts.unshift(Math.floor(whole / 3600));
+  return parts.map((n) => String(n).padStart(2, "0")).join(":");
+}
+
+function begin() {
+  const box = document.getElementById("player");
+  if (!box || player?.box === box) return;
+  player = new Player(box);
+  const led = location.hash.startsWith("#line-") && document.getElementById(location.hash.slice(1));
+  if (led?.dataset.start) {
+    player.audio.currentTime = Number(led.dataset.start);
+    player.show();
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const at = event.target.closest("[data-seek], [data-s]");
+  if (at && player) player.seek(Number(at.dataset.seek ?? at.dataset.s));
+});
+document.addEventListener("change", (event) => {
+  if (event.target.id === "show-unsure")
+    document.getElementById("lines").classList.toggle("show-unsure", event.target.checked);
+});
+document.addEventListener("keydown", (event) => {
+  if (event.target.matches("[data-edit]")) {
+    const form = event.target.form;
+    if (event.key === "Enter" && !event.shiftKey) {
+      event.preventDefault();
+      form.requestSubmit();
+    } else if (event.key === "Escape") form.querySelector("[data-leave]").click();
+    return;
+  }
+  if (!player || event.target.closest("input, select, textarea, button, a, summary")) return;
+  const step = { ArrowLeft: -STEP_S, ArrowRight: STEP_S }[event.key];
+  if (event.key === " ") player.button.click();
+  else if (step) player.audio.currentTime += step;
+  else return;
+  event.preventDefault();
+});
+document.addEventListener("htmx:afterSettle", (event) => {
+  begin();
+  event.target.querySelector?.("[data-edit]")?.focus();
+});
+document.addEventListener("submit", (event) => {
+  // Downloads are plain requests, though the form's other way is a preview.
+  if (event.submitter?.hasAttribute("data-plain")) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const form = event.target;
+    const query = new URLSearchParams(new FormData(form));
+    location.assign(`${event.submitter.formAction || form.action}?${query}`);
+  }
+}, true);
+begin();
