@@ -147,6 +147,29 @@ class Access:
         self._sign_ins.forget((email, address))
         return await self._begin_session(found[0], lasts, about), found[0]
 
+    async def change_password(self, caller: Caller, old: str, new: str, about: str) -> str:
+        """Every session of the account is over; returns a new one for the browser at hand.
+
+        Raises:
+            Invalid: the old password is another, or the new one cannot be one.
+            TooMany: it was tried too often.
+        """
+        account = caller.account
+        if (allowance := self._sign_ins_anywhere.take(account.email)).exceeded:
+            raise TooMany("Too many attempts.", allowance)
+        found = await self._accounts.find(account.email)
+        if found is None or not await passwords.verify(found[1], old):
+            raise Invalid("The old password is wrong.")
+        await self.set_password(account, new)
+        return await self._begin_session(account, WEB_SESSION_S, about)
+
+    async def set_password(self, account: Account, password: str) -> None:
+        """
+        Raises:
+            Invalid: it cannot be one.
+        """
+        await self._accounts.set_password(account.number, await passwords.hashed_aside(password))
+
     async def _begin_session(self, account: Account, lasts: float, about: str) -> str:
         now, session = time.time(), secrets.token_urlsafe(32)
         await self._accounts.begin_session(

@@ -21,7 +21,7 @@ from app.hub import account, shares, transcribe
 from app.hub import jobs as hub_jobs
 from app.hub.hub import Hub
 from app.native import health, jobs, model
-from app.settings import Settings
+from app.settings import Settings, in_force
 from app.web import pages
 from storage.records import View
 
@@ -33,6 +33,7 @@ def create_app(system: System, settings: Settings, hub: Hub, access: Access) -> 
         allow_origins=list(settings.cors_origins),
         expose_headers=["Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining"],
     )
+    told = in_force(settings)
     return Litestar(
         route_handlers=[
             jobs.router,
@@ -52,6 +53,7 @@ def create_app(system: System, settings: Settings, hub: Hub, access: Access) -> 
             "access": Provide(lambda: access, sync_to_thread=False),
             "view": Provide(_view, sync_to_thread=False),
             "owner": Provide(_owner, sync_to_thread=False),
+            "settings_told": Provide(lambda: told, sync_to_thread=False),
             "most_upload_bytes": Provide(
                 lambda: settings.upload_max_mb << 20 or None, sync_to_thread=False
             ),

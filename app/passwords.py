@@ -25,6 +25,15 @@ def hashed(password: str) -> str:
     return _hasher.hash(password)
 
 
+async def hashed_aside(password: str) -> str:
+    """The same off the event loop.
+
+    Raises:
+        Invalid: as `hashed`.
+    """
+    return await anyio.to_thread.run_sync(hashed, password, limiter=_at_once)
+
+
 async def verify(password_hash: str | None, password: str) -> bool:
     """Takes as long for an account that is not there (None) as for one that is."""
     if len(password) > LONGEST:

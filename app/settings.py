@@ -13,6 +13,9 @@ def _setting(default: Any, about: str, least: float | None = None) -> Any:
     return field(default=default, metadata={"about": about, "least": least})
 
 
+SECRETS = frozenset({"admin_password", "webhook_secret", "openai_api_key", "whisperbox_token"})
+
+
 @dataclass(frozen=True)
 class Settings:
     """Each field is the environment variable of its name in capitals."""
@@ -142,6 +145,24 @@ class Settings:
 def documented() -> list[tuple[str, str, str]]:
     """Name, default and meaning of every setting."""
     return [(f.name.upper(), _shown(f.default), f.metadata["about"]) for f in fields(Settings)]
+
+
+def in_force(settings: Settings) -> list[tuple[str, str, str]]:
+    """Name, value and meaning of every setting, for people; secrets are not told."""
+    return [
+        (
+            each.name.upper(),
+            _told(each.name, getattr(settings, each.name)),
+            each.metadata["about"].replace("`", ""),
+        )
+        for each in fields(Settings)
+    ]
+
+
+def _told(name: str, value: Any) -> str:
+    if name in SECRETS:
+        return "" if value is None else "(set)"
+    return _shown(value)
 
 
 def _parsed(name: str, text: str, hint: Any) -> Any:

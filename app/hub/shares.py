@@ -5,7 +5,6 @@ import hmac
 import time
 from typing import Annotated, Any
 
-import anyio
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
 from litestar.datastructures import Cookie
@@ -80,7 +79,7 @@ async def _hashed(password: str | None) -> str | None:
     if not password:
         return None
     try:
-        return await anyio.to_thread.run_sync(passwords.hashed, password)
+        return await passwords.hashed_aside(password)
     except Invalid as no:
         raise Unprocessable({"password": [no.message]}) from None
 

@@ -139,7 +139,7 @@ async def line(request: AnyRequest, hub: Hub, number: Number, index: Index) -> R
 @get("/jobs/{number:int}/lines/{index:int}/edit", include_in_schema=False)
 async def edit(request: AnyRequest, hub: Hub, number: Number, index: Index) -> Response[str]:
     job = await _done(request, hub, number)
-    values = {
+    values: dict[str, Any] = {
         "job": job,
         "line": await _line(hub, job, index),
         "raw": (await _segment(hub, job, index, raw=True)).text.strip(),

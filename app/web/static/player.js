@@ -107,7 +107,7 @@ function begin() {
   if (!box || player?.box === box) return;
   player = new Player(box);
   const led = location.hash.startsWith("#line-") && document.getElementById(location.hash.slice(1));
-  if (led?.dataset.start) {
+  if (led && led.dataset.start) {
     player.audio.currentTime = Number(led.dataset.start);
     player.show();
   }
