@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.audio import spoken
 from tests.media_server import MediaServer
 from tests.scripted import scripted_model, slow_model
 
@@ -24,6 +25,18 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return slow_model(tmp_path_factory.mktemp("models") / "slow.bin")
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds of speech."""
+    return spoken(tmp_path_factory.mktemp("audio") / "clip.wav")
+
+
+@pytest.fixture(scope="session")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten minutes: twenty-odd chunks."""
+    return spoken(tmp_path_factory.mktemp("audio") / "talk.wav", [9.0] * 60)
 
 
 @pytest.fixture

@@ -1,29 +1,40 @@
 """``make demo``: a server with the bundled model, the bundled recording, and its transcript."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
+import time
 from importlib import resources
 from pathlib import Path
 
 import anyio
 
 from app.client import ServerSaid, connect
+from app.passwords import hashed
 from app.settings import Settings
 from app.show import bar, terminal, transcribe
+from storage.accounts import Accounts
+from storage.database import DATABASE, open_database
+from storage.times import utc
 
 START_S = 30.0
 STOP_S = 20.0
 PORTS = 20
+EMAIL = "demo@whisperbox.example"
 
 
 def main() -> int:
     settings = Settings.from_environment(os.environ)
     port = _free_port(settings.port)
     server = f"http://127.0.0.1:{port}"
+    data_dir = settings.data_dir / "demo"  # the password is shown, so it must open nothing else
+    password = secrets.token_urlsafe(9)
+    anyio.run(_give_account, data_dir, password)
     environment = os.environ | {
+        "DATA_DIR": str(data_dir),
         "WHISPER_MODEL": "demo",
         "PORT": str(port),
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "warning"),
@@ -32,8 +43,10 @@ def main() -> int:
     try:
         anyio.run(_show, server, child)
         terminal.print(
-            f"\nThe server is running: {server}\nEvery route can be tried at {server}/docs\n"
-            "Ctrl-C stops it."
+            f"\nThe server is running. Open {server} and sign in as\n\n"
+            f"    {EMAIL}\n    {password}\n\n"
+            f"Every route can be tried at {server}/docs\nCtrl-C stops it.",
+            highlight=False,
         )
         return child.wait()
     except ServerSaid as error:
@@ -44,6 +57,18 @@ def main() -> int:
     finally:
         child.send_signal(signal.SIGTERM)
         child.wait(STOP_S)
+
+
+async def _give_account(data_dir: Path, password: str) -> None:
+    """The demo's administrator, with a new password each time."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    async with open_database(data_dir / DATABASE) as database:
+        accounts = Accounts(database)
+        if found := await accounts.find(EMAIL):
+            await accounts.set_password(found[0].number, hashed(password))
+        else:
+            now = utc(time.time())
+            await accounts.add(EMAIL, hashed(password), admin=True, may=(), now=now)
 
 
 async def _show(server: str, child: subprocess.Popen[bytes]) -> None:

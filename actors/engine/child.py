@@ -5,6 +5,7 @@ its exit gives back every byte of VRAM, and an abort inside CUDA costs one chunk
 """
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -185,6 +186,8 @@ class Pipe:
 
 
 def main(fd: int) -> None:
+    # Ctrl-C in a terminal reaches the whole process group, but when to end is the server's to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     abort = threading.Event()
     pipe = Pipe(socket.socket(fileno=fd), abort)
     said: list[str] = []

@@ -198,6 +198,18 @@ def model_line(model: ModelState) -> tuple[str, str]:
             return "ready", f"{name} is ready since {since[11:16]} UTC"
 
 
+_BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome"}
+_SYSTEMS = ("Windows", "Android", "iPhone", "iPad", "Mac OS", "Linux")
+
+
+def browser(user_agent: str) -> str:
+    """``Firefox on Linux``, as near as what a browser calls itself tells."""
+    name = next((name for sign, name in _BROWSERS.items() if sign in user_agent), None)
+    name = name or ("Safari" if "Safari/" in user_agent else user_agent.partition("/")[0])
+    system = next((each for each in _SYSTEMS if each in user_agent), None)
+    return (f"{name} on {system}" if system else name) or "a program"
+
+
 def _about(secs: float) -> str:
     if secs < 60:
         return f"{max(1, round(secs))} s"

@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from app.progress import human
 from app.transcripts import clock
+from app.web.display import browser
 from storage.search import MARK
 
 READING = (
@@ -89,4 +90,5 @@ _templates.filters |= {
     "human": human,
     "marked": marked,
     "bytes": bytes_label,
+    "browser": browser,
 }

@@ -5,7 +5,6 @@ import pytest
 
 from tests.acceptance.receiver import Receiver
 from tests.acceptance.server import Server
-from tests.audio import spoken
 
 Start = Callable[..., Server]
 
@@ -47,15 +46,3 @@ def receiver() -> Iterator[Receiver]:
     yield receiver
     receiver.server.shutdown()
     receiver.server.server_close()
-
-
-@pytest.fixture(scope="session")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three seconds of speech."""
-    return spoken(tmp_path_factory.mktemp("audio") / "clip.wav")
-
-
-@pytest.fixture(scope="session")
-def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten minutes: twenty-odd chunks."""
-    return spoken(tmp_path_factory.mktemp("audio") / "talk.wav", [9.0] * 60)

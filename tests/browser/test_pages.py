@@ -1,0 +1,280 @@
+"""What a person does with the pages, in a real browser on a real server."""
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.acceptance.server import Server
+from tests.browser.conftest import ADA, RECORDING, Visit, serve, sign_in, submit, transcribed
+
+LATE_MS = 20_000
+
+
+def test_a_wrong_password_is_told_and_the_right_one_leads_where_one_was_going(
+    box: Server, visit: Visit
+) -> None:
+    page = visit(box, signed_in=False)
+    page.goto("/whisper/account")
+    expect(page).to_have_url(re.compile("/sign-in"))
+    page.fill("#email", ADA)
+    page.fill("#password", "something else")
+    page.click("button.primary")
+    expect(page.get_by_role("alert")).to_contain_text("password is wrong")
+    assert page.input_value("#email") == ADA
+    page.fill("#password", "correct horse battery")
+    page.click("button.primary")
+    expect(page).to_have_url(re.compile("/whisper/account$"))
+
+
+def test_a_file_becomes_a_transcript_before_ones_eyes(box: Server, visit: Visit) -> None:
+    page = visit(box)
+    submit(page, RECORDING)
+    row = page.locator("#jobs .job").first
+    expect(row).to_contain_text("demo.wav")
+    expect(row).to_have_class(re.compile("done"), timeout=LATE_MS)
+    expect(row).to_contain_text("real time")
+    row.locator("a.title").click()
+    expect(page.locator("#lines .line")).to_have_count(24)
+    expect(page.locator("#lines .line").first).to_contain_text("Hello world.")
+
+
+def test_several_files_are_several_jobs_and_the_options_are_remembered(
+    box: Server, visit: Visit
+) -> None:
+    page = visit(box)
+    page.goto("/whisper")
+    page.click("summary")
+    page.select_option("#language", "de")
+    page.uncheck("#speakers")
+    before = page.locator("#jobs .job").count()
+    files = [
+        {"name": f"{name}.wav", "mimeType": "audio/wav", "buffer": RECORDING.read_bytes()}
+        for name in ("one", "two", "three")
+    ]
+    page.set_input_files("#media_file", files)  # type: ignore[arg-type]
+    page.click("button.primary")
+    expect(page.locator("#jobs .job")).to_have_count(before + 3)
+    page.reload()
+    assert page.input_value("#language") == "de"
+    assert not page.is_checked("#speakers")
+    expect(page.locator("#jobs .job.done")).to_have_count(before + 3, timeout=LATE_MS)
+    page.click("#jobs .job.done a.title >> nth=0")
+    expect(page.locator("dl")).to_contain_text("German")
+
+
+def test_what_is_no_recording_is_told_in_words(box: Server, visit: Visit) -> None:
+    page = visit(box)
+    empty = {"name": "empty.wav", "mimeType": "audio/wav", "buffer": b""}
+    submit(page, empty)
+    expect(page.locator("#uploads .job.failed")).to_contain_text("empty")
+    noise = {"name": "noise.wav", "mimeType": "audio/wav", "buffer": b"no audio at all"}
+    submit(page, noise)
+    failed = page.locator("#jobs .job.failed").first
+    expect(failed).to_contain_text("Failed", timeout=LATE_MS)
+    name = failed.get_attribute("id")
+    page.once("dialog", lambda dialog: dialog.accept())
+    failed.get_by_role("button", name=re.compile("Delete")).click()
+    expect(page.locator(f"#{name}")).to_have_count(0)
+
+
+def test_lines_come_while_the_recording_is_heard(
+    tmp_path: Path, scripted: Path, talk: Path, visit: Visit
+) -> None:
+    server = serve(tmp_path, WHISPER_MODEL_PATH=scripted)
+    try:
+        page = visit(server)
+        submit(page, talk)
+        page.click("#jobs .job a.title")
+        lines = page.locator("#lines .line")
+        expect(lines.first).to_be_visible(timeout=LATE_MS)
+        expect(page.locator("#job")).to_have_class("done", timeout=LATE_MS)
+        expect(lines.first).to_contain_text("Hello world.")
+    finally:
+        server.kill()
+
+
+def test_a_click_on_a_line_plays_it_from_there_and_marks_it(box: Server, visit: Visit) -> None:
+    page = visit(box)
+    transcribed(page)
+    page.wait_for_function("document.getElementById('wave').clientHeight > 30")
+    line = page.locator("#lines .line").nth(8)
+    line.locator("button.time").click()
+    expect(line).to_have_class(re.compile("spoken"))
+    start = float(line.get_attribute("data-start") or 0)
+    page.wait_for_function(f"document.querySelector('audio').currentTime > {start}")
+    expect(page.locator("#play")).to_have_attribute("aria-label", "Pause")
+    page.locator("#play").click()
+    word = page.locator("#lines .line").nth(4).locator("[data-s]").nth(2)
+    word.click()
+    at = float(word.get_attribute("data-s") or 0)
+    page.wait_for_function(f"Math.abs(document.querySelector('audio').currentTime - {at}) < 1.5")
+
+
+def test_a_correction_stays_and_the_engines_text_comes_back(box: Server, visit: Visit) -> None:
+    page = visit(box)
+    path = transcribed(page)
+    line = page.locator("#line-1")
+    line.hover()
+    line.locator(".edit").click()
+    field = page.locator("#text-1")
+    expect(field).to_be_focused()
+    field.fill("Good <script>evening</script>.")
+    field.press("Enter")
+    expect(line).to_contain_text("Good <script>evening</script>.")
+    page.reload()
+    expect(line).to_have_class(re.compile("corrected"))
+    with page.expect_download() as download:
+        page.click("text=SRT >> nth=0")
+    assert "evening" in Path(download.value.path()).read_text()
+    raw = page.request.get(f"{path}/download/txt?raw=true").text()
+    assert "Good morning." in raw
+    line.locator(".edit").click()
+    expect(page.locator(".editing")).to_contain_text(ADA, use_inner_text=False)
+    page.click("text=Back to what the engine heard")
+    expect(line).to_contain_text("Good morning.")
+
+
+def test_subtitles_are_shown_within_their_limits_and_downloaded_so(
+    box: Server, visit: Visit
+) -> None:
+    page = visit(box)
+    transcribed(page)
+    page.click("text=Subtitles that fit")
+    page.fill("#line_chars", "8")
+    page.fill("#max-lines", "1")
+    expect(page.locator(".cues .cue").first).to_have_text("Hello")
+    with page.expect_download() as download:
+        page.click("#limits >> text=VTT")
+    lines = Path(download.value.path()).read_text().splitlines()
+    texts = [line for line in lines[1:] if line and "-->" not in line]
+    assert texts[:2] == ["Hello", "world."]
+    assert all(len(text) <= 8 for text in texts)
+
+
+def test_a_shared_transcript_opens_in_a_private_window(box: Server, visit: Visit) -> None:
+    page = visit(box)
+    transcribed(page)
+    page.check("#with-audio")
+    page.locator("#share button:has-text('Share')").click()
+    address = page.input_value("#share-url")
+    stranger = visit(box, signed_in=False)
+    stranger.goto(address)
+    expect(stranger.locator("article")).to_contain_text("Hello world.")
+    assert stranger.locator("audio").count() == 1
+    page.locator("#share button:has-text('End it')").click()
+    expect(page.locator("#share-url")).to_have_count(0)
+    assert stranger.goto(address).status == 404  # type: ignore[union-attr]
+
+
+def test_search_leads_to_the_second_at_which_it_was_said(box: Server, visit: Visit) -> None:
+    page = visit(box)
+    transcribed(page)
+    page.goto("/whisper")
+    page.fill("#q", "kaffee bitte")
+    hit = page.locator(".hits a").first
+    expect(hit.locator("mark").first).to_have_text("Kaffee")
+    hit.click()
+    expect(page.locator(".spoken")).to_contain_text("Kaffee bitte.")
+    assert page.evaluate("document.querySelector('audio').currentTime") > 15
+
+
+def test_a_page_recovers_when_the_server_comes_back(tmp_path: Path, visit: Visit) -> None:
+    server = serve(tmp_path)
+    try:
+        page = visit(server)
+        page.goto("/whisper")
+        expect(page.locator(".unless-jobs")).to_be_visible()
+        port = server.http.base_url.port
+        server.stop()
+        expect(page.locator("#offline")).to_be_visible(timeout=LATE_MS)
+        server.settings["PORT"] = port
+        server.start()
+        server.submit(RECORDING)
+        expect(page.locator("#offline")).to_be_hidden(timeout=LATE_MS)
+        expect(page.locator("#jobs .job.done")).to_have_count(1, timeout=LATE_MS)
+    finally:
+        server.kill()
+
+
+def test_every_text_from_outside_is_shown_as_text(box: Server, visit: Visit) -> None:
+    page = visit(box)
+    name = "<img src=x onerror=alert(1)>.wav"
+    file = {"name": name, "mimeType": "audio/wav", "buffer": RECORDING.read_bytes()}
+    submit(page, file)
+    expect(page.locator("#jobs .title").first).to_have_text(name)
+    page.goto("/whisper/account")
+    page.fill("#token-name", "<b>bold</b>")
+    page.click("text=Make a token")
+    expect(page.locator("tbody tr").first).to_contain_text("<b>bold</b>")
+
+
+def test_a_token_is_shown_once_and_works_until_it_is_revoked(box: Server, visit: Visit) -> None:
+    page = visit(box)
+    page.goto("/whisper/account")
+    page.fill("#token-name", "backup script")
+    page.click("text=Make a token")
+    secret = page.input_value("#secret")
+    headers = {"Authorization": f"Bearer {secret}"}
+    assert box.http.get("/api/whisper/transcribe/status", headers=headers).status_code == 200
+    page.goto("/whisper/account")
+    assert secret not in page.content()
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.click("[aria-label='Revoke backup script']")
+    expect(page.locator("tbody")).not_to_contain_text("backup script")
+    assert box.http.get("/api/whisper/transcribe/status", headers=headers).status_code == 401
+
+
+def test_without_scripts_one_signs_in_submits_corrects_and_deletes(
+    box: Server, visit: Visit
+) -> None:
+    page = visit(box, java_script_enabled=False)
+    page.goto("/whisper")
+    page.set_input_files("#media_file", RECORDING)
+    page.click("button.primary")
+    expect(page).to_have_url(re.compile("/whisper$"))
+    _reloaded_until_done(page)
+    page.click("#jobs .job a.title >> nth=0")
+    job = page.url
+    page.locator("#line-0 .edit").click(force=True)
+    page.fill("#text-0", "Hello moon.")
+    page.click("text=Save")
+    expect(page.locator("#line-0")).to_contain_text("Hello moon.")
+    page.goto(job)
+    page.click(".actions >> text=Delete")
+    expect(page).to_have_url(re.compile("/whisper$"))
+    assert page.goto(job).status == 404  # type: ignore[union-attr]
+
+
+def test_without_scripts_an_address_is_enough(box: Server, visit: Visit) -> None:
+    page = visit(box, java_script_enabled=False)
+    page.goto("/whisper")
+    page.fill("#source_url", "http://127.0.0.1:1/secret.wav")
+    page.click("button.primary")
+    expect(page).to_have_url(re.compile("/whisper$"))
+    expect(page.locator("#jobs .title").first).to_contain_text("secret.wav")
+
+
+def test_signing_out_everywhere_ends_the_other_browser_too(tmp_path: Path, visit: Visit) -> None:
+    server = serve(tmp_path)
+    try:
+        here, there = visit(server), visit(server)
+        there.goto("/whisper/account")
+        here.goto("/whisper/account")
+        here.click("text=Sign out everywhere")
+        expect(here).to_have_url(re.compile("/sign-in"))
+        there.reload()
+        expect(there).to_have_url(re.compile("/sign-in"))
+        sign_in(there)
+        expect(there).to_have_url(re.compile("/whisper$"))
+    finally:
+        server.kill()
+
+
+def _reloaded_until_done(page: Page) -> None:
+    for _ in range(100):
+        if page.locator("#jobs .job").first.locator(".badge.done").count():
+            return
+        page.wait_for_timeout(200)
+        page.reload()
+    raise AssertionError("it never was done")
