@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.acceptance.hub_client import PASSWORD
 from tests.acceptance.server import Server
@@ -94,8 +94,11 @@ def submit(page: Page, *files: Path | dict[str, object]) -> None:
 
 def transcribed(page: Page) -> str:
     """Submit the bundled dialogue and open its page once it is done; returns the path."""
+    page.goto("/whisper")
+    before = page.locator("#jobs .job").count()
     submit(page, RECORDING)
-    page.wait_for_selector("#jobs .job.done")
-    page.click("#jobs .job.done a.title >> nth=0")
+    expect(page.locator("#jobs .job")).to_have_count(before + 1)
+    page.wait_for_selector("#jobs .job.done:first-child")
+    page.click("#jobs .job.done:first-child a.title")
     page.wait_for_selector("#lines .line")
     return page.evaluate("location.pathname")  # type: ignore[no-any-return]

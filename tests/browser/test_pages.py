@@ -9,6 +9,7 @@ from tests.acceptance.server import Server
 from tests.browser.conftest import ADA, RECORDING, Visit, serve, sign_in, submit, transcribed
 
 LATE_MS = 20_000
+NOW = "document.querySelector('audio').currentTime"
 
 
 def test_a_wrong_password_is_told_and_the_right_one_leads_where_one_was_going(
@@ -97,18 +98,18 @@ def test_lines_come_while_the_recording_is_heard(
 def test_a_click_on_a_line_plays_it_from_there_and_marks_it(box: Server, visit: Visit) -> None:
     page = visit(box)
     transcribed(page)
-    page.wait_for_function("document.getElementById('wave').clientHeight > 30")
+    page.wait_for_function("() => document.getElementById('wave').clientHeight > 30")
     line = page.locator("#lines .line").nth(8)
     line.locator("button.time").click()
     expect(line).to_have_class(re.compile("spoken"))
     start = float(line.get_attribute("data-start") or 0)
-    page.wait_for_function(f"document.querySelector('audio').currentTime > {start}")
+    page.wait_for_function(f"() => {NOW} > {start}")
     expect(page.locator("#play")).to_have_attribute("aria-label", "Pause")
     page.locator("#play").click()
     word = page.locator("#lines .line").nth(4).locator("[data-s]").nth(2)
     word.click()
     at = float(word.get_attribute("data-s") or 0)
-    page.wait_for_function(f"Math.abs(document.querySelector('audio').currentTime - {at}) < 1.5")
+    page.wait_for_function(f"() => Math.abs({NOW} - {at}) < 1.5")
 
 
 def test_a_correction_stays_and_the_engines_text_comes_back(box: Server, visit: Visit) -> None:
@@ -176,7 +177,7 @@ def test_search_leads_to_the_second_at_which_it_was_said(box: Server, visit: Vis
     expect(hit.locator("mark").first).to_have_text("Kaffee")
     hit.click()
     expect(page.locator(".spoken")).to_contain_text("Kaffee bitte.")
-    assert page.evaluate("document.querySelector('audio').currentTime") > 15
+    assert page.evaluate(NOW) > 15
 
 
 def test_a_page_recovers_when_the_server_comes_back(tmp_path: Path, visit: Visit) -> None:
