@@ -44,8 +44,12 @@ def create_app(system: System, settings: Settings, hub: Hub, access: Access) -> 
             transcribe.router,
             *shares.routers,
             *pages.routers,
-            create_static_files_router("/assets", [HERE / "vendor"], include_in_schema=False),
-            create_static_files_router("/static", [HERE / "web/static"], include_in_schema=False),
+            create_static_files_router(
+                "/assets",
+                [HERE / "vendor"],
+                include_in_schema=False,
+                middleware=[pages.smaller],
+            ),
         ],
         dependencies={
             "system": Provide(lambda: system, sync_to_thread=False),

@@ -1,12 +1,27 @@
 """Every route of the pages."""
 
+from pathlib import Path
+
 from litestar import Router
+from litestar.config.compression import CompressionConfig
+from litestar.middleware import DefineMiddleware
+from litestar.middleware.compression import CompressionMiddleware
+from litestar.static_files import create_static_files_router
 
 from app.access import in_browser
 from app.web import account, job, live, queue, server, signing, troubles
 from app.web.queue import LONGEST_BODY
 
-routers = [
+HERE = Path(__file__).parent
+smaller = DefineMiddleware(
+    CompressionMiddleware, config=CompressionConfig(backend="gzip", exclude=["/events$", "/audio$"])
+)
+"""For what a page is made of: streams are not to be held back, nor recordings to lose ranges."""
+
+routers: list[Router] = [
+    create_static_files_router(
+        "/static", [HERE / "static"], include_in_schema=False, middleware=[smaller]
+    ),
     Router("/", route_handlers=signing.handlers, exception_handlers=troubles.HANDLERS),
     Router(
         "/whisper",
@@ -19,6 +34,7 @@ routers = [
         ],
         guards=[in_browser],
         exception_handlers=troubles.HANDLERS,
+        middleware=[smaller],
         request_max_body_size=LONGEST_BODY,
     ),
 ]
