@@ -22,7 +22,7 @@ from app.native.wire import job_document
 from app.subtitles import Limits, cues
 from app.transcripts import FORMATS
 from app.web.display import Line, lines, title
-from app.web.queue import rows, shell
+from app.web.queue import number_in, rows, shell
 from app.web.render import HEADERS, app_page, fragment
 from storage.errors import Conflict, Invalid, NotFound
 from storage.records import Job, Permission, Segment, Share, Status, TextKind
@@ -44,8 +44,7 @@ Index = Annotated[int, Parameter(ge=0, le=2**31)]
 @get("/jobs/{number:int}", include_in_schema=False)
 async def page(request: AnyRequest, hub: Hub, number: Number) -> Response[str]:
     job = await _seen(request, hub, number)
-    led_to = request.query_params.get("line", "")
-    at = max(0, int(led_to) - BEFORE) if led_to.isdecimal() and len(led_to) < 9 else 0
+    at = max(0, (number_in(request, "line") or 0) - BEFORE)
     return app_page(
         "job.html",
         **await shell(request, hub),
@@ -87,12 +86,11 @@ async def about(request: AnyRequest, hub: Hub, job: Job) -> dict[str, Any]:
 async def more_lines(request: AnyRequest, hub: Hub, number: Number) -> Response[str]:
     """The lines from ``start`` on, or up to ``end``."""
     job = await _seen(request, hub, number)
-    start, end = request.query_params.get("start", ""), request.query_params.get("end", "")
-    if end.isdecimal():
-        first = max(0, int(end) - PAGE_LINES)
-        found = await _lines(hub, job, first, int(end))
+    end = number_in(request, "end")
+    if end is not None:
+        found = await _lines(hub, job, max(0, end - PAGE_LINES), end)
         return fragment("_lines.html", job=job, **found | {"following": None})
-    found = await _lines(hub, job, int(start) if start.isdecimal() else 0)
+    found = await _lines(hub, job, number_in(request, "start") or 0)
     return fragment("_lines.html", job=job, **found | {"earlier": None})
 
 

@@ -30,6 +30,7 @@ FILTERS = {
     "failed": Status.FAILED,
     "cancelled": Status.CANCELLED,
 }
+LONGEST_NUMBER = 16
 LONGEST_BODY = 64 << 10
 
 
@@ -190,15 +191,19 @@ async def rows(hub: Hub, caller: Caller, jobs: Iterable[Job]) -> list[Row]:
 async def _rows(request: AnyRequest, hub: Hub) -> dict[str, Any]:
     """The next page of rows, as the address asks for them."""
     caller, wanted = caller_of(request), request.query_params.get("show", "")
-    before = request.query_params.get("before", "")
-    jobs = await hub.system.jobs.page(
-        FILTERS.get(wanted), int(before) if before.isdecimal() else None, PAGE, caller.jobs
-    )
+    before = number_in(request, "before")
+    jobs = await hub.system.jobs.page(FILTERS.get(wanted), before, PAGE, caller.jobs)
     return {
         "rows": await rows(hub, caller, jobs),
         "show": wanted if wanted in FILTERS else "",
         "before": jobs[-1].number if len(jobs) == PAGE else None,
     }
+
+
+def number_in(request: AnyRequest, name: str) -> int | None:
+    """What an address says by that name; None where it says nothing that could be meant."""
+    text = request.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < LONGEST_NUMBER else None
 
 
 def _sentences(no: Refusal) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, NotFoundException, ValidationException
 from litestar.response import Redirect
 
 from app.faults import STATUS, Unauthenticated, native_crash
@@ -31,8 +31,9 @@ def refused(request: AnyRequest, no: Refusal) -> Response[Any]:
 
 
 def failed_request(request: AnyRequest, error: HTTPException) -> Response[Any]:
-    sentence = NOT_FOUND if error.status_code == 404 else error.detail
-    return _said(request, error.status_code, sentence)
+    if isinstance(error, NotFoundException | ValidationException):
+        return _said(request, 404, NOT_FOUND)
+    return _said(request, error.status_code, error.detail)
 
 
 def crashed(request: AnyRequest, error: Exception) -> Response[Any]:

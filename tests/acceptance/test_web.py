@@ -1,0 +1,298 @@
+"""The pages without a browser: who gets what, and what bad input gets."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.acceptance.hub_client import PASSWORD, Member
+from tests.acceptance.server import Server
+
+OURS = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
+
+
+class Visitor:
+    """A browser's cookies, and the headers that it sends with a form of ours."""
+
+    def __init__(self, server: Server, email: str) -> None:
+        self.http = httpx.Client(base_url=server.http.base_url, headers=OURS, timeout=30)
+        answer = self.post("/sign-in", email=email, password=PASSWORD)
+        assert answer.status_code == 303, answer.text
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        return self.http.get(path, headers=headers)
+
+    def post(self, path: str, **fields: str) -> httpx.Response:
+        return self.http.post(path, data=fields)
+
+
+@pytest.fixture(scope="module")
+def house(
+    tmp_path_factory: pytest.TempPathFactory, scripted: Path, clip: Path
+) -> Iterator[tuple[Server, Member, int]]:
+    """A server, Ada, and the number of a job of hers that is done."""
+    server = Server(
+        tmp_path_factory.mktemp("house"), WHISPER_MODEL_PATH=scripted, REQUESTS_PER_MINUTE=0
+    ).start()
+    ada = Member(server, "ada@example.org", "--grant", "whisper.use")
+    number = ada.upload(clip, source_label="<i>Ada's</i>")["id"]
+    ada.ended(number)
+    Member(server, "bob@example.org", "--grant", "whisper.use")
+    Member(server, "eve@example.org", "--grant", "whisper.use", "--grant", "whisper.manage")
+    Member(server, "root@example.org", "--admin")
+    yield server, ada, number
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def visitors(house: tuple[Server, Member, int]) -> Iterator[dict[str, Visitor]]:
+    server, _, _ = house
+    made = {name: Visitor(server, f"{name}@example.org") for name in ("ada", "bob", "eve", "root")}
+    yield made
+    for visitor in made.values():
+        visitor.http.close()
+
+
+READ = [
+    "", "/events", "/lines", "/audio", "/download/txt", "/download/json", "/subtitles", "/lines/0",
+    "/lines/0/edit",
+]  # fmt: skip
+WRITE = [
+    "/cancel", "/restart", "/delete", "/lines/0", "/restore", "/speakers", "/share", "/unshare",
+    "/texts", "/callback",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", READ)
+def test_a_job_of_somebody_else_is_not_there_to_read(
+    house: tuple[Server, Member, int], visitors: dict[str, Visitor], path: str
+) -> None:
+    _, _, number = house
+    assert visitors["bob"].get(f"/whisper/jobs/{number}{path}").status_code == 404
+    if path != "/events":
+        assert visitors["ada"].get(f"/whisper/jobs/{number}{path}").status_code == 200
+        assert visitors["eve"].get(f"/whisper/jobs/{number}{path}").status_code == 200
+
+
+@pytest.mark.parametrize("path", WRITE)
+def test_a_job_of_somebody_else_is_not_there_to_change(
+    house: tuple[Server, Member, int], visitors: dict[str, Visitor], path: str
+) -> None:
+    _, ada, number = house
+    answer = visitors["bob"].post(f"/whisper/jobs/{number}{path}", text="x", kind="analysis")
+    assert answer.status_code == 404
+    assert ada.job(number)["status"] == "completed"
+
+
+def test_neither_list_nor_search_shows_what_is_somebody_elses(
+    house: tuple[Server, Member, int], visitors: dict[str, Visitor]
+) -> None:
+    for path in ("/whisper", "/whisper/rows", "/whisper/search?q=hello", "/whisper/search?q=Ada"):
+        assert "Ada" in visitors["ada"].get(path).text
+        assert "&lt;i&gt;" not in visitors["bob"].get(path).text
+        assert "<i>Ada" not in visitors["ada"].get(path).text
+
+
+@pytest.mark.parametrize(
+    "path", ["/whisper", "/whisper/jobs/1", "/whisper/account", "/whisper/server"]
+)
+def test_who_has_not_signed_in_is_led_to_the_door_and_back(
+    house: tuple[Server, Member, int], path: str
+) -> None:
+    server, _, _ = house
+    answer = server.http.get(path, headers=OURS)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"/sign-in?next={path.replace('/', '%2F')}"
+
+
+@pytest.mark.parametrize(
+    "going", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+)
+def test_the_door_leads_nowhere_else(house: tuple[Server, Member, int], going: str) -> None:
+    server, _, _ = house
+    form = {"email": "ada@example.org", "password": PASSWORD, "next": going}
+    answer = server.http.post("/sign-in", data=form, headers=OURS)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/whisper")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
+)
+@pytest.mark.parametrize(
+    "path", ["/whisper/model/load", "/whisper/account/tokens", "/sign-in", "/sign-out"]
+)
+def test_a_form_on_another_site_cannot_use_ones_cookie(
+    house: tuple[Server, Member, int],
+    visitors: dict[str, Visitor],
+    headers: dict[str, str],
+    path: str,
+) -> None:
+    ada = visitors["ada"].http
+    with httpx.Client(base_url=ada.base_url, cookies=ada.cookies) as elsewhere:
+        assert elsewhere.post(path, data={"name": "x"}, headers=headers).status_code == 403
+    assert ada.get("/whisper").status_code == 200
+
+
+def test_a_cookie_is_no_key_to_the_api(
+    house: tuple[Server, Member, int], visitors: dict[str, Visitor]
+) -> None:
+    assert visitors["ada"].get("/api/whisper/jobs").status_code == 401
+
+
+def test_a_session_gets_a_new_id_at_each_sign_in_and_ends_at_once(
+    house: tuple[Server, Member, int],
+) -> None:
+    server, _, _ = house
+    visitor = Visitor(server, "bob@example.org")
+    first = visitor.http.cookies["whisperbox_session"]
+    visitor.post("/sign-in", email="bob@example.org", password=PASSWORD)
+    second = visitor.http.cookies["whisperbox_session"]
+    assert first != second
+    old = httpx.Client(base_url=server.http.base_url, cookies={"whisperbox_session": first})
+    assert old.get("/whisper", headers=OURS).status_code == 303
+    visitor.post("/sign-out")
+    gone = httpx.Client(base_url=server.http.base_url, cookies={"whisperbox_session": second})
+    assert gone.get("/whisper", headers=OURS).status_code == 303
+    for client in (old, gone, visitor.http):
+        client.close()
+
+
+def test_an_open_page_hears_nothing_more_once_its_session_is_over(
+    house: tuple[Server, Member, int], clip: Path
+) -> None:
+    server, _, _ = house
+    lea = Member(server, "lea@example.org", "--grant", "whisper.use")
+    visitor = Visitor(server, "lea@example.org")
+    with visitor.http.stream("GET", "/whisper/events", timeout=20) as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == ": welcome"
+        server.command("user", "passwd", "lea@example.org", "--password-stdin", typed=PASSWORD)
+        lea.sign_in()
+        lea.upload(clip)
+        rest = list(lines)
+    assert not any("job-" in line and "waiting" in line for line in rest)
+    visitor.http.close()
+
+
+def test_only_administrators_change_accounts_and_only_managers_see_them(
+    house: tuple[Server, Member, int], visitors: dict[str, Visitor]
+) -> None:
+    assert visitors["bob"].get("/whisper/server").status_code == 403
+    assert "bob@example.org" in visitors["eve"].get("/whisper/server").text
+    fresh = {"email": "new@example.org", "password": "long enough", "whisper.use": "on"}
+    assert visitors["eve"].post("/whisper/server/accounts", **fresh).status_code == 403
+    assert visitors["eve"].post("/whisper/server/accounts/1", admin="on").status_code == 403
+    assert visitors["root"].post("/whisper/server/accounts", **fresh).status_code == 303
+    assert "new@example.org" in visitors["root"].get("/whisper/server").text
+    again = visitors["root"].post("/whisper/server/accounts", **fresh)
+    assert (again.status_code, "already" in again.text) == (422, True)
+
+
+def test_settings_in_force_tell_no_secret(tmp_path: Path, scripted: Path) -> None:
+    server = Server(
+        tmp_path,
+        WHISPER_MODEL_PATH=scripted,
+        ADMIN_EMAIL="root@example.org",
+        ADMIN_PASSWORD=PASSWORD,
+        WEBHOOK_SECRET="hush-hush",
+    ).start()
+    try:
+        visitor = Visitor(server, "root@example.org")
+        text = visitor.get("/whisper/server").text
+        assert "WEBHOOK_SECRET" in text
+        assert "hush-hush" not in text
+        assert PASSWORD not in text
+        visitor.http.close()
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/whisper?show=nonsense&before=x", 200),
+        ("/whisper?before=99999999999999999999999", 200),
+        ("/whisper/rows?before=-1", 200),
+        ("/whisper/search?q=%22%00%2A", 200),
+        ("/whisper/search?q=" + "a" * 5000, 200),
+        ("/whisper/jobs/0", 404),
+        ("/whisper/jobs/99999999999999999999999", 404),
+        ("/whisper/jobs/abc", 404),
+        ("/whisper/nothing", 404),
+        ("/whisper/jobs/{n}?line=99999999999999", 200),
+        ("/whisper/jobs/{n}?line=-5", 200),
+        ("/whisper/jobs/{n}/lines?start=99999999999999999999", 200),
+        ("/whisper/jobs/{n}/lines?end=0", 200),
+        ("/whisper/jobs/{n}/lines/99999", 404),
+        ("/whisper/jobs/{n}/lines/99999/edit", 404),
+        ("/whisper/jobs/{n}/download/exe", 404),
+        ("/whisper/jobs/{n}/download/srt?line_chars=x", 400),
+        ("/whisper/jobs/{n}/download/srt?line_chars=0", 400),
+        ("/whisper/jobs/{n}/subtitles?lines=99999999999&chars_per_second=nan", 400),
+    ],
+)
+def test_odd_addresses_get_an_answer_and_never_a_crash(
+    house: tuple[Server, Member, int], visitors: dict[str, Visitor], path: str, status: int
+) -> None:
+    _, _, number = house
+    answer = visitors["ada"].get(path.replace("{n}", str(number)))
+    assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "status"),
+    [
+        ("/lines/99999", {"text": "x"}, 404),
+        ("/lines/0", {"text": "x" * 6000}, 400),
+        ("/speakers", {"Speaker 1": "x" * 500}, 303),
+        ("/share", {"password": "short"}, 422),
+        ("/share", {"expires_in_hours": "99999999999"}, 303),
+        ("/texts", {"kind": "poem"}, 403),
+        ("/callback", {}, 409),
+        ("/cancel", {}, 409),
+        ("/restart", {}, 409),
+        ("/dance", {}, 404),
+    ],
+)
+def test_odd_forms_get_an_answer_and_never_a_crash(
+    house: tuple[Server, Member, int],
+    visitors: dict[str, Visitor],
+    path: str,
+    fields: dict[str, str],
+    status: int,
+) -> None:
+    _, _, number = house
+    answer = visitors["ada"].post(f"/whisper/jobs/{number}{path}", **fields)
+    assert answer.status_code == status, answer.text
+
+
+def test_a_form_that_goes_on_for_ever_is_cut_off(
+    house: tuple[Server, Member, int], visitors: dict[str, Visitor]
+) -> None:
+    _, _, number = house
+    for path in (f"/whisper/jobs/{number}/lines/0", "/sign-in", "/whisper/account/password"):
+        answer = visitors["ada"].post(path, text="x" * (1 << 20))
+        assert answer.status_code == 413, path
+
+
+def test_a_password_is_changed_only_with_the_old_one(
+    house: tuple[Server, Member, int],
+) -> None:
+    server, _, _ = house
+    Member(server, "kim@example.org", "--grant", "whisper.use")
+    visitor, other = Visitor(server, "kim@example.org"), Visitor(server, "kim@example.org")
+    wrong = visitor.post("/whisper/account/password", old="wrong", new="brand new one")
+    assert (wrong.status_code, "old password is wrong" in wrong.text) == (422, True)
+    right = visitor.post("/whisper/account/password", old=PASSWORD, new="brand new one")
+    assert right.status_code == 200
+    assert visitor.get("/whisper/account").status_code == 200
+    assert other.get("/whisper/account").status_code == 303
+    for each in (visitor, other):
+        each.http.close()
