@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import engine, latency, memory, silence, speakers, streams, uploads
+from bench import engine, latency, memory, pages, silence, speakers, streams, uploads
 
 Measure = Callable[[Path], list[str]]
 
@@ -17,6 +17,7 @@ MEASURES: dict[str, Measure] = {
     "uploads": uploads.measure,
     "latency": latency.measure,
     "streams": streams.measure,
+    "pages": pages.measure,
     "silence": silence.measure,
     "speakers": speakers.measure,
 }

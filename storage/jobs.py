@@ -35,14 +35,14 @@ _JOB = (
 )
 _RAW = (
     "SELECT position, start_secs, end_secs, text, words, repair, 0 AS corrected FROM segments "
-    "WHERE job_number = ? AND position >= ? ORDER BY position"
+    "WHERE job_number = ? AND position >= ? ORDER BY position LIMIT ?"
 )
 _CORRECTED = (
     "SELECT s.position, start_secs, end_secs, coalesce(c.text, s.text) AS text, "
     "iif(c.text IS NULL, s.words, c.words) AS words, repair, c.text IS NOT NULL AS corrected "
     "FROM segments s LEFT JOIN corrections c ON c.number = (SELECT max(number) FROM corrections "
     "WHERE job_number = s.job_number AND position = s.position) "
-    "WHERE s.job_number = ? AND s.position >= ? ORDER BY s.position"
+    "WHERE s.job_number = ? AND s.position >= ? ORDER BY s.position LIMIT ?"
 )
 EVERYTHING = View()
 ASKED_AT_ONCE = 500
@@ -112,12 +112,14 @@ class Jobs:
             limit,
         )
 
-    async def transcript(self, job: Job, start: int = 0, *, raw: bool = False) -> list[Segment]:
-        """The committed segments from index ``start`` on, as people have corrected them, or
-        ``raw``: as the engine gave them."""
+    async def transcript(
+        self, job: Job, start: int = 0, *, most: int = -1, raw: bool = False
+    ) -> list[Segment]:
+        """The committed segments from index ``start`` on, up to ``most`` of them, as people have
+        corrected them, or ``raw``: as the engine gave them."""
 
         async def select(c: Connection) -> list[Segment]:
-            async with c.execute(_RAW if raw else _CORRECTED, (job.number, start)) as rows:
+            async with c.execute(_RAW if raw else _CORRECTED, (job.number, start, most)) as rows:
                 return [_segment(row) async for row in rows]
 
         return await self._database.read(select)

@@ -33,6 +33,8 @@ PAGE_LINES = 100
 """Segments that a page has at once: an hour's transcript is more than a page should weigh."""
 BEFORE = 20
 """Segments shown before the one that somebody is led to."""
+MOST_LINES = 500
+"""Segments that come to an open page at once."""
 PREVIEW = 8
 LONGEST_LINE = 5000
 LONGEST_NAME = 80
@@ -45,6 +47,8 @@ Index = Annotated[int, Parameter(ge=0, le=2**31)]
 async def page(request: AnyRequest, hub: Hub, number: Number) -> Response[str]:
     job = await _seen(request, hub, number)
     at = max(0, (number_in(request, "line") or 0) - BEFORE)
+    if job.status is Status.RUNNING:  # its end is where lines are added
+        at = max(at, job.segments - PAGE_LINES)
     return app_page(
         "job.html",
         **await shell(request, hub),
@@ -252,35 +256,37 @@ async def _done(request: AnyRequest, hub: Hub, number: int) -> Job:
 
 
 async def _segment(hub: Hub, job: Job, index: int, *, raw: bool = False) -> Segment:
-    found = await hub.system.jobs.transcript(job, index, raw=raw)
-    if not found or found[0].index != index:
+    found = await hub.system.jobs.transcript(job, index, most=1, raw=raw)
+    if not found:
         raise NotFound("there is no such line")
     return found[0]
 
 
 async def _line(hub: Hub, job: Job, index: int) -> Line:
-    found = await shown_lines(hub, job)
-    if index >= len(found):
+    found = await shown_lines(hub, job, index, 1)
+    if not found:
         raise NotFound("there is no such line")
-    return found[index]
+    return found[0]
 
 
-async def shown_lines(hub: Hub, job: Job, start: int = 0) -> list[Line]:
-    """A cancelled job's are never shown."""
+async def shown_lines(hub: Hub, job: Job, start: int = 0, most: int = MOST_LINES) -> list[Line]:
+    """From index ``start`` on; a cancelled job's are never shown."""
     if job.status is Status.CANCELLED:
         return []
     people = (await hub.system.speakers.of_jobs([job])).get(job.number)
-    return lines(await hub.system.jobs.transcript(job, start), people.turns if people else ())
+    before = min(start, 1)  # whether a turn begins is seen from the line before
+    segments = await hub.system.jobs.transcript(job, start - before, most=most + before)
+    return lines(segments, people.turns if people else ())[before:]
 
 
 async def _lines(hub: Hub, job: Job, start: int, end: int | None = None) -> dict[str, Any]:
     """A page of lines, and where those before and after it begin."""
-    found = await shown_lines(hub, job)
-    end = min(end or start + PAGE_LINES, len(found))
+    found = await shown_lines(hub, job, start, (end or start + PAGE_LINES) - start)
+    end = start + len(found)
     return {
-        "lines": found[start:end],
+        "lines": found,
         "earlier": start or None,
-        "following": end if end < len(found) else None,
+        "following": end if found and end < job.segments else None,
     }
 
 

@@ -20,7 +20,7 @@ from app.hub.hub import Hub
 from app.hub.jobs import Number
 from app.sse import KEEPALIVE, KEEPALIVE_S
 from app.web.job import about, shown_lines
-from app.web.queue import PAGE, model_html, rows
+from app.web.queue import PAGE, model_html, number_in, rows
 from app.web.render import html
 from storage.records import Job, Status
 from storage.times import utc
@@ -123,7 +123,7 @@ class JobFollower(Follower):
     def __init__(self, request: Request[Any, Any, Any], hub: Hub, access: Access, job: Job) -> None:
         super().__init__(request, hub, access)
         self._id, self._status = job.id, job.status
-        self._lines = 0
+        self._lines = number_in(request, "lines") or 0
 
     async def begin(self, *, recent_only: bool = True) -> list[bytes]:
         return await self.changed({self._id})

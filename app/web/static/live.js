@@ -52,8 +52,9 @@ function add(id, html) {
   const box = document.createElement("template");
   box.innerHTML = html;
   const end = window.innerHeight + window.scrollY > document.body.scrollHeight - 80;
+  const place = (line) => Number(line?.id.replace("line-", "") ?? -1);
   for (const each of [...box.content.children])
-    if (!document.getElementById(each.id)) {
+    if (place(each) > place([...list.querySelectorAll(".line")].at(-1))) {
       list.append(each);
       htmx.process(each);
     }
