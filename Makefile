@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help demo serve test lint check bench format lock
+.PHONY: help demo serve test lint check bench screens format lock
 .DEFAULT_GOAL := help
 
 help:
@@ -41,6 +41,10 @@ check: lint test
 
 bench: $(READY)
 	$(BIN)/python -m bench
+
+# The pictures in docs/; look at each before you commit it.
+screens: $(READY)
+	SCREENS=docs/screens $(BIN)/pytest tests/browser/test_looks.py
 
 format: $(READY)
 	$(BIN)/ruff format .
