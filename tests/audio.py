@@ -42,3 +42,10 @@ def wav(path: Path, *parts: tuple[float, bool]) -> Path:
 def spoken(path: Path, seconds: Sequence[float] = (3.0,)) -> Path:
     """Utterances of these lengths with a second of silence after each."""
     return wav(path, *(part for s in seconds for part in ((s, True), (1.0, False))))
+
+
+def a_call(path: Path) -> Path:
+    """One speaker on each channel, one after the other."""
+    left = babble((2.0, True), (2.6, False), seed=1)
+    right = babble((2.6, False), (2.0, True), seed=2)
+    return write_wav(path, np.stack([left, right], axis=1))

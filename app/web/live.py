@@ -19,7 +19,7 @@ from app.access import Access, caller_of
 from app.hub.hub import Hub
 from app.hub.jobs import Number
 from app.sse import KEEPALIVE, KEEPALIVE_S
-from app.web.job import about, shown_lines
+from app.web.job import MOST_LINES, about, shown_lines
 from app.web.queue import PAGE, model_html, number_in, rows
 from app.web.render import html
 from storage.records import Job, Status
@@ -123,6 +123,7 @@ class JobFollower(Follower):
     def __init__(self, request: Request[Any, Any, Any], hub: Hub, access: Access, job: Job) -> None:
         super().__init__(request, hub, access)
         self._id, self._status = job.id, job.status
+        self._named = bool(number_in(request, "named"))
         self._lines = number_in(request, "lines") or 0
 
     async def begin(self, *, recent_only: bool = True) -> list[bytes]:
@@ -138,11 +139,23 @@ class JobFollower(Follower):
         self._status = job.status
         values = await about(self._request, self.hub, job)
         if job.status is Status.DONE:
-            return [frame(html="".join(html(f"_{n}.html", **values) for n in ("people", "texts")))]
+            return await self._additions(job, values)
         fresh = await shown_lines(self.hub, job, self._lines)
         self._lines += len(fresh)
         shown = "".join(html("_line.html", job=job, line=line) for line in fresh)
         return [frame(html=html("_row.html", **values), more=("lines", shown))]
+
+    async def _additions(self, job: Job, values: dict[str, Any]) -> list[bytes]:
+        """What is found out after the end; with the speakers, the lines that have them."""
+        frames = [frame(html="".join(html(f"_{n}.html", **values) for n in ("people", "texts")))]
+        names = values["people"].names if values["people"] else ()
+        if names and not self._named:
+            for start in range(0, job.segments, MOST_LINES):
+                some = await shown_lines(self.hub, job, start)
+                shown = "".join(html("_line.html", job=job, line=line) for line in some)
+                frames.append(frame(html=shown))
+        self._named = bool(names)
+        return frames
 
 
 def frame(

@@ -2,19 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from tests.acceptance.conftest import Start
 from tests.acceptance.hub_client import Member
-from tests.audio import babble, write_wav
+from tests.audio import a_call
 
 RIGHTS = ("--grant", "whisper.use")
-
-
-def a_call(path: Path) -> Path:
-    left = babble((2.0, True), (2.6, False), seed=1)
-    right = babble((2.6, False), (2.0, True), seed=2)
-    return write_wav(path, np.stack([left, right], axis=1))
 
 
 def test_a_calls_speakers_are_told_apart_after_its_transcript(start: Start, tmp_path: Path) -> None:

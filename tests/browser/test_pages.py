@@ -6,7 +6,9 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.acceptance.server import Server
+from tests.audio import a_call
 from tests.browser.conftest import ADA, RECORDING, Visit, serve, sign_in, submit, transcribed
+from tests.provider import LanguageModel
 
 LATE_MS = 20_000
 NOW = "document.querySelector('audio').currentTime"
@@ -196,6 +198,49 @@ def test_a_page_recovers_when_the_server_comes_back(tmp_path: Path, visit: Visit
         expect(page.locator("#jobs .job.done")).to_have_count(1, timeout=LATE_MS)
     finally:
         server.kill()
+
+
+def test_speakers_of_a_call_are_told_apart_and_get_names(
+    tmp_path: Path, scripted: Path, visit: Visit
+) -> None:
+    server = serve(tmp_path, WHISPER_MODEL_PATH=scripted)
+    try:
+        page = visit(server)
+        submit(page, a_call(tmp_path / "call.wav"))
+        page.click("#jobs .job a.title")
+        speakers = page.locator("#lines .speaker")
+        expect(page.locator("#people input")).to_have_count(2, timeout=LATE_MS)
+        expect(speakers).to_have_text(["Speaker 1", "Speaker 2"])
+        page.fill("#speaker-1", "Ada <3")
+        page.click("text=Save names")
+        expect(speakers).to_have_text(["Ada <3", "Speaker 2"])
+        assert page.input_value("#speaker-1") == "Ada <3"
+    finally:
+        server.kill()
+
+
+def test_an_analysis_and_a_translation_appear_beside_the_transcript(
+    tmp_path: Path, scripted: Path, clip: Path, visit: Visit
+) -> None:
+    model = LanguageModel(lambda text: "<b>In short</b>: a greeting.")
+    server = serve(
+        tmp_path, WHISPER_MODEL_PATH=scripted, OPENAI_BASE_URL=model.url, OPENAI_API_KEY="k",
+        OPENAI_MODEL="m",
+    )  # fmt: skip
+    try:
+        page = visit(server)
+        submit(page, clip)
+        page.click("#jobs .job a.title")
+        written = page.locator("#texts .written")
+        expect(written).to_have_text("<b>In short</b>: a greeting.", timeout=LATE_MS)
+        page.select_option("#texts [name=kind]", "translation")
+        page.select_option("#texts [name=language]", "fr")
+        page.click("#texts >> text=Write")
+        expect(written).to_have_count(2, timeout=LATE_MS)
+        expect(page.locator("#texts")).to_contain_text("French")
+    finally:
+        server.kill()
+        model.close()
 
 
 def test_every_text_from_outside_is_shown_as_text(box: Server, visit: Visit) -> None:

@@ -7,6 +7,7 @@ const page = document.body.dataset;
 const offline = document.getElementById("offline");
 let wasAway = false;
 let lost;
+let refreshing;
 
 export function apply({ html, more, gone }) {
   const box = document.createElement("template");
@@ -20,7 +21,7 @@ export function apply({ html, more, gone }) {
 function put(fresh) {
   const old = document.getElementById(fresh.id);
   if (old) {
-    // What somebody is about to press, or types into, stays until they are done.
+    if (old.matches(".editing")) return; // what somebody types stays until they are done
     if (old.contains(document.activeElement) && old.dataset.job) return keep(old, fresh);
     old.replaceWith(fresh);
   } else if (fresh.dataset.number && isNewest(fresh)) {
@@ -70,11 +71,11 @@ function connect() {
     if (wasAway) refresh();
     wasAway = false;
   });
-  stream.addEventListener("html", (event) => apply(JSON.parse(event.data)));
-  stream.addEventListener("over", () => {
-    stream.close();
-    refresh();
+  stream.addEventListener("html", async (event) => {
+    await refreshing; // or the news would be lost with the elements that are being replaced
+    apply(JSON.parse(event.data));
   });
+  stream.addEventListener("over", refresh);
   stream.addEventListener("error", () => {
     wasAway = true;
     lost ??= setTimeout(() => (offline.hidden = false), LOST_S * 1000);
@@ -85,7 +86,8 @@ function connect() {
 
 export function refresh() {
   const part = page.refresh;
-  htmx.ajax("GET", location.href, { target: part, select: part, swap: "outerHTML" });
+  if (part)
+    refreshing = htmx.ajax("GET", location.href, { target: part, select: part, swap: "outerHTML" });
 }
 
 export function toast(text, kind = "wrong") {
