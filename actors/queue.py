@@ -80,7 +80,8 @@ FETCHES_EACH = 2
 STALLED_S = 600.0
 """Without a sign of life from a fetch or a decoding it is given to somebody else. (The engine is
 watched by its owner, chunk by chunk.)"""
-LOOK_EVERY_S = 60.0
+LOOK_EVERY_S = 30.0
+"""Half of what the hub calls quiet."""
 
 
 class Queue(Actor[QueueMessage]):
@@ -338,7 +339,16 @@ class Queue(Actor[QueueMessage]):
             if now - self._signs.get(job_id, now) > STALLED_S:
                 self._stop_preparing(job_id)
                 await self._crashed(job_id, "preparing the recording stalled")
+        await self._vouch_for_those_that_wait()
         await self._step()
+
+    async def _vouch_for_those_that_wait(self) -> None:
+        """Nothing is wrong with a job between two chunks that waits for its turn or the model."""
+        for job in self._waiting.all():
+            if job.status is Status.RUNNING and not (self._chunk and self._chunk[0] == job.id):
+                ready = self._model == self._wants(job)
+                detail = "waiting for its turn" if ready else "waiting for the model"
+                await self._at(job, Stage.TRANSCRIBING, detail)
 
     async def _drain(self, message: Drain) -> None:
         self._draining = True

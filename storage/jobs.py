@@ -394,7 +394,7 @@ class Jobs:
             changed = await c.execute(
                 "UPDATE jobs SET chunks_done = chunks_done + 1, segments = segments + ?, "
                 "crashes = 0, detected_language = coalesce(detected_language, ?), "
-                f"beat_at = {NOW}, output_at = {NOW} "
+                f"stage_detail = NULL, beat_at = {NOW}, output_at = {NOW} "
                 "WHERE id = ? AND status = 'running' AND chunks_done = ? "
                 "AND chunks_done < chunks_total",
                 (len(segments), language, job_id, ordinal),

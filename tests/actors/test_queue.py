@@ -381,6 +381,23 @@ async def test_the_first_news_of_progress_comes_with_its_segments(house: House) 
     assert [s.text for s in progress.segments] == ["one"]
 
 
+async def test_a_job_that_waits_between_its_chunks_gives_a_sign_of_life(house: House) -> None:
+    await house.submit("a")
+    house.planned("a", chunks=2)
+    house.me.tell(ModelReady("base"))
+    house.done(await house.chunk(), "one")
+    before = await house.chunk()
+    house.me.tell(ModelGone())
+    house.me.tell(LookForStalled())
+    waiting = await house.job("a")
+    assert (waiting.status, waiting.stage_detail) == (Status.RUNNING, "waiting for the model")
+    house.me.tell(ModelReady("base"))
+    assert await house.chunk() == before
+    house.done(before, "two")
+    ended = await house.job("a")
+    assert (ended.status, ended.stage_detail) == (Status.DONE, None)
+
+
 async def test_a_rebuilt_chunker_is_told_again(house: House) -> None:
     await house.submit("a")
     assert await house.chunker.next() == Split("a")
