@@ -12,7 +12,7 @@ from litestar.response import Stream
 from storage.errors import NotFound
 
 BLOCK = 1 << 16
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 def recording(file: Path, media_type: str | None, range_header: str | None) -> Response[Any]:

@@ -9,7 +9,7 @@ from litestar.response import Redirect
 from app.access import API_SCOPE, WEB_SESSION_S, Access, caller_of, create_token
 from app.hub.hub import Hub
 from app.hub.jobs import Number
-from app.web.queue import shell
+from app.web.queue import digits, shell
 from app.web.render import app_page
 from app.web.signing import SIGN_IN, cookie
 from storage.errors import Refusal
@@ -56,7 +56,7 @@ async def make_token(request: AnyRequest, hub: Hub) -> Response[Any]:
     if not 0 < len(name) <= LONGEST_NAME:
         problem = f"A token wants a name of up to {LONGEST_NAME} characters."
         return await _page(request, hub, 422, problem=problem)
-    if days and not (days.isdecimal() and 0 < int(days[:9]) <= MOST_DAYS):
+    if days and not 0 < (digits(days) or 0) <= MOST_DAYS:
         return await _page(request, hub, 422, problem=f"Days are 1 to {MOST_DAYS}, or none.")
     expires = time.time() + int(days) * DAY_S if days else None
     accounts = hub.system.accounts

@@ -22,7 +22,7 @@ from app.native.wire import job_document
 from app.subtitles import Limits, cues
 from app.transcripts import FORMATS
 from app.web.display import Line, lines, title
-from app.web.queue import number_in, rows, shell
+from app.web.queue import digits, number_in, rows, shell
 from app.web.render import HEADERS, app_page, fragment
 from storage.errors import Conflict, Invalid, NotFound
 from storage.records import Job, Permission, Segment, Share, Status, TextKind
@@ -197,12 +197,15 @@ async def name_speakers(request: AnyRequest, hub: Hub, number: Number) -> Respon
 async def share(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
     job = await _done(request, hub, number)
     given = await _form(request)
-    hours = given.get("expires_in_hours", "")
-    wanted = Wanted(
-        expires_in_hours=float(hours) if hours.isdecimal() and int(hours) else None,
-        password=given.get("password") or None,
-        with_audio=given.get("with_audio") == "true",
-    )
+    form = {
+        "expires_in_hours": digits(given.get("expires_in_hours", "")) or None,
+        "password": given.get("password") or None,
+        "with_audio": given.get("with_audio") == "true",
+    }
+    try:
+        wanted = msgspec.convert(form, Wanted)
+    except msgspec.ValidationError:
+        raise Invalid("A share ends within ten years.") from None
     return await _share_panel(request, hub, job, await put_share(hub, job, wanted))
 
 

@@ -202,7 +202,11 @@ async def _rows(request: AnyRequest, hub: Hub) -> dict[str, Any]:
 
 def number_in(request: AnyRequest, name: str) -> int | None:
     """What an address says by that name; None where it says nothing that could be meant."""
-    text = request.query_params.get(name, "")
+    return digits(request.query_params.get(name, ""))
+
+
+def digits(text: str) -> int | None:
+    """Of digits; None where there are others, none, or more than any number of ours has."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < LONGEST_NUMBER else None
 
 

@@ -49,7 +49,7 @@ def test_a_finished_job_is_the_guides_document(shared: Server, clip: Path) -> No
         "filename": "clip.wav",
         "segments": [
             {"index": 0, "start": 0.0, "end": 2.0, "text": "Hello world.", "words": []},
-            {"index": 1, "start": 2.5, "end": 3.5, "text": "How are you?", "words": []},
+            {"index": 1, "start": 2.5, "end": 3.0, "text": "How are you?", "words": []},
         ],
     }
 

@@ -123,6 +123,7 @@ def test_the_door_leads_nowhere_else(house: tuple[Server, Member, int], going: s
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://[evil"},
     ],
 )
 @pytest.mark.parametrize(
@@ -253,7 +254,8 @@ def test_odd_addresses_get_an_answer_and_never_a_crash(
         ("/lines/0", {"text": "x" * 6000}, 400),
         ("/speakers", {"Speaker 1": "x" * 500}, 303),
         ("/share", {"password": "short"}, 422),
-        ("/share", {"expires_in_hours": "99999999999"}, 303),
+        ("/share", {"expires_in_hours": "99999999999"}, 400),
+        ("/share", {"expires_in_hours": "9" * 5000}, 303),
         ("/texts", {"kind": "poem"}, 403),
         ("/callback", {}, 409),
         ("/cancel", {}, 409),
@@ -296,3 +298,18 @@ def test_a_password_is_changed_only_with_the_old_one(
     assert other.get("/whisper/account").status_code == 303
     for each in (visitor, other):
         each.http.close()
+
+
+@pytest.mark.parametrize("days", ["9" * 300, "9" * 5000, "²", "-1", "0", "1.5"])
+def test_a_tokens_days_are_days(visitors: dict[str, Visitor], days: str) -> None:
+    answer = visitors["root"].post("/whisper/account/tokens", name="x", days=days)
+    assert answer.status_code == 422, answer.text
+
+
+def test_a_range_without_end_is_no_crash(
+    house: tuple[Server, Member, int], visitors: dict[str, Visitor]
+) -> None:
+    _, _, number = house
+    for wanted in ("bytes=" + "9" * 5000 + "-", "bytes=-" + "9" * 5000, "bytes=9" * 50):
+        answer = visitors["ada"].get(f"/whisper/jobs/{number}/audio", range=wanted)
+        assert answer.status_code == 200
