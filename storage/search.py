@@ -12,6 +12,8 @@ EXCERPT = 16
 """Words of an excerpt."""
 MOST_WORDS = 16
 _POSITION_BITS = 24
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+"""Thai, Lao, Burmese, Khmer, kana and Han, which are written without spaces."""
 
 
 class Search:
@@ -21,21 +23,27 @@ class Search:
     async def spoken(self, text: str, view: View, limit: int) -> list[Hit]:
         """Segments of transcripts that are done in which all the words are said, or words that
         begin like them; the newest jobs first."""
-        wanted = _query(text)
+        wanted, text = _query(text), text.strip()
         if not wanted:
             return []
+        if _UNSPACED.search(text):  # the index has whole sentences as words
+            excerpt, where, values = "replace(spoken.text, ?, ?)", "instr(spoken.text, ?)", (
+                text, text.join(MARK), text,
+            )  # fmt: skip
+        else:
+            excerpt, where = f"snippet(spoken, 0, ?, ?, '…', {EXCERPT})", "spoken MATCH ?"
+            values = (*MARK, wanted)
 
         async def select(c: Connection) -> list[Hit]:
             async with c.execute(
-                "SELECT j.number, s.position, s.start_secs, "
-                f"snippet(spoken, 0, ?, ?, '…', {EXCERPT}) AS excerpt "
+                f"SELECT j.number, s.position, s.start_secs, {excerpt} "
                 "FROM spoken JOIN segments s "
                 f"ON s.job_number = spoken.rowid >> {_POSITION_BITS} "
                 f"AND s.position = spoken.rowid & {2**_POSITION_BITS - 1} "
                 "JOIN jobs j ON j.number = s.job_number "
-                f"WHERE spoken MATCH ? AND j.status = 'done' AND {seen(view)} "
+                f"WHERE {where} AND j.status = 'done' AND {seen(view)} "
                 "ORDER BY spoken.rowid >> 24 DESC, spoken.rowid LIMIT ?",
-                (*MARK, wanted, limit),
+                (*values, limit),
             ) as rows:
                 found = [(row[0], row[1], row[2], row[3]) async for row in rows]
             jobs = await _jobs(c, {number for number, *_ in found})

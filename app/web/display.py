@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from actors.messages import Loading, ModelState, Ready, Unloaded, WaitingForGpu
 from app.progress import elapsed_secs, left_secs, speed
 from app.speakers import labels
-from storage.records import Action, Job, Phase, Segment, Stage, Status, Turn, Word
+from storage.records import Action, Job, Phase, Segment, Speakers, Stage, Status, Word
 
 COLOURS = 6
 """Of speakers; more of them begin again with the first."""
@@ -164,9 +164,10 @@ def _why_not_restart(job: Job) -> str | None:
             return "It has not ended yet."
 
 
-def lines(segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Line]:
-    named = labels(segments, turns)
-    colours = {label: n % COLOURS for n, label in enumerate(sorted({t.label for t in turns}))}
+def lines(segments: Sequence[Segment], people: Speakers | None) -> list[Line]:
+    named = labels(segments, people.turns if people else ())
+    names = people.names if people else ()
+    colours = {name: n % COLOURS for n, (_, name) in enumerate(names)}
     return [
         Line(
             index=segment.index,

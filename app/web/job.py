@@ -47,8 +47,8 @@ Index = Annotated[int, Parameter(ge=0, le=2**31)]
 async def page(request: AnyRequest, hub: Hub, number: Number) -> Response[str]:
     job = await _seen(request, hub, number)
     at = max(0, (number_in(request, "line") or 0) - BEFORE)
-    if job.status is Status.RUNNING:  # its end is where lines are added
-        at = max(at, job.segments - PAGE_LINES)
+    end = max(0, job.segments - PAGE_LINES)
+    at = max(at, end) if job.status is Status.RUNNING else min(at, end)  # lines are added there
     return app_page(
         "job.html",
         **await shell(request, hub),
@@ -279,7 +279,7 @@ async def shown_lines(hub: Hub, job: Job, start: int = 0, most: int = MOST_LINES
     people = (await hub.system.speakers.of_jobs([job])).get(job.number)
     before = min(start, 1)  # whether a turn begins is seen from the line before
     segments = await hub.system.jobs.transcript(job, start - before, most=most + before)
-    return lines(segments, people.turns if people else ())[before:]
+    return lines(segments, people)[before:]
 
 
 async def _lines(hub: Hub, job: Job, start: int, end: int | None = None) -> dict[str, Any]:

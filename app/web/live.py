@@ -2,7 +2,8 @@
 
 Each event ``html`` is JSON: ``html``, elements that replace those with their ids (a row that the
 page does not have yet comes first in its list); ``more``, elements to add to the list of that id;
-``gone``, ids of jobs that are deleted. A page that was away asks for itself anew.
+``gone``, ids of jobs that are deleted. A page that was away, or is told ``over`` since too much is
+another, asks for itself anew.
 """
 
 import time
@@ -19,7 +20,7 @@ from app.access import Access, caller_of
 from app.hub.hub import Hub
 from app.hub.jobs import Number
 from app.sse import KEEPALIVE, KEEPALIVE_S
-from app.web.job import MOST_LINES, about, shown_lines
+from app.web.job import about, shown_lines
 from app.web.queue import PAGE, model_html, number_in, rows
 from app.web.render import html
 from storage.records import Job, Status
@@ -78,12 +79,12 @@ class Follower:
         }
         if subscription.lagged:
             subscription.lagged = False
-            frames += await self.begin(recent_only=False)
+            frames.append(sse.event("over", {}))
         elif ids:
             frames += await self.changed(ids)
         return frames or [KEEPALIVE]
 
-    async def begin(self, *, recent_only: bool = True) -> list[bytes]:
+    async def begin(self) -> list[bytes]:
         """Everything that may have changed since the page was made."""
         raise NotImplementedError
 
@@ -95,10 +96,10 @@ class Follower:
 
 
 class QueueFollower(Follower):
-    async def begin(self, *, recent_only: bool = True) -> list[bytes]:
+    async def begin(self) -> list[bytes]:
         newest = await self.hub.system.jobs.page(None, None, PAGE, self.caller.jobs)
         since = utc(time.time() - RECENT_S)
-        fresh = [job for job in newest if not recent_only or (job.completed_at or since) >= since]
+        fresh = [job for job in newest if (job.completed_at or since) >= since]
         return [await self._rows(fresh)] if fresh else []
 
     async def changed(self, ids: set[str]) -> list[bytes]:
@@ -122,21 +123,23 @@ class JobFollower(Follower):
 
     def __init__(self, request: Request[Any, Any, Any], hub: Hub, access: Access, job: Job) -> None:
         super().__init__(request, hub, access)
-        self._id, self._status = job.id, job.status
+        self._id = job.id
+        seen = request.query_params.get("status", "")  # when the page was made
+        self._status = Status(seen) if seen in tuple(Status) else job.status
         self._named = bool(number_in(request, "named"))
         self._lines = number_in(request, "lines") or 0
 
-    async def begin(self, *, recent_only: bool = True) -> list[bytes]:
+    async def begin(self) -> list[bytes]:
         return await self.changed({self._id})
 
     async def changed(self, ids: set[str]) -> list[bytes]:
         if self._id not in ids:
             return []
         job = await self.hub.system.jobs.get(self._id, self.caller.jobs)
-        if job is None or (job.status is not self._status and job.status.terminal):
-            self._status = job.status if job else Status.CANCELLED
+        before, self._status = self._status, job.status if job else Status.CANCELLED
+        if job is None or (job.status is not before and (job.status.terminal or before.terminal)):
+            self._lines = 0
             return [sse.event("over", {})]
-        self._status = job.status
         values = await about(self._request, self.hub, job)
         if job.status is Status.DONE:
             return await self._additions(job, values)
@@ -150,10 +153,9 @@ class JobFollower(Follower):
         frames = [frame(html="".join(html(f"_{n}.html", **values) for n in ("people", "texts")))]
         names = values["people"].names if values["people"] else ()
         if names and not self._named:
-            for start in range(0, job.segments, MOST_LINES):
-                some = await shown_lines(self.hub, job, start)
-                shown = "".join(html("_line.html", job=job, line=line) for line in some)
-                frames.append(frame(html=shown))
+            first = await shown_lines(self.hub, job)  # those further down are asked for later
+            shown = "".join(html("_line.html", job=job, line=line) for line in first)
+            frames.append(frame(html=shown))
         self._named = bool(names)
         return frames
 

@@ -149,6 +149,12 @@ async def test_search_shows_nobody_what_is_not_theirs_nor_what_was_cancelled(
     assert await search.spoken("hidden", EVERYTHING, 10) == []
 
 
+async def test_search_finds_words_that_no_space_sets_apart(database: Database) -> None:
+    await done(database, "a", "今天天气很好", "再见")
+    (hit,) = await Search(database).spoken("天气", EVERYTHING, 10)
+    assert (hit.position, hit.excerpt) == (0, f"今天{MARK[0]}天气{MARK[1]}很好")
+
+
 async def test_jobs_are_found_by_their_names_too(database: Database) -> None:
     await done(database, "a", "x", label="Board 100%", filename="board.mp3")
     search = Search(database)

@@ -63,9 +63,10 @@ class Player {
   show() {
     const now = this.audio.currentTime;
     document.getElementById("now").textContent = clock(now);
-    const line = [...this.lines.querySelectorAll("[data-start]")].findLast(
-      (each) => Number(each.dataset.start) <= now + 0.05,
-    );
+    const lines = [...this.lines.querySelectorAll("[data-start]")];
+    let line = lines.findLast((each) => Number(each.dataset.start) <= now + 0.05);
+    const notHere = line === lines.at(-1) && line?.nextElementSibling;
+    if (notHere && Number(line.dataset.end) < now) line = undefined; // it is further down
     if (line !== this.line) {
       this.line?.classList.remove("spoken");
       this.line?.removeAttribute("aria-current");

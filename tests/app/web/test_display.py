@@ -10,7 +10,17 @@ from actors.messages import Loading, Ready, Unloaded, WaitingForGpu
 from app.web.display import browser, buttons, detail, lines, model_line, row, status, title
 from app.web.render import bytes_label, marked, short_clock
 from app.web.signing import HOME, own_path
-from storage.records import Action, Job, Order, Segment, Stage, Status, Turn
+from storage.records import (
+    Action,
+    Job,
+    Order,
+    Segment,
+    Speakers,
+    SpeakersStatus,
+    Stage,
+    Status,
+    Turn,
+)
 from storage.search import MARK
 from tests.records import AT, job
 
@@ -76,12 +86,17 @@ def test_a_job_is_called_by_what_a_person_gave_it() -> None:
 
 def test_a_turn_begins_where_the_speaker_changes() -> None:
     segments = [Segment(index=n, start=n, end=n + 1, text=f" {n} ") for n in range(4)]
-    turns = [Turn(0, 2, "Ada"), Turn(2, 4, "Bob")]
-    shown = lines(segments, turns)
+    turns = (Turn(0, 2, "Zoe"), Turn(2, 4, "Bob"))
+    names = (("Speaker 1", "Zoe"), ("Speaker 2", "Bob"))
+    people = Speakers(
+        job_number=1, status=SpeakersStatus.DONE, provider=None, turns=turns, error=None, tries=1,
+        updated_at=AT, names=names,
+    )  # fmt: skip
+    shown = lines(segments, people)
     assert [(line.speaker, line.begins_turn) for line in shown] == [
-        ("Ada", True), ("Ada", False), ("Bob", True), ("Bob", False),
+        ("Zoe", True), ("Zoe", False), ("Bob", True), ("Bob", False),
     ]  # fmt: skip
-    assert shown[0].colour != shown[2].colour
+    assert (shown[0].colour, shown[2].colour) == (0, 1)  # in the order of the panel's fields
     assert shown[0].text == "0"
 
 
