@@ -203,7 +203,7 @@ CREATE TABLE shares (
     with_audio       INTEGER NOT NULL DEFAULT 0 CHECK (with_audio IN (0, 1)),
     access_count     INTEGER NOT NULL DEFAULT 0,
     last_accessed_at TEXT
-) STRICT, WITHOUT ROWID;
+, with_downloads INTEGER NOT NULL DEFAULT 1 CHECK (with_downloads IN (0, 1))) STRICT, WITHOUT ROWID;
 
 -- What a language model makes of a transcript, each text in one language. An older `text` stays
 -- until a newer one is done; `tokens` are those of all tries.

@@ -260,6 +260,7 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since the epoch."""
     password_hash: str | None
     with_audio: bool
+    with_downloads: bool
     access_count: int
     last_accessed_at: str | None
 

@@ -9,7 +9,7 @@ from storage.records import Job, Share
 
 _SHARE = (
     "s.token, s.job_number, s.created_at, s.expires, s.password_hash, s.with_audio, "
-    "s.access_count, s.last_accessed_at"
+    "s.with_downloads, s.access_count, s.last_accessed_at"
 )
 
 
@@ -66,17 +66,28 @@ class Shares:
         expires: float | None,
         password_hash: str | None,
         with_audio: bool,
+        with_downloads: bool = True,
     ) -> Share:
         """Share a job, or change how it is shared: the address stays."""
 
         async def work(c: Connection) -> Share:
             async with c.execute(
                 "INSERT INTO shares AS s "
-                "(token, job_number, created_at, expires, password_hash, with_audio) "
-                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (job_number) DO UPDATE SET "
+                "(token, job_number, created_at, expires, password_hash, with_audio, "
+                "with_downloads) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job_number) DO UPDATE SET "
                 "expires = excluded.expires, password_hash = excluded.password_hash, "
-                f"with_audio = excluded.with_audio RETURNING {_SHARE.replace('s.', '')}",
-                (new_token(), job.number, now, expires, password_hash, with_audio),
+                "with_audio = excluded.with_audio, with_downloads = excluded.with_downloads "
+                f"RETURNING {_SHARE.replace('s.', '')}",
+                (
+                    new_token(),
+                    job.number,
+                    now,
+                    expires,
+                    password_hash,
+                    with_audio,
+                    with_downloads,
+                ),
             ) as rows:
                 return _share(await anext(aiter(rows)))
 
@@ -110,6 +121,7 @@ def _share(row: Any) -> Share:
         expires=row["expires"],
         password_hash=row["password_hash"],
         with_audio=bool(row["with_audio"]),
+        with_downloads=bool(row["with_downloads"]),
         access_count=row["access_count"],
         last_accessed_at=row["last_accessed_at"],
     )

@@ -39,11 +39,15 @@ class Wanted(msgspec.Struct):
     expires_in_hours: Annotated[float, msgspec.Meta(gt=0, le=24 * 3660)] | None = None
     password: str | None = None
     with_audio: bool = False
+    with_downloads: bool = True
 
 
 @post("/{number:int}/share", status_code=200, summary="Share a transcript, or change how")
 async def share(request: AnyRequest, hub: Hub, number: Number) -> Document:
-    """`{expires_in_hours, password, with_audio}`, all optional. The address stays the same."""
+    """`{expires_in_hours, password, with_audio, with_downloads}`, all optional.
+
+    The address stays the same.
+    """
     job = await hub.find(number, caller_of(request).jobs)
     made = await put_share(hub, job, await read_json(request, Wanted))
     return {"ok": True, "share": share_document(made, hub.config)}
@@ -63,6 +67,7 @@ async def put_share(hub: Hub, job: Job, wanted: Wanted) -> Share:
         expires=wanted.expires_in_hours and time.time() + wanted.expires_in_hours * 3600,
         password_hash=await _hashed(wanted.password),
         with_audio=wanted.with_audio,
+        with_downloads=wanted.with_downloads,
     )
 
 
@@ -118,7 +123,8 @@ async def download(
     request: AnyRequest, hub: Hub, access: Access, token: Secret, form: str
 ) -> Response[Any]:
     found, job = await _found(hub, token)
-    if form not in DOWNLOADS or not _unlocked(request, access, found):
+    allowed = found.with_downloads and form in DOWNLOADS
+    if not allowed or not _unlocked(request, access, found):
         raise NotFound("there is no such download")
     write, content_type = FORMATS[form]
     body = write(await hub.system.jobs.transcript(job)).encode()
@@ -167,7 +173,7 @@ async def _read(hub: Hub, share: Share, job: Job) -> Response[str]:
             for segment, label, before in zip(segments, named, [None, *named], strict=False)
         ],
         here=f"{PATH}/{share.token}",
-        downloads=DOWNLOADS,
+        downloads=DOWNLOADS if share.with_downloads else (),
         has_audio=has_audio,
     )
 

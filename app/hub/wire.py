@@ -199,6 +199,7 @@ def share_document(share: Share, config: Config) -> Document:
         "expires_at": _moment(share.expires),
         "has_password": share.password_hash is not None,
         "with_audio": share.with_audio,
+        "with_downloads": share.with_downloads,
         "last_accessed_at": share.last_accessed_at,
         "access_count": share.access_count,
     }

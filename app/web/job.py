@@ -201,6 +201,7 @@ async def share(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
         "expires_in_hours": digits(given.get("expires_in_hours", "")) or None,
         "password": given.get("password") or None,
         "with_audio": given.get("with_audio") == "true",
+        "with_downloads": given.get("with_downloads") == "true",
     }
     try:
         wanted = msgspec.convert(form, Wanted)

@@ -22,6 +22,9 @@ CREATE TABLE waveforms (
     levels     BLOB NOT NULL
 ) STRICT;
 
+ALTER TABLE shares ADD COLUMN
+    with_downloads INTEGER NOT NULL DEFAULT 1 CHECK (with_downloads IN (0, 1));
+
 ALTER TABLE sessions ADD COLUMN about TEXT NOT NULL DEFAULT '';
 
 CREATE VIRTUAL TABLE spoken USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');

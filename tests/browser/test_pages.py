@@ -165,6 +165,15 @@ def test_a_shared_transcript_opens_in_a_private_window(box: Server, visit: Visit
     stranger.goto(address)
     expect(stranger.locator("article")).to_contain_text("Hello world.")
     assert stranger.locator("audio").count() == 1
+    form = address + "/download/srt"
+    assert stranger.request.get(form).status == 200
+    page.uncheck("#with-downloads")
+    page.uncheck("#with-audio")
+    page.click("text=Change it")
+    expect(page.locator("#with-downloads")).not_to_be_checked()
+    stranger.reload()
+    assert stranger.locator("audio, footer").count() == 0
+    assert stranger.request.get(form).status == 404
     page.locator("#share button:has-text('End it')").click()
     expect(page.locator("#share-url")).to_have_count(0)
     assert stranger.goto(address).status == 404  # type: ignore[union-attr]

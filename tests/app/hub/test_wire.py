@@ -46,7 +46,7 @@ ORDER = Order(
 )  # fmt: skip
 SHARE = Share(
     token="example-token-redacted", job_number=123, created_at=AT, expires=None,
-    password_hash=None, with_audio=False, access_count=2, last_accessed_at=AT,
+    password_hash=None, with_audio=False, with_downloads=True, access_count=2, last_accessed_at=AT,
 )  # fmt: skip
 SEGMENTS = [
     Segment(index=0, start=0.0, end=1.5, text=" Hello. "),
