@@ -1,10 +1,13 @@
 """The words of a corrected text, with the times of those that were said. Pure functions."""
 
+import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from storage.records import Segment, Word
 
+_CHARACTERS = re.compile(r"[A-Za-z0-9]+|\S")
+"""Where no spaces are written, every character is a word, but for those of other languages."""
 SURE = 1.0
 """The probability of what a person wrote."""
 
@@ -14,8 +17,8 @@ def aligned(segment: Segment, text: str) -> tuple[Word, ...]:
     of what they replaced. None where the segment has no words itself."""
     if not segment.words:
         return ()
-    spaced = len(segment.words) == 1 or any(c.isspace() for c in segment.text.strip())
-    pieces = text.split() if spaced else [c for c in text if not c.isspace()]
+    spaced = len(segment.words) <= 1 + segment.text.strip().count(" ")
+    pieces = text.split() if spaced else _CHARACTERS.findall(text)
     before = segment.words
     words: list[Word] = []
     matcher = SequenceMatcher(None, [_bare(w.text) for w in before], [_bare(p) for p in pieces])

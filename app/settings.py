@@ -1,5 +1,6 @@
 """What can be set from outside. The only reader of the environment."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -162,7 +163,7 @@ def in_force(settings: Settings) -> list[tuple[str, str, str]]:
 def _told(name: str, value: Any) -> str:
     if name in SECRETS:
         return "" if value is None else "(set)"
-    return _shown(value)
+    return re.sub(r"//[^/@]*@", "//…@", _shown(value))
 
 
 def _parsed(name: str, text: str, hint: Any) -> Any:

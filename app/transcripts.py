@@ -6,26 +6,30 @@ from storage.records import Segment
 
 
 def txt(segments: Sequence[Segment]) -> str:
-    return "".join(f"{segment.text}\n" for segment in segments)
+    return "".join(f"{segment.text}\n" for segment in _said(segments))
 
 
 def srt(segments: Sequence[Segment]) -> str:
     """SubRip, as its players expect it: numbered from 1, a comma before the milliseconds."""
     return "\n".join(
         f"{n}\n{clock(s.start, ',')} --> {clock(s.end, ',')}\n{_cue(s.text)}\n"
-        for n, s in enumerate(segments, start=1)
+        for n, s in enumerate(_said(segments), start=1)
     )
 
 
 def vtt(segments: Sequence[Segment]) -> str:
     """WebVTT, https://www.w3.org/TR/webvtt1/."""
-    cues = (f"{clock(s.start)} --> {clock(s.end)}\n{_escaped(_cue(s.text))}\n" for s in segments)
+    cues = (
+        f"{clock(s.start)} --> {clock(s.end)}\n{_escaped(_cue(s.text))}\n" for s in _said(segments)
+    )
     return "\n".join(["WEBVTT\n", *cues])
 
 
 def tsv(segments: Sequence[Segment]) -> str:
     """Milliseconds, as openai/whisper writes it."""
-    rows = [f"{round(s.start * 1000)}\t{round(s.end * 1000)}\t{_flat(s.text)}" for s in segments]
+    rows = [
+        f"{round(s.start * 1000)}\t{round(s.end * 1000)}\t{_flat(s.text)}" for s in _said(segments)
+    ]
     return "".join(f"{row}\n" for row in ["start\tend\ttext", *rows])
 
 
@@ -42,6 +46,11 @@ def clock(seconds: float, point: str = ".") -> str:
     """``01:02:03.456``"""
     ms = round(seconds * 1000)
     return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}{point}{ms % 1000:03}"
+
+
+def _said(segments: Sequence[Segment]) -> list[Segment]:
+    """Without those that somebody has emptied."""
+    return [segment for segment in segments if segment.text.strip()]
 
 
 def _cue(text: str) -> str:

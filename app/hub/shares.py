@@ -53,8 +53,16 @@ async def share(request: AnyRequest, hub: Hub, number: Number) -> Document:
     return {"ok": True, "share": share_document(made, hub.config)}
 
 
-async def put_share(hub: Hub, job: Job, wanted: Wanted) -> Share:
-    """
+async def put_share(
+    hub: Hub,
+    job: Job,
+    wanted: Wanted,
+    *,
+    password_of: Share | None = None,
+    end_of: Share | None = None,
+) -> Share:
+    """What ``wanted`` does not name may be kept from an earlier share.
+
     Raises:
         Conflict: the job is not done.
         Unprocessable: the password cannot be one.
@@ -64,8 +72,9 @@ async def put_share(hub: Hub, job: Job, wanted: Wanted) -> Share:
     return await hub.system.shares.put(
         job,
         utc(time.time()),
-        expires=wanted.expires_in_hours and time.time() + wanted.expires_in_hours * 3600,
-        password_hash=await _hashed(wanted.password),
+        expires=end_of.expires if end_of else _end(wanted.expires_in_hours),
+        password_hash=await _hashed(wanted.password)
+        or (password_of.password_hash if password_of else None),
         with_audio=wanted.with_audio,
         with_downloads=wanted.with_downloads,
     )
@@ -78,6 +87,10 @@ async def unshare(request: AnyRequest, hub: Hub, number: Number) -> Document:
     if not await hub.system.shares.revoke(job):
         raise NotFound("there is no share")
     return {"ok": True, "message": "The public page is gone."}
+
+
+def _end(hours: float | None) -> float | None:
+    return None if hours is None else time.time() + hours * 3600
 
 
 async def _hashed(password: str | None) -> str | None:

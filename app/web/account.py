@@ -20,12 +20,14 @@ AnyRequest = Request[Any, Any, Any]
 HERE = "/whisper/account"
 DAY_S = 86_400
 LONGEST_NAME = 80
+CHANGED = "Your password is changed. Other browsers are signed out; tokens stay."
 MOST_DAYS = 3660
 
 
 @get("/account", include_in_schema=False)
 async def page(request: AnyRequest, hub: Hub) -> Response[str]:
-    return await _page(request, hub)
+    changed = request.query_params.get("changed") == "password"
+    return await _page(request, hub, done=CHANGED if changed else None)
 
 
 @post("/account/password", include_in_schema=False)
@@ -40,9 +42,11 @@ async def password(request: AnyRequest, hub: Hub, access: Access) -> Response[An
         )
     except Refusal as no:
         return await _page(request, hub, 422, problem=no.message)
-    answer = await _page(request, hub, done="Your password is changed, and everybody else is out.")
-    answer.set_cookie(cookie(session, hub, WEB_SESSION_S))
-    return answer
+    return Redirect(
+        f"{HERE}?changed=password",
+        status_code=303,
+        cookies=[cookie(session, hub, WEB_SESSION_S)],
+    )
 
 
 @post("/account/tokens", include_in_schema=False)

@@ -46,9 +46,16 @@ class Line:
     corrected: bool
 
     @property
-    def gap(self) -> str:
-        """Between two words, which some languages write without."""
-        return " " if len(self.words) < 2 or " " in self.text else ""
+    def spoken(self) -> list[tuple[Word, str]]:
+        """Each word with what the text has after it, which in some languages is nothing."""
+        found, cursor = [], 0
+        for word in self.words:
+            at = self.text.find(word.text, cursor)
+            if at < 0:
+                return [(word, " ") for word in self.words]
+            cursor = at + len(word.text)
+            found.append((word, " " if self.text[cursor : cursor + 1].isspace() else ""))
+        return found
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,7 @@ def detail(job: Job, now: float, place: int | None = None) -> str:
         case Status.FAILED:
             return job.error or ""
         case Status.CANCELLED:
-            return "nothing of it was kept"
+            return "its transcript was not kept"
 
 
 def buttons(job: Job) -> list[Button]:

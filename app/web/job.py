@@ -66,6 +66,7 @@ async def about(request: AnyRequest, hub: Hub, job: Job) -> dict[str, Any]:
     texts = (await system.texts.of_jobs([job]))[job.number]
     return {
         "job": job,
+        "plain": True,  # a row without buttons: the page has them elsewhere
         "row": (await rows(hub, caller, [job]))[0],
         "title": title(job),
         "channel": CHANNELS.get(job.order.channel, job.order.channel),
@@ -157,6 +158,8 @@ async def correct(request: AnyRequest, hub: Hub, number: Number, index: Index) -
     """A new text for a line, or with ``raw`` the engine's again."""
     job = await _done(request, hub, number)
     given = await _form(request)
+    if "text" not in given and "raw" not in given:
+        raise Invalid("The form has no text.")
     text = " ".join(given.get("text", "").split())
     if len(text) > LONGEST_LINE:
         raise Invalid(f"A line has at most {LONGEST_LINE} characters.")
@@ -197,6 +200,7 @@ async def name_speakers(request: AnyRequest, hub: Hub, number: Number) -> Respon
 async def share(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
     job = await _done(request, hub, number)
     given = await _form(request)
+    before = (await hub.system.shares.of_jobs([job])).get(job.number)
     form = {
         "expires_in_hours": digits(given.get("expires_in_hours", "")) or None,
         "password": given.get("password") or None,
@@ -207,7 +211,14 @@ async def share(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
         wanted = msgspec.convert(form, Wanted)
     except msgspec.ValidationError:
         raise Invalid("A share ends within ten years.") from None
-    return await _share_panel(request, hub, job, await put_share(hub, job, wanted))
+    made = await put_share(
+        hub,
+        job,
+        wanted,
+        password_of=before if "no_password" not in given else None,
+        end_of=before if given.get("expires_in_hours") == "keep" else None,
+    )
+    return await _share_panel(request, hub, job, made)
 
 
 @post("/jobs/{number:int}/unshare", include_in_schema=False)

@@ -20,10 +20,10 @@ from app.access import Access, caller_of
 from app.hub.hub import Hub
 from app.hub.jobs import Number
 from app.sse import KEEPALIVE, KEEPALIVE_S
-from app.web.job import about, shown_lines
+from app.web.job import PAGE_LINES, about, shown_lines
 from app.web.queue import PAGE, model_html, number_in, rows
 from app.web.render import html
-from storage.records import Job, Status
+from storage.records import Job, Permission, Status
 from storage.times import utc
 
 GATHER_S = 0.25
@@ -65,8 +65,10 @@ class Follower:
             if news:
                 await anyio.sleep(GATHER_S)
                 news += await subscription.wait(0) or []
-            if await self._access.by_cookie(self._request) is None:
+            caller = await self._access.by_cookie(self._request)
+            if caller is None or not caller.account.may(Permission.USE):
                 return
+            self.caller = caller
             for frame in await self.told(news, subscription):
                 yield frame
 
@@ -137,25 +139,25 @@ class JobFollower(Follower):
             return []
         job = await self.hub.system.jobs.get(self._id, self.caller.jobs)
         before, self._status = self._status, job.status if job else Status.CANCELLED
-        if job is None or (job.status is not before and (job.status.terminal or before.terminal)):
+        if job is None or job.status is not before:
             self._lines = 0
             return [sse.event("over", {})]
         values = await about(self._request, self.hub, job)
         if job.status is Status.DONE:
             return await self._additions(job, values)
+        self._lines = max(self._lines, job.segments - PAGE_LINES)
         fresh = await shown_lines(self.hub, job, self._lines)
         self._lines += len(fresh)
         shown = "".join(html("_line.html", job=job, line=line) for line in fresh)
         return [frame(html=html("_row.html", **values), more=("lines", shown))]
 
     async def _additions(self, job: Job, values: dict[str, Any]) -> list[bytes]:
-        """What is found out after the end; with the speakers, the lines that have them."""
-        frames = [frame(html="".join(html(f"_{n}.html", **values) for n in ("people", "texts")))]
+        """What is found out after the end."""
+        panels = ("people", "texts")
+        frames = [frame(html="".join(html(f"_{name}.html", **values) for name in panels))]
         names = values["people"].names if values["people"] else ()
         if names and not self._named:
-            first = await shown_lines(self.hub, job)  # those further down are asked for later
-            shown = "".join(html("_line.html", job=job, line=line) for line in first)
-            frames.append(frame(html=shown))
+            frames.append(sse.event("over", {}))  # every line has one of them
         self._named = bool(names)
         return frames
 

@@ -110,6 +110,7 @@ async def _do(hub: Hub, action: str, job: Job) -> Job:
 @post("/run-now", include_in_schema=False)
 async def run_now(request: AnyRequest, hub: Hub) -> Response[Any]:
     """Load the model for whatever waits."""
+    caller_of(request).require(Permission.MANAGE)
     return await _model(request, hub, load=True)
 
 

@@ -11,6 +11,7 @@ from app.faults import TooMany, Unauthenticated
 from app.hub.hub import Hub
 from app.web.render import app_page
 from storage.errors import Invalid
+from storage.records import Permission
 
 AnyRequest = Request[Any, Any, Any]
 HOME = "/whisper"
@@ -26,7 +27,8 @@ async def home() -> Redirect:
 @get(SIGN_IN, include_in_schema=False)
 async def form(request: AnyRequest, hub: Hub, access: Access) -> Response[Any]:
     going = own_path(request.query_params.get("next", ""))
-    if await access.by_cookie(request):
+    caller = await access.by_cookie(request)
+    if caller and caller.account.may(Permission.USE):
         return Redirect(going, status_code=303)
     empty = not await hub.system.accounts.all()
     return app_page("sign_in.html", email="", problem=None, going=going, empty=empty)

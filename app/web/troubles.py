@@ -8,7 +8,7 @@ from litestar.exceptions import HTTPException, NotFoundException, ValidationExce
 from litestar.response import Redirect
 
 from app.faults import STATUS, Unauthenticated, native_crash
-from app.web.render import page
+from app.web.render import app_page
 from app.web.signing import SIGN_IN
 from storage.errors import NotFound, Refusal
 
@@ -55,7 +55,8 @@ def _said(request: AnyRequest, status: int, sentence: str) -> Response[str]:
     if request.headers.get("hx-request"):
         return Response(sentence, status_code=status, media_type="text/plain")
     title = TITLES.get(status, "That did not work")
-    return page("trouble.html", status, title=title, sentence=sentence)
+    out = status == 403  # somebody else may sign in then
+    return app_page("trouble.html", status, title=title, sentence=sentence, sign_out=out)
 
 
 HANDLERS: dict[Any, Any] = {

@@ -252,6 +252,7 @@ def test_odd_addresses_get_an_answer_and_never_a_crash(
     [
         ("/lines/99999", {"text": "x"}, 404),
         ("/lines/0", {"text": "x" * 6000}, 400),
+        ("/lines/0", {"x": "y"}, 400),
         ("/speakers", {"Speaker 1": "x" * 500}, 303),
         ("/share", {"password": "short"}, 422),
         ("/share", {"expires_in_hours": "99999999999"}, 400),

@@ -31,6 +31,11 @@ def test_a_language_without_spaces_stays_in_characters() -> None:
     assert [(w.text, w.start) for w in words] == [("晚", 0), ("上", 1), ("好", 2)]
 
 
+def test_a_foreign_word_among_characters_stays_whole() -> None:
+    words = aligned(segment("今", "天", "很", "好", joined=""), "今天 OpenAI 很好")
+    assert [w.text for w in words] == ["今", "天", "OpenAI", "很", "好"]
+
+
 def test_a_segment_without_words_gets_none() -> None:
     bare = Segment(index=0, start=0, end=1, text="hello")
     assert aligned(bare, "hullo") == ()

@@ -147,6 +147,8 @@ def test_subtitles_are_shown_within_their_limits_and_downloaded_so(
     page.fill("#line_chars", "8")
     page.fill("#max-lines", "1")
     expect(page.locator(".cues .cue").first).to_have_text("Hello")
+    with page.expect_download():
+        page.click("#limits >> text=SRT")
     with page.expect_download() as download:
         page.click("#limits >> text=VTT")
     lines = Path(download.value.path()).read_text().splitlines()
@@ -167,11 +169,20 @@ def test_a_shared_transcript_opens_in_a_private_window(box: Server, visit: Visit
     assert stranger.locator("audio").count() == 1
     form = address + "/download/srt"
     assert stranger.request.get(form).status == 200
+    page.fill("#share-password", "open sesame")
+    page.select_option("#expires", "24")
+    page.click("text=Change it")
+    expect(page.locator("#share")).to_contain_text("with the password")
+    stranger.reload()
+    expect(stranger.locator("form")).to_contain_text("Password")
     page.uncheck("#with-downloads")
     page.uncheck("#with-audio")
     page.click("text=Change it")
     expect(page.locator("#with-downloads")).not_to_be_checked()
     stranger.reload()
+    stranger.fill("#password", "open sesame")  # it was not named, and so it stays
+    stranger.click("button")
+    expect(page.locator("#share")).to_contain_text("until")
     assert stranger.locator("audio, footer").count() == 0
     assert stranger.request.get(form).status == 404
     page.locator("#share button:has-text('End it')").click()
@@ -250,6 +261,55 @@ def test_an_analysis_and_a_translation_appear_beside_the_transcript(
     finally:
         server.kill()
         model.close()
+
+
+def test_what_somebody_types_survives_a_restart_of_the_server(tmp_path: Path, visit: Visit) -> None:
+    server = serve(tmp_path)
+    try:
+        page = visit(server)
+        transcribed(page)
+        page.locator("#line-2 .edit").click(force=True)
+        page.fill("#text-2", "half a sent")
+        server.settings["PORT"] = server.http.base_url.port
+        server.stop()
+        expect(page.locator("#offline")).to_be_visible(timeout=LATE_MS)
+        server.start()
+        expect(page.locator("#offline")).to_be_hidden(timeout=LATE_MS)
+        page.wait_for_timeout(1000)
+        assert page.input_value("#text-2") == "half a sent"
+    finally:
+        server.kill()
+
+
+def test_a_page_that_one_comes_back_to_listens_again(box: Server, visit: Visit) -> None:
+    page = visit(box)
+    page.goto("/whisper")
+    page.goto("/whisper/account")
+    page.go_back()
+    before = page.locator("#jobs .job").count()
+    box.submit(RECORDING)
+    expect(page.locator("#jobs .job")).to_have_count(before + 1)
+
+
+def test_a_filtered_list_has_only_what_it_says(box: Server, visit: Visit) -> None:
+    page = visit(box)
+    page.goto("/whisper?show=done")
+    before = page.locator("#jobs .job").count()
+    box.submit(RECORDING)
+    expect(page.locator("#jobs .job")).to_have_count(before + 1, timeout=LATE_MS)
+    expect(page.locator("#jobs .job.done")).to_have_count(before + 1)
+
+
+def test_who_is_signed_out_elsewhere_is_led_to_the_door(tmp_path: Path, visit: Visit) -> None:
+    server = serve(tmp_path)
+    try:
+        page = visit(server)
+        page.goto("/whisper")
+        server.command("user", "passwd", ADA, "--password-stdin", typed="another password\n")
+        server.submit(RECORDING)
+        expect(page).to_have_url(re.compile("/sign-in"), timeout=LATE_MS)
+    finally:
+        server.kill()
 
 
 def test_every_text_from_outside_is_shown_as_text(box: Server, visit: Visit) -> None:

@@ -1,13 +1,16 @@
 // Keeps an open page true: the server tells what changes, and this puts it in its place.
 
-const LOST_S = 3; // without a stream for so long, a person is told
+const LOST_MS = 3000; // without a stream for so long, a person is told
 const AGAIN_MS = 2000;
 
 const page = document.body.dataset;
 const offline = document.getElementById("offline");
+let stream;
+let followed; // the address of the stream
 let wasAway = false;
 let lost;
 let refreshing;
+let again = false; // something more has changed while the page was asking
 
 export function apply({ html, more, gone }) {
   const box = document.createElement("template");
@@ -20,8 +23,10 @@ export function apply({ html, more, gone }) {
 
 function put(fresh) {
   const old = document.getElementById(fresh.id);
+  if (fresh.dataset.number && document.getElementById("jobs")?.dataset.show)
+    return refreshSoon(); // the server knows which rows a filter lets through
   if (old) {
-    if (old.matches(".editing")) return; // what somebody types stays until they are done
+    if (isTypedIn(old)) return;
     if (old.contains(document.activeElement) && old.dataset.job) return keep(old, fresh);
     old.replaceWith(fresh);
   } else if (fresh.dataset.number && isNewest(fresh)) {
@@ -30,6 +35,13 @@ function put(fresh) {
     return;
   }
   htmx.process(fresh);
+}
+
+// What somebody types stays until they are done.
+function isTypedIn(part) {
+  if (part.matches(".editing")) return true;
+  const fields = [...part.querySelectorAll("input:not([type=hidden], [readonly]), textarea")];
+  return fields.some((field) => field === document.activeElement || field.value !== field.defaultValue);
 }
 
 function keep(old, fresh) {
@@ -42,7 +54,7 @@ function keep(old, fresh) {
 
 function isNewest(row) {
   const jobs = document.getElementById("jobs");
-  if (!jobs || jobs.dataset.show) return false;
+  if (!jobs) return false;
   const first = jobs.querySelector("[data-number]");
   return !first || Number(row.dataset.number) > Number(first.dataset.number);
 }
@@ -62,32 +74,103 @@ function add(id, html) {
   if (end && list.dataset.follow !== undefined) window.scrollTo(0, document.body.scrollHeight);
 }
 
+function address() {
+  return page.live.startsWith("#") ? document.querySelector(page.live)?.dataset.live : page.live;
+}
+
 function connect() {
-  const stream = new EventSource(page.live);
-  stream.addEventListener("open", () => {
+  if (!page.live || stream || document.hidden) return;
+  followed = address();
+  if (!followed) return;
+  const mine = (stream = new EventSource(followed));
+  mine.addEventListener("open", () => {
     clearTimeout(lost);
     lost = undefined;
     offline.hidden = true;
     if (wasAway) refresh();
     wasAway = false;
   });
-  stream.addEventListener("html", async (event) => {
+  mine.addEventListener("html", async (event) => {
     await refreshing; // or the news would be lost with the elements that are being replaced
     apply(JSON.parse(event.data));
   });
-  stream.addEventListener("over", refresh);
-  stream.addEventListener("error", () => {
+  mine.addEventListener("over", refresh);
+  mine.addEventListener("error", () => {
     wasAway = true;
-    lost ??= setTimeout(() => (offline.hidden = false), LOST_S * 1000);
-    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, AGAIN_MS); // it was refused
+    lost ??= setTimeout(() => (offline.hidden = false), LOST_MS);
+    if (mine.readyState === EventSource.CLOSED && mine === stream) refused();
   });
-  addEventListener("pagehide", () => stream.close(), { once: true });
 }
 
-export function refresh() {
-  const part = page.refresh;
-  if (part)
-    refreshing = htmx.ajax("GET", location.href, { target: part, select: part, swap: "outerHTML" });
+function leave() {
+  stream?.close();
+  stream = undefined;
+  clearTimeout(lost);
+  lost = undefined;
+}
+
+// The server answered, but with no stream: its status says whether to come again.
+async function refused() {
+  stream = undefined;
+  const stop = new AbortController();
+  let status = 0;
+  try {
+    ({ status } = await fetch(followed, { signal: stop.signal }));
+    stop.abort();
+  } catch {
+    // it is away again
+  }
+  const here = encodeURIComponent(location.pathname + location.search);
+  if (status === 401) location.assign(`/sign-in?next=${here}`);
+  else if (status === 403 || status === 404) leave();
+  else setTimeout(connect, AGAIN_MS);
+}
+
+// A hidden page listens to nothing: browsers allow six connections to a server, for all its tabs.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    wasAway = true;
+    leave();
+  } else connect();
+});
+addEventListener("pagehide", leave);
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  wasAway = true;
+  connect();
+});
+
+let soon;
+
+function refreshSoon() {
+  soon ??= setTimeout(() => {
+    soon = undefined;
+    refresh();
+  }, 500);
+}
+
+// Not while somebody writes or listens there: then as soon as they are done.
+export async function refresh() {
+  const part = page.refresh && document.querySelector(page.refresh);
+  if (!part) return;
+  const audio = part.querySelector("audio");
+  if (isTypedIn(part) || part.querySelector(".editing") || (audio && !audio.paused))
+    return setTimeout(refresh, AGAIN_MS);
+  if (refreshing) {
+    again = true;
+    return;
+  }
+  const how = { target: page.refresh, select: page.refresh, swap: "outerHTML" };
+  await (refreshing = htmx.ajax("GET", location.href, how));
+  refreshing = undefined;
+  if (again) {
+    again = false;
+    return refresh();
+  }
+  if (stream && address() !== followed) {
+    leave();
+    connect();
+  }
 }
 
 export function toast(text, kind = "wrong") {
@@ -104,7 +187,7 @@ document.addEventListener("htmx:responseError", (event) =>
 );
 document.addEventListener("htmx:sendError", () => toast("The server does not answer."));
 document.documentElement.classList.add("scripts");
-if (page.live) connect();
+connect();
 
 // What needs a script but no server: questions before what cannot be undone, copying, local times.
 

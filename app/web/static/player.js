@@ -125,12 +125,13 @@ document.addEventListener("change", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("[data-edit]")) {
     const form = event.target.form;
-    if (event.key === "Enter" && !event.shiftKey) {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       form.requestSubmit();
     } else if (event.key === "Escape") form.querySelector("[data-leave]").click();
     return;
   }
+  if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
   if (!player || event.target.closest("input, select, textarea, button, a, summary")) return;
   const step = { ArrowLeft: -STEP_S, ArrowRight: STEP_S }[event.key];
   if (event.key === " ") player.button.click();
@@ -149,7 +150,8 @@ document.addEventListener("submit", (event) => {
     event.stopImmediatePropagation();
     const form = event.target;
     const query = new URLSearchParams(new FormData(form));
-    location.assign(`${event.submitter.formAction || form.action}?${query}`);
+    const path = event.submitter.getAttribute("formaction") ?? form.getAttribute("action");
+    location.assign(`${path}?${query}`);
   }
 }, true);
 begin();

@@ -116,7 +116,8 @@ function accepted(row, html) {
   box.innerHTML = html;
   const fresh = box.content.firstElementChild;
   const jobs = document.getElementById("jobs");
-  if (document.getElementById(fresh.id) || jobs.dataset.show) return;
+  if (jobs.dataset.show) return toast("It is queued: see “All”.", "good");
+  if (document.getElementById(fresh.id)) return;
   jobs.prepend(fresh);
   htmx.process(fresh);
 }
@@ -166,7 +167,9 @@ addEventListener("drop", (event) => {
   send(event.dataTransfer.files);
 });
 addEventListener("paste", (event) => {
-  if (event.clipboardData?.files.length) send(event.clipboardData.files);
+  if (event.target.closest?.("input, textarea")) return;
+  const heard = [...(event.clipboardData?.files ?? [])].filter((file) => /^(audio|video)/.test(file.type));
+  send(heard);
 });
 addEventListener("beforeunload", (event) => {
   if (under_way) event.preventDefault();

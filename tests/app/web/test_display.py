@@ -56,7 +56,7 @@ def test_before_its_first_chunk_nothing_is_made_up() -> None:
             "decoded 5 min",
         ),
         ({"status": Status.FAILED, "error": "it is no audio"}, "Failed", "it is no audio"),
-        ({"status": Status.CANCELLED}, "Cancelled", "nothing of it was kept"),
+        ({"status": Status.CANCELLED}, "Cancelled", "its transcript was not kept"),
     ],
 )
 def test_each_state_has_its_word_and_what_more_is_known(
