@@ -294,7 +294,7 @@ def test_a_password_is_changed_only_with_the_old_one(
     wrong = visitor.post("/whisper/account/password", old="wrong", new="brand new one")
     assert (wrong.status_code, "old password is wrong" in wrong.text) == (422, True)
     right = visitor.post("/whisper/account/password", old=PASSWORD, new="brand new one")
-    assert right.status_code == 200
+    assert right.status_code == 303
     assert visitor.get("/whisper/account").status_code == 200
     assert other.get("/whisper/account").status_code == 303
     for each in (visitor, other):

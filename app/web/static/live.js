@@ -40,7 +40,7 @@ function put(fresh) {
 // What somebody types stays until they are done.
 function isTypedIn(part) {
   if (part.matches(".editing")) return true;
-  const fields = [...part.querySelectorAll("input:not([type=hidden], [readonly]), textarea")];
+  const fields = [...part.querySelectorAll("input:not([type=hidden], [type=checkbox], [readonly]), textarea")];
   return fields.some((field) => field === document.activeElement || field.value !== field.defaultValue);
 }
 
