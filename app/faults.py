@@ -62,9 +62,13 @@ class Unprocessable(Refusal):
 
     code = "unprocessable"
 
-    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, errors: Mapping[str, Sequence[str]], typed: Mapping[str, str] | None = None
+    ) -> None:
+        """``typed``: what the fields had, for a page that shows them again."""
         super().__init__(next(iter(errors.values()))[0])
         self.errors = {field: list(sentences) for field, sentences in errors.items()}
+        self.typed = dict(typed or {})
 
 
 STATUS: dict[type[Refusal], int] = {

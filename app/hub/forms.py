@@ -39,11 +39,14 @@ class OrderForm:
         """``aliases``: other names of models; ``by_token``: a callback is wanted, and a share."""
         self._plan, self._aliases, self._by_token = plan, aliases, by_token
         self._seen: dict[str, Any] = {}
+        self._typed: dict[str, str] = {}
         self._errors: defaultdict[str, list[str]] = defaultdict(list)
 
     def take(self, name: str, value: object) -> None:
         """A field, or one item of a list."""
         name = _LIST_ITEM.sub("", name)
+        if isinstance(value, str):
+            self._typed[name] = value
         if name == "translation_target_languages":
             for each in value if isinstance(value, list) else [value]:
                 if each is not None and each != "":
@@ -57,7 +60,7 @@ class OrderForm:
             Unprocessable: a field before the file is wrong already.
         """
         if self._errors:
-            raise Unprocessable(self._errors)
+            raise Unprocessable(self._errors, self._typed)
         if "source_url" in self._seen:
             raise _both()
 
@@ -68,14 +71,14 @@ class OrderForm:
         """
         if upload and "source_url" in self._seen:
             raise _both()
-        if not upload and "source_url" not in self._seen:
+        if not upload and "source_url" not in {*self._seen, *self._errors}:
             sentence = "Send a source_url or a media_file."
             self._errors["source_url"].append(sentence)
             self._errors[FILE].append(sentence)
         if self._by_token and "webhook_url" not in self._seen:
             self._errors["callback_url"].append("The callback_url is required.")
         if self._errors:
-            raise Unprocessable(self._errors)
+            raise Unprocessable(self._errors, self._typed)
         seen = {"speakers": True, **self._seen}
         return Order(
             **seen,

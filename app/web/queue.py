@@ -1,7 +1,8 @@
 """/whisper: the queue, what is put into it, and what is done with it."""
 
 import time
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from litestar import Request, Response, get, post
@@ -73,7 +74,8 @@ async def submit(request: AnyRequest, hub: Hub) -> Response[Any]:
         sentences = _sentences(no)
         if request.headers.get("hx-request"):
             return fragment("_problems.html", 422, sentences=sentences)
-        return await queue_page(request, hub, status=422, problems=sentences)
+        typed = no.typed if isinstance(no, Unprocessable) else {}
+        return await queue_page(request, hub, 422, sentences, typed)
     if request.headers.get("hx-request"):
         return fragment("_row.html", row=(await rows(hub, caller, [job]))[0])
     return Redirect("/whisper", status_code=303)
@@ -132,7 +134,11 @@ async def _model(request: AnyRequest, hub: Hub, *, load: bool) -> Response[Any]:
 
 
 async def queue_page(
-    request: AnyRequest, hub: Hub, status: int = 200, problems: Iterable[str] = ()
+    request: AnyRequest,
+    hub: Hub,
+    status: int = 200,
+    problems: Sequence[str] = (),
+    typed: Mapping[str, str] | None = None,
 ) -> Response[str]:
     plan, caller = hub.system.plan, caller_of(request)
     installed = {plan.default_model, *(m.name for m in plan.catalogue.installed())}
@@ -141,7 +147,8 @@ async def queue_page(
         status,
         **await shell(request, hub),
         **await _rows(request, hub),
-        problems=list(problems),
+        problems=problems,
+        typed=defaultdict(str, typed or {}),
         models=sorted(installed, key=lambda name: (name != plan.default_model, name)),
         languages=sorted(LANGUAGES.items(), key=lambda pair: pair[1]),
         assists=hub.config.assists and caller.account.may(Permission.ASSIST),

@@ -100,5 +100,5 @@ def transcribed(page: Page) -> str:
     expect(page.locator("#jobs .job")).to_have_count(before + 1)
     page.wait_for_selector("#jobs .job.done:first-child")
     page.click("#jobs .job.done:first-child a.title")
-    page.wait_for_selector("#lines .line")
+    page.wait_for_selector("html.scripts #lines .line")
     return page.evaluate("location.pathname")  # type: ignore[no-any-return]

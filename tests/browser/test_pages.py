@@ -370,6 +370,22 @@ def test_without_scripts_an_address_is_enough(box: Server, visit: Visit) -> None
     expect(page.locator("#jobs .title").first).to_contain_text("secret.wav")
 
 
+def test_without_scripts_a_refused_form_keeps_what_was_typed(box: Server, visit: Visit) -> None:
+    page = visit(box, java_script_enabled=False)
+    page.goto("/whisper")
+    page.fill("#source_url", "ftp://example.org/talk.wav")
+    page.click("summary")
+    page.fill("#source_label", "A talk")
+    page.select_option("#language", "de")
+    page.uncheck("#words")
+    page.click("button.primary")
+    expect(page.locator("#problems li")).to_have_count(1)
+    assert page.input_value("#source_url") == "ftp://example.org/talk.wav"
+    assert page.input_value("#source_label") == "A talk"
+    assert page.input_value("#language") == "de"
+    assert not page.is_checked("#words")
+
+
 def test_signing_out_everywhere_ends_the_other_browser_too(tmp_path: Path, visit: Visit) -> None:
     server = serve(tmp_path)
     try:

@@ -37,11 +37,22 @@ function put(fresh) {
   htmx.process(fresh);
 }
 
-// What somebody types stays until they are done.
+// What somebody fills in stays until they are done.
 function isTypedIn(part) {
   if (part.matches(".editing")) return true;
-  const fields = [...part.querySelectorAll("input:not([type=hidden], [type=checkbox], [readonly]), textarea")];
-  return fields.some((field) => field === document.activeElement || field.value !== field.defaultValue);
+  return [...part.querySelectorAll("form :is(input, select, textarea)")].some(
+    (field) => field === document.activeElement || isChanged(field),
+  );
+}
+
+function isChanged(field) {
+  if (field.type === "hidden" || field.readOnly) return false;
+  if (field.type === "checkbox") return field.checked !== field.defaultChecked;
+  if (field.type === "select-one") {
+    const usual = [...field.options].findIndex((each) => each.defaultSelected);
+    return field.selectedIndex !== Math.max(usual, 0);
+  }
+  return field.value !== field.defaultValue;
 }
 
 function keep(old, fresh) {
@@ -161,13 +172,17 @@ export async function refresh() {
     return;
   }
   const how = { target: page.refresh, select: page.refresh, swap: "outerHTML" };
-  await (refreshing = htmx.ajax("GET", location.href, how));
+  let answered = true;
+  refreshing = htmx.ajax("GET", location.href, how).catch(() => (answered = false));
+  await refreshing;
   refreshing = undefined;
-  if (again) {
+  if (again && answered) {
     again = false;
     return refresh();
   }
-  if (stream && address() !== followed) {
+  again = false;
+  wasAway ||= !answered;
+  if (stream && (!answered || address() !== followed)) {
     leave();
     connect();
   }
