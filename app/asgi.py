@@ -34,6 +34,7 @@ def create_app(system: System, settings: Settings, hub: Hub, access: Access) -> 
         expose_headers=["Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining"],
     )
     told = in_force(settings)
+    intake = jobs.Intake(system, settings.queue_when_unloaded, settings.upload_max_mb << 20 or None)
     return Litestar(
         route_handlers=[
             jobs.router,
@@ -56,14 +57,8 @@ def create_app(system: System, settings: Settings, hub: Hub, access: Access) -> 
             "hub": Provide(lambda: hub, sync_to_thread=False),
             "access": Provide(lambda: access, sync_to_thread=False),
             "view": Provide(_view, sync_to_thread=False),
-            "owner": Provide(_owner, sync_to_thread=False),
+            "intake": Provide(lambda: intake, sync_to_thread=False),
             "settings_told": Provide(lambda: told, sync_to_thread=False),
-            "most_upload_bytes": Provide(
-                lambda: settings.upload_max_mb << 20 or None, sync_to_thread=False
-            ),
-            "queue_when_unloaded": Provide(
-                lambda: settings.queue_when_unloaded, sync_to_thread=False
-            ),
         },
         exception_handlers=faults.HANDLERS,
         before_send=[_say_allowance],
@@ -85,12 +80,6 @@ def _view(request: Request[Any, Any, Any]) -> View:
     """What the native dialect's guard has found that the caller may see."""
     view: View = request.state.view
     return view
-
-
-def _owner(request: Request[Any, Any, Any]) -> int | None:
-    """Whose job a native one is: nobody's, unless tokens are wanted."""
-    caller = getattr(request.state, "caller", None)
-    return caller.account.number if caller else None
 
 
 async def _say_allowance(message: Message, scope: Scope) -> None:

@@ -69,13 +69,12 @@ async def receive(
             async for data in _stream(request):
                 for event in parser.parse(data):
                     sorter.take(event)
-                await sorter.flush(WRITE_BLOCK)
+                await sorter.flush()
             parser.close()
         except MultipartError as error:
             raise Invalid(f"multipart error: {error}") from error
-        await sorter.flush(0)
         if sorter.upload.size:
-            await anyio.to_thread.run_sync(receiving.keep)
+            await anyio.to_thread.run_sync(receiving.keep, sorter.block)
     return sorter.upload
 
 
@@ -149,7 +148,7 @@ class _Sorter:
         self._check, self._before_file, self._most_bytes = check, before_file, most_bytes
         self._name: str | None = None
         self._value = bytearray()
-        self._block = bytearray()
+        self.block = bytearray()
         self._checked_at = 0
 
     def take(self, event: MultipartSegment | bytes | bytearray | None) -> None:
@@ -160,7 +159,7 @@ class _Sorter:
         elif self._name == self._file_field:
             if not self.upload.found:
                 self._file_begins()
-            self._block += event
+            self.block += event
             self.upload.size += len(event)
             if self._most_bytes is not None and self.upload.size > self._most_bytes:
                 raise too_large(self._most_bytes)
@@ -169,13 +168,14 @@ class _Sorter:
             if len(self._value) > LONGEST_FIELD:
                 raise Invalid(f"field '{self._name}' is longer than {LONGEST_FIELD} bytes")
 
-    async def flush(self, more_than: int) -> None:
-        if len(self._block) <= more_than:
+    async def flush(self) -> None:
+        """Write what has become a block; the rest of the file is in ``block`` at its end."""
+        if len(self.block) <= WRITE_BLOCK:
             return
         if self.upload.size - self._checked_at > CHECK_DISK_EVERY:
             self._checked_at = self.upload.size
-            _make_room(self._spool, len(self._block))
-        block, self._block = self._block, bytearray()
+            _make_room(self._spool, len(self.block))
+        block, self.block = self.block, bytearray()
         await anyio.to_thread.run_sync(self._receiving.write, block)
 
     def _begin(self, segment: MultipartSegment) -> None:

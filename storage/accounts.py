@@ -39,11 +39,11 @@ class Accounts:
         """The account and the hash of its password."""
 
         async def select(c: Connection) -> tuple[Account, str] | None:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 f"SELECT {_ACCOUNT}, password_hash FROM accounts a WHERE email = ?", (email,)
-            ) as rows:
-                row = await anext(aiter(rows), None)
-                return None if row is None else (_account(row), row["password_hash"])
+            )
+            row = next(iter(rows), None)
+            return None if row is None else (_account(row), row["password_hash"])
 
         return await self._database.read(select)
 
@@ -61,12 +61,12 @@ class Accounts:
         """Whose token it is, while it holds and the account is not disabled."""
 
         async def select(c: Connection) -> tuple[Account, Token] | None:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 f"SELECT {_TOKEN} FROM tokens t WHERE t.hash = ? AND t.revoked_at IS NULL "
                 "AND coalesce(t.expires, ?) >= ?",
                 (token, now, now),
-            ) as rows:
-                row = await anext(aiter(rows), None)
+            )
+            row = next(iter(rows), None)
             if row is None:
                 return None
             found = _token(row)
@@ -81,12 +81,12 @@ class Accounts:
         """An account's tokens, or everybody's, newest first."""
 
         async def select(c: Connection) -> list[Token]:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 f"SELECT {_TOKEN} FROM tokens t WHERE ?1 IS NULL OR t.account = ?1 "
                 "ORDER BY t.number DESC",
                 (account,),
-            ) as rows:
-                return [_token(row) async for row in rows]
+            )
+            return [_token(row) for row in rows]
 
         return await self._database.read(select)
 
@@ -178,20 +178,20 @@ class Accounts:
         """Those that last still, newest first."""
 
         async def select(c: Connection) -> list[Session]:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 "SELECT hash, created_at, expires, about FROM sessions "
                 "WHERE account = ? AND expires > ? ORDER BY created_at DESC",
                 (account, now),
-            ) as rows:
-                return [
-                    Session(
-                        hash=bytes(row["hash"]),
-                        created_at=row["created_at"],
-                        expires=row["expires"],
-                        about=row["about"],
-                    )
-                    async for row in rows
-                ]
+            )
+            return [
+                Session(
+                    hash=bytes(row["hash"]),
+                    created_at=row["created_at"],
+                    expires=row["expires"],
+                    about=row["about"],
+                )
+                for row in rows
+            ]
 
         return await self._database.read(select)
 
@@ -206,12 +206,12 @@ class Accounts:
         expires: float | None,
     ) -> Token:
         async def work(c: Connection) -> Token:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 "INSERT INTO tokens AS t (hash, account, name, scopes, created_at, expires) "
                 f"VALUES (?, ?, ?, ?, ?, ?) RETURNING {_TOKEN.replace('t.', '')}",
                 (token, account, name, _list(scopes), now, expires),
-            ) as rows:
-                return _token(await anext(aiter(rows)))
+            )
+            return _token(next(iter(rows)))
 
         return await self._database.write(work)
 
@@ -242,8 +242,8 @@ class Accounts:
 
         async def work(c: Connection) -> bytes:
             await c.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (name, fresh))
-            async with c.execute("SELECT value FROM keys WHERE name = ?", (name,)) as rows:
-                return bytes((await anext(aiter(rows)))[0])
+            rows = await c.execute_fetchall("SELECT value FROM keys WHERE name = ?", (name,))
+            return bytes(next(iter(rows))[0])
 
         return await self._database.write(work)
 
@@ -258,8 +258,8 @@ class Accounts:
 
 
 async def _select(c: Connection, where: str, *values: object) -> list[Account]:
-    async with c.execute(f"SELECT {_ACCOUNT} FROM accounts a {where}", values) as rows:
-        return [_account(row) async for row in rows]
+    rows = await c.execute_fetchall(f"SELECT {_ACCOUNT} FROM accounts a {where}", values)
+    return [_account(row) for row in rows]
 
 
 def _account(row: Any) -> Account:

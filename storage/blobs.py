@@ -86,8 +86,10 @@ class Receiving:
             self._file = self._part.open("xb")
         self._file.write(data)
 
-    def keep(self) -> None:
-        """Give the file its name, once it and its name are on the disk."""
+    def keep(self, rest: bytes | bytearray = b"") -> None:
+        """Write ``rest`` and give the file its name, once it and its name are on the disk."""
+        if rest:
+            self.write(rest)
         assert self._file is not None, "nothing was written"
         settle(self._file, self._part, self._target)
 

@@ -57,23 +57,23 @@ class Corrections:
         """Of one segment or of all, newest first."""
 
         async def select(c: Connection) -> list[Correction]:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 "SELECT c.number, position, text, email, at FROM corrections c "
                 "LEFT JOIN accounts a ON a.number = c.account "
                 "WHERE job_number = ?1 AND (?2 IS NULL OR position = ?2) "
                 "ORDER BY c.number DESC",
                 (job.number, position),
-            ) as rows:
-                return [
-                    Correction(
-                        number=row["number"],
-                        position=row["position"],
-                        text=row["text"],
-                        email=row["email"],
-                        at=row["at"],
-                    )
-                    async for row in rows
-                ]
+            )
+            return [
+                Correction(
+                    number=row["number"],
+                    position=row["position"],
+                    text=row["text"],
+                    email=row["email"],
+                    at=row["at"],
+                )
+                for row in rows
+            ]
 
         return await self._database.read(select)
 

@@ -94,18 +94,28 @@ class Database:
                 write.settled.set()
 
     async def _commit(self, group: list[_Write]) -> None:
+        first, *others = group
         await self._writer.execute("BEGIN IMMEDIATE")
-        for write in group:
+        if not await self._done(first):
+            await self._writer.execute("ROLLBACK")
+            await self._writer.execute("BEGIN IMMEDIATE")
+        for write in others:
             await self._writer.execute("SAVEPOINT one")
-            try:
-                write.result = await write.work(self._writer)
-            except Exception as error:
-                if not self._writer.in_transaction:  # SQLite rolled back everything itself
-                    raise
-                write.error = error
+            if not await self._done(write):
                 await self._writer.execute("ROLLBACK TO one")
             await self._writer.execute("RELEASE one")
         await self._writer.execute("COMMIT")
+
+    async def _done(self, write: _Write) -> bool:
+        """Whether it succeeded; otherwise what it did is to be rolled back."""
+        try:
+            write.result = await write.work(self._writer)
+        except Exception as error:
+            if not self._writer.in_transaction:  # SQLite rolled back everything itself
+                raise
+            write.error = error
+            return False
+        return True
 
 
 def _more(receive: MemoryObjectReceiveStream[_Write], most: int) -> list[_Write]:

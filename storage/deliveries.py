@@ -25,11 +25,11 @@ class Deliveries:
         """URL and format of every webhook that hears of the model, as an ordered set."""
 
         async def select(c: Connection) -> dict[tuple[str, str], None]:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 "SELECT DISTINCT webhook_url, webhook_format FROM jobs "
                 "WHERE status IN ('queued', 'running') AND model_events"
-            ) as rows:
-                return {(row[0], row[1]): None async for row in rows}
+            )
+            return {(row[0], row[1]): None for row in rows}
 
         return await self._database.read(select)
 
@@ -43,14 +43,14 @@ class Deliveries:
         skipped = list(besides)
 
         async def select(c: Connection) -> list[Delivery]:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 f"{_DELIVERY} WHERE d.id IN (SELECT id FROM (SELECT id, due, row_number() OVER "
                 "(PARTITION BY url ORDER BY due) AS place FROM deliveries WHERE due <= ? "
                 f"AND id NOT IN ({', '.join('?' * len(skipped))})) WHERE place <= ? "
                 "ORDER BY due LIMIT ?) ORDER BY due",
                 (now, *skipped, each, limit),
-            ) as rows:
-                return [Delivery(**{key: row[key] for key in row.keys()}) async for row in rows]  # noqa: SIM118
+            )
+            return [Delivery(**{key: row[key] for key in row.keys()}) for row in rows]  # noqa: SIM118
 
         return await self._database.read(select)
 
@@ -58,9 +58,11 @@ class Deliveries:
         """When the first delivery falls due after that moment; None when there is none."""
 
         async def select(c: Connection) -> float | None:
-            async with c.execute("SELECT min(due) FROM deliveries WHERE due > ?", (after,)) as rows:
-                (due,) = await anext(aiter(rows))
-                return None if due is None else float(due)
+            rows = await c.execute_fetchall(
+                "SELECT min(due) FROM deliveries WHERE due > ?", (after,)
+            )
+            (due,) = next(iter(rows))
+            return None if due is None else float(due)
 
         return await self._database.read(select)
 
@@ -68,12 +70,12 @@ class Deliveries:
         """Rows by outcome: ``waiting``, ``delivered``, ``failed``."""
 
         async def select(c: Connection) -> dict[str, int]:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 "SELECT count(due), count(delivered_at), "
                 "count(*) FILTER (WHERE due IS NULL AND delivered_at IS NULL) FROM deliveries"
-            ) as rows:
-                row = await anext(aiter(rows))
-                return dict(zip(("waiting", "delivered", "failed"), row, strict=True))
+            )
+            row = next(iter(rows))
+            return dict(zip(("waiting", "delivered", "failed"), row, strict=True))
 
         return await self._database.read(select)
 

@@ -81,9 +81,9 @@ class Jobs:
         """How many jobs wait, those that run not counted."""
 
         async def count(c: Connection) -> int:
-            async with c.execute("SELECT count(*) FROM jobs WHERE status = 'queued'") as rows:
-                (n,) = await anext(aiter(rows))
-                return int(n)
+            rows = await c.execute_fetchall("SELECT count(*) FROM jobs WHERE status = 'queued'")
+            (n,) = next(iter(rows))
+            return int(n)
 
         return await self._database.read(count)
 
@@ -91,12 +91,12 @@ class Jobs:
         """How long the first of the waiting jobs has waited; 0 where none waits."""
 
         async def select(c: Connection) -> float:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 "SELECT (julianday('now') - julianday(created_at)) * 86400 FROM jobs "
                 "WHERE status = 'queued' ORDER BY number LIMIT 1"
-            ) as rows:
-                row = await anext(aiter(rows), None)
-                return 0.0 if row is None else max(0.0, float(row[0]))
+            )
+            row = next(iter(rows), None)
+            return 0.0 if row is None else max(0.0, float(row[0]))
 
         return await self._database.read(select)
 
@@ -119,21 +119,21 @@ class Jobs:
         corrected them, or ``raw``: as the engine gave them."""
 
         async def select(c: Connection) -> list[Segment]:
-            async with c.execute(_RAW if raw else _CORRECTED, (job.number, start, most)) as rows:
-                return [_segment(row) async for row in rows]
+            rows = await c.execute_fetchall(_RAW if raw else _CORRECTED, (job.number, start, most))
+            return [_segment(row) for row in rows]
 
         return await self._database.read(select)
 
     async def chunk(self, job: Job, ordinal: int) -> Chunk | None:
         async def select(c: Connection) -> Chunk | None:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 "SELECT spans FROM chunks WHERE job_number = ? AND ordinal = ?",
                 (job.number, ordinal),
-            ) as rows:
-                row = await anext(aiter(rows), None)
-                if row is None:
-                    return None
-                return Chunk(ordinal=ordinal, spans=_spans.decode(row["spans"]))
+            )
+            row = next(iter(rows), None)
+            if row is None:
+                return None
+            return Chunk(ordinal=ordinal, spans=_spans.decode(row["spans"]))
 
         return await self._database.read(select)
 
@@ -152,11 +152,11 @@ class Jobs:
         """How many jobs there are by status and whether they are being fetched."""
 
         async def select(c: Connection) -> dict[tuple[Status, bool], int]:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 "SELECT status, coalesce(stage = 'fetching', 0), count(*) FROM jobs "
                 f"WHERE {seen(view)} GROUP BY 1, 2"
-            ) as rows:
-                return {(Status(row[0]), bool(row[1])): row[2] async for row in rows}
+            )
+            return {(Status(row[0]), bool(row[1])): row[2] for row in rows}
 
         return await self._database.read(select)
 
@@ -164,11 +164,11 @@ class Jobs:
         """The last LOG_KEPT lines, oldest first."""
 
         async def select(c: Connection) -> list[LogLine]:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 "SELECT at, line FROM job_log WHERE job_number = ? ORDER BY rowid DESC LIMIT ?",
                 (job.number, LOG_KEPT),
-            ) as rows:
-                return [LogLine(row["at"], row["line"]) async for row in rows][::-1]
+            )
+            return [LogLine(row["at"], row["line"]) for row in rows][::-1]
 
         return await self._database.read(select)
 
@@ -176,11 +176,11 @@ class Jobs:
         """How loud equal parts of the recording are, 0 to 255; empty where nobody knows."""
 
         async def select(c: Connection) -> bytes:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 "SELECT levels FROM waveforms WHERE job_number = ?", (job.number,)
-            ) as rows:
-                row = await anext(aiter(rows), None)
-                return b"" if row is None else bytes(row[0])
+            )
+            row = next(iter(rows), None)
+            return b"" if row is None else bytes(row[0])
 
         return await self._database.read(select)
 
@@ -188,10 +188,10 @@ class Jobs:
         """The numbers of the jobs that wait, in about the order of their turns."""
 
         async def select(c: Connection) -> list[int]:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 "SELECT number FROM jobs WHERE status = 'queued' ORDER BY urgent DESC, number"
-            ) as rows:
-                return [row[0] async for row in rows]
+            )
+            return [row[0] for row in rows]
 
         return await self._database.read(select)
 
@@ -200,14 +200,14 @@ class Jobs:
         numbers = [job.number for job in jobs if job.order.webhook_url]
 
         async def select(c: Connection) -> dict[int, Callback]:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 "SELECT job_number, d.id, attempts, http_status, d.error, tried_at, delivered_at, "
                 "due FROM deliveries d JOIN jobs ON number = job_number "
                 "AND happened_at = completed_at "
                 f"WHERE job_number IN ({', '.join('?' * len(numbers))})",
                 numbers,
-            ) as rows:
-                return {row["job_number"]: _callback(row) async for row in rows}
+            )
+            return {row["job_number"]: _callback(row) for row in rows}
 
         return await self._database.read(select)
 
@@ -233,19 +233,19 @@ class Jobs:
                 if earlier:
                     return earlier[0]
             if most_open is not None:
-                async with c.execute(
+                rows = await c.execute_fetchall(
                     f"SELECT count(*) FROM jobs WHERE owner = ? AND {_OPEN}", (order.owner,)
-                ) as rows:
-                    (n,) = await anext(aiter(rows))
+                )
+                (n,) = next(iter(rows))
                 if n >= most_open:
                     raise OverQuota(f"{n} of your jobs are waiting, which is as many as may wait")
             values = [_stored(getattr(order, field)) for field in Order.__struct_fields__]
-            await c.execute(
+            (row,) = await c.execute_fetchall(
                 f"INSERT INTO jobs (id, {_ORDER}, size_bytes, created_at) "
-                f"VALUES (?, {', '.join('?' * len(values))}, ?, ?)",
+                f"VALUES (?, {', '.join('?' * len(values))}, ?, ?) RETURNING {_JOB}",
                 (job_id, *values, size_bytes, now),
             )
-            return await _get(c, job_id)
+            return _job(row)
 
         return await self._database.write(work)
 
@@ -256,14 +256,16 @@ class Jobs:
             before = await select_jobs(c, f"WHERE id = ? AND {_OPEN}", job_id)
             if not before:
                 return None
-            await c.execute(
-                f"UPDATE jobs SET beat_at = {NOW}, stage_detail = ?1, stage = ?2, "
-                f"stage_at = iif(stage IS ?2, stage_at, {NOW}) WHERE id = ?3",
-                (detail, stage, job_id),
-            )
             if before[0].stage is not stage:
                 await _log(c, job_id, detail)
-            return await _get(c, job_id)
+            return await _updated(
+                c,
+                f"UPDATE jobs SET beat_at = {NOW}, stage_detail = ?1, stage = ?2, "
+                f"stage_at = iif(stage IS ?2, stage_at, {NOW}) WHERE id = ?3",
+                detail,
+                stage,
+                job_id,
+            )
 
         return await self._database.write(work)
 
@@ -273,16 +275,20 @@ class Jobs:
         """The input is there; None where the job is over or had one."""
 
         async def work(c: Connection) -> Job | None:
-            changed = await c.execute(
+            job = await _updated(
+                c,
                 "UPDATE jobs SET size_bytes = ?, media_type = ?, filename = ?, stage = NULL, "
                 f"stage_detail = NULL, stage_at = {NOW} "
                 f"WHERE id = ? AND {_OPEN} AND size_bytes IS NULL",
-                (size_bytes, media_type, filename, job_id),
+                size_bytes,
+                media_type,
+                filename,
+                job_id,
             )
-            if not changed.rowcount:
+            if job is None:
                 return None
             await _log(c, job_id, f"fetched {size_bytes} bytes")
-            return await _get(c, job_id)
+            return job
 
         return await self._database.write(work)
 
@@ -290,16 +296,17 @@ class Jobs:
         """Queued becomes running; None where the job is not queued."""
 
         async def work(c: Connection) -> Job | None:
-            changed = await c.execute(
+            job = await _updated(
+                c,
                 f"UPDATE jobs SET status = 'running', started_at = coalesce(started_at, {NOW}), "
                 f"stage = 'transcribing', stage_detail = NULL, stage_at = {NOW}, "
                 f"beat_at = {NOW} WHERE id = ? AND status = 'queued'",
-                (job_id,),
+                job_id,
             )
-            if not changed.rowcount:
+            if job is None:
                 return None
             await _log(c, job_id, "transcription began")
-            return await _get(c, job_id)
+            return job
 
         return await self._database.write(work)
 
@@ -310,17 +317,17 @@ class Jobs:
         """
 
         async def work(c: Connection) -> Job | None:
-            changed = await c.execute(
+            job = await _updated(
+                c,
                 "UPDATE jobs SET status = 'queued', error = NULL, completed_at = NULL, "
                 "started_at = NULL, chunks_total = NULL, chunks_done = 0, segments = 0, "
                 "crashes = 0, detected_language = NULL, duration_secs = NULL, stage = NULL, "
                 "stage_detail = NULL, output_at = NULL "
                 "WHERE id = ? AND status IN ('failed', 'cancelled')",
-                (job_id,),
+                job_id,
             )
-            if not changed.rowcount:
+            if job is None:
                 return None
-            job = await _get(c, job_id)
             for sql in (
                 "DELETE FROM chunks WHERE job_number = ?",
                 "DELETE FROM segments WHERE job_number = ?",
@@ -363,15 +370,17 @@ class Jobs:
         """
 
         async def work(c: Connection) -> Job | None:
-            changed = await c.execute(
+            job = await _updated(
+                c,
                 "UPDATE jobs SET duration_secs = ?, chunks_total = ?, stage = CASE stage "
                 "WHEN 'decoding' THEN NULL ELSE stage END, stage_detail = NULL "
                 f"WHERE id = ? AND {_OPEN} AND chunks_total IS NULL",
-                (duration_secs, len(chunks), job_id),
+                duration_secs,
+                len(chunks),
+                job_id,
             )
-            if not changed.rowcount:
+            if job is None:
                 return None
-            job = await _get(c, job_id)
             await note_usage(c, job.order.owner, audio_secs=duration_secs)
             await _log(c, job_id, f"{duration_secs:.1f} s of audio in {len(chunks)} chunks")
             await c.execute(
@@ -391,17 +400,20 @@ class Jobs:
         """Commit the next chunk's segments; None where it is not the next of a running job."""
 
         async def work(c: Connection) -> Job | None:
-            changed = await c.execute(
+            job = await _updated(
+                c,
                 "UPDATE jobs SET chunks_done = chunks_done + 1, segments = segments + ?, "
                 "crashes = 0, detected_language = coalesce(detected_language, ?), "
                 f"stage_detail = NULL, beat_at = {NOW}, output_at = {NOW} "
                 "WHERE id = ? AND status = 'running' AND chunks_done = ? "
                 "AND chunks_done < chunks_total",
-                (len(segments), language, job_id, ordinal),
+                len(segments),
+                language,
+                job_id,
+                ordinal,
             )
-            if not changed.rowcount:
+            if job is None:
                 return None
-            job = await _get(c, job_id)
             await c.executemany(
                 "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [(job.number, *_segment_values(segment)) for segment in segments],
@@ -451,14 +463,17 @@ class Jobs:
         assert status in TERMINAL
 
         async def work(c: Connection) -> Job | None:
-            changed = await c.execute(
+            job = await _updated(
+                c,
                 "UPDATE jobs SET status = ?, error = ?, completed_at = ?, stage = NULL, "
                 f"stage_detail = NULL WHERE id = ? AND {_OPEN}",
-                (status, error, now, job_id),
+                status,
+                error,
+                now,
+                job_id,
             )
-            if not changed.rowcount:
+            if job is None:
                 return None
-            job = await _get(c, job_id)
             if job.status is Status.DONE and job.order.assisted and job.segments:
                 await want_texts(c, job, now)
             else:
@@ -472,14 +487,13 @@ class Jobs:
                     (new_token(), now, job_id),
                 )
             await _log(c, job_id, f"{status}: {error}" if error else str(status))
-            return await _get(c, job_id)
+            return job
 
         return await self._database.write(work)
 
     async def _change(self, sql: str, job_id: str) -> Job | None:
         async def work(c: Connection) -> Job | None:
-            changed = await c.execute(sql, (job_id,))
-            return await _get(c, job_id) if changed.rowcount else None
+            return await _updated(c, sql, job_id)
 
         return await self._database.write(work)
 
@@ -492,13 +506,14 @@ class Jobs:
 
 
 async def select_jobs(c: Connection, where: str, *values: object) -> list[Job]:
-    async with c.execute(f"SELECT {_JOB} FROM jobs {where}", values) as rows:
-        return [_job(row) async for row in rows]
+    rows = await c.execute_fetchall(f"SELECT {_JOB} FROM jobs {where}", values)
+    return [_job(row) for row in rows]
 
 
-async def _get(c: Connection, job_id: str) -> Job:
-    (job,) = await select_jobs(c, "WHERE id = ?", job_id)
-    return job
+async def _updated(c: Connection, update: str, *values: object) -> Job | None:
+    """The job as ``update`` left it; None where it met none."""
+    rows = await c.execute_fetchall(f"{update} RETURNING {_JOB}", values)
+    return next(map(_job, rows), None)
 
 
 def seen(view: View) -> str:

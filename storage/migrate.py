@@ -22,8 +22,8 @@ async def migrate(connection: aiosqlite.Connection) -> None:
     Raises:
         Unusable: the database was written by a newer Whisperbox, or its rows do not fit together.
     """
-    async with connection.execute("PRAGMA user_version") as rows:
-        (version,) = await anext(aiter(rows))
+    rows = await connection.execute_fetchall("PRAGMA user_version")
+    (version,) = next(iter(rows))
     known = migrations()
     if version > len(known):
         raise Unusable(
@@ -37,7 +37,7 @@ async def migrate(connection: aiosqlite.Connection) -> None:
         await connection.executescript(
             f"BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {number}; COMMIT;"
         )
-    async with connection.execute("PRAGMA foreign_key_check") as rows:
-        if await anext(aiter(rows), None) is not None:
-            raise Unusable("the database is damaged: rows refer to others that are not there")
+    rows = await connection.execute_fetchall("PRAGMA foreign_key_check")
+    if next(iter(rows), None) is not None:
+        raise Unusable("the database is damaged: rows refer to others that are not there")
     await connection.execute("PRAGMA foreign_keys = ON")

@@ -35,7 +35,7 @@ class Search:
             values = (*MARK, wanted)
 
         async def select(c: Connection) -> list[Hit]:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 f"SELECT j.number, s.position, s.start_secs, {excerpt} "
                 "FROM spoken JOIN segments s "
                 f"ON s.job_number = spoken.rowid >> {_POSITION_BITS} "
@@ -44,8 +44,8 @@ class Search:
                 f"WHERE {where} AND j.status = 'done' AND {seen(view)} "
                 "ORDER BY spoken.rowid >> 24 DESC, spoken.rowid LIMIT ?",
                 (*values, limit),
-            ) as rows:
-                found = [(row[0], row[1], row[2], row[3]) async for row in rows]
+            )
+            found = [(row[0], row[1], row[2], row[3]) for row in rows]
             jobs = await _jobs(c, {number for number, *_ in found})
             return [
                 Hit(job=jobs[number], position=position, start=start, excerpt=excerpt)

@@ -35,12 +35,12 @@ class Shares:
 
         async def select(c: Connection) -> dict[int, Share]:
             numbers = [job.number for job in jobs]
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 f"SELECT {_SHARE} FROM shares s "
                 f"WHERE s.job_number IN ({', '.join('?' * len(numbers))})",
                 numbers,
-            ) as rows:
-                return {row["job_number"]: _share(row) async for row in rows}
+            )
+            return {row["job_number"]: _share(row) for row in rows}
 
         return await self._database.read(select)
 
@@ -48,13 +48,13 @@ class Shares:
         """The share of that token, unless it has expired, and its job's id."""
 
         async def select(c: Connection) -> tuple[Share, str] | None:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 f"SELECT {_SHARE}, jobs.id FROM shares s JOIN jobs ON jobs.number = s.job_number "
                 "WHERE s.token = ? AND jobs.status = 'done' AND coalesce(s.expires, ?) >= ?",
                 (token, now, now),
-            ) as rows:
-                row = await anext(aiter(rows), None)
-                return None if row is None else (_share(row), row["id"])
+            )
+            row = next(iter(rows), None)
+            return None if row is None else (_share(row), row["id"])
 
         return await self._database.read(select)
 
@@ -71,7 +71,7 @@ class Shares:
         """Share a job, or change how it is shared: the address stays."""
 
         async def work(c: Connection) -> Share:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 "INSERT INTO shares AS s "
                 "(token, job_number, created_at, expires, password_hash, with_audio, "
                 "with_downloads) "
@@ -88,8 +88,8 @@ class Shares:
                     with_audio,
                     with_downloads,
                 ),
-            ) as rows:
-                return _share(await anext(aiter(rows)))
+            )
+            return _share(next(iter(rows)))
 
         return await self._database.write(work)
 

@@ -30,18 +30,15 @@ class SpeakerTurns:
         async def select(c: Connection) -> dict[int, Speakers]:
             marks = ", ".join("?" * len(numbers))
             names: defaultdict[int, dict[str, str]] = defaultdict(dict)
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 f"SELECT * FROM speaker_names WHERE job_number IN ({marks})", numbers
-            ) as rows:
-                async for row in rows:
-                    names[row["job_number"]][row["label"]] = row["name"]
-            async with c.execute(
+            )
+            for row in rows:
+                names[row["job_number"]][row["label"]] = row["name"]
+            rows = await c.execute_fetchall(
                 f"SELECT * FROM speakers WHERE job_number IN ({marks})", numbers
-            ) as rows:
-                return {
-                    row["job_number"]: _speakers(row, names[row["job_number"]])
-                    async for row in rows
-                }
+            )
+            return {row["job_number"]: _speakers(row, names[row["job_number"]]) for row in rows}
 
         return await self._database.read(select)
 
@@ -63,12 +60,12 @@ class SpeakerTurns:
         """The oldest job that waits for its speakers, and its id."""
 
         async def select(c: Connection) -> tuple[Speakers, str] | None:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 "SELECT s.*, jobs.id FROM speakers s JOIN jobs ON jobs.number = s.job_number "
                 "WHERE s.status = 'pending' ORDER BY s.job_number LIMIT 1"
-            ) as rows:
-                row = await anext(aiter(rows), None)
-                return None if row is None else (_speakers(row), row["id"])
+            )
+            row = next(iter(rows), None)
+            return None if row is None else (_speakers(row), row["id"])
 
         return await self._database.read(select)
 

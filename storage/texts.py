@@ -25,11 +25,11 @@ class Texts:
 
         async def select(c: Connection) -> None:
             marks = ", ".join("?" * len(found))
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 f"SELECT {_TEXT} FROM texts t WHERE job_number IN ({marks})", list(found)
-            ) as rows:
-                async for row in rows:
-                    found[row["job_number"]].append(_text(row))
+            )
+            for row in rows:
+                found[row["job_number"]].append(_text(row))
 
         await self._database.read(select)
         return found
@@ -38,12 +38,12 @@ class Texts:
         """Texts to be written, the oldest first, with the id of their job."""
 
         async def select(c: Connection) -> list[tuple[Text, str]]:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 f"SELECT {_TEXT}, jobs.id FROM texts t JOIN jobs ON jobs.number = t.job_number "
                 "WHERE t.status = 'pending' ORDER BY t.updated_at LIMIT ?",
                 (limit,),
-            ) as rows:
-                return [(_text(row), row["id"]) async for row in rows]
+            )
+            return [(_text(row), row["id"]) for row in rows]
 
         return await self._database.read(select)
 
@@ -153,16 +153,16 @@ async def _want(c: Connection, number: int, kind: TextKind, language: str, now: 
 
 
 async def _owner(c: Connection, number: int) -> int | None:
-    async with c.execute("SELECT owner FROM jobs WHERE number = ?", (number,)) as rows:
-        row = await anext(aiter(rows), None)
-        return None if row is None else row["owner"]
+    rows = await c.execute_fetchall("SELECT owner FROM jobs WHERE number = ?", (number,))
+    row = next(iter(rows), None)
+    return None if row is None else row["owner"]
 
 
 async def _still_open(c: Connection, number: int) -> bool:
-    async with c.execute(
+    rows = await c.execute_fetchall(
         "SELECT * FROM texts WHERE job_number = ? AND status IN ('pending', 'running')", (number,)
-    ) as rows:
-        return await anext(aiter(rows), None) is not None
+    )
+    return next(iter(rows), None) is not None
 
 
 def _text(row: Any) -> Text:

@@ -13,13 +13,13 @@ class Usage:
         """Seconds of audio, and tokens of the language model, in the last 24 hours."""
 
         async def select(c: Connection) -> tuple[float, int]:
-            async with c.execute(
+            rows = await c.execute_fetchall(
                 "SELECT total(audio_secs), total(tokens) FROM usage WHERE account = ? "
                 "AND at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 day')",
                 (account,),
-            ) as rows:
-                row = await anext(aiter(rows))
-                return float(row[0]), int(row[1])
+            )
+            row = next(iter(rows))
+            return float(row[0]), int(row[1])
 
         return await self._database.read(select)
 
