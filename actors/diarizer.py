@@ -2,11 +2,15 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import assert_never
 
-from actors.audio.diarizing import Found, find
+import anyio
+
+from actors.audio.diarizing import Found, Listening, find
+from actors.engine.catalogue import Model
+from actors.engine.pulling import PullFailed, pull
 from actors.kernel.actor import Actor
 from actors.kernel.mailbox import Address, Mailbox
 from actors.messages import (
@@ -28,7 +32,11 @@ log = logging.getLogger(__name__)
 TRIES = 3
 """Ends of the server in the middle of a recording, after which the recording is to blame."""
 
-Find = Callable[[Path], Awaitable[Found]]
+PULL_AGAIN_S = 3600.0
+"""After a download of the models that failed."""
+
+Find = Callable[[Path, Listening], Awaitable[Found]]
+Pull = Callable[[Model, Callable[[int, int], object]], Awaitable[None]]
 
 
 class Diarizer(Actor[DiarizerMessage]):
@@ -40,11 +48,17 @@ class Diarizer(Actor[DiarizerMessage]):
         spool: Spool,
         janitor: Address[JanitorMessage],
         broadcaster: Address[BroadcasterMessage],
+        listening: Listening,
+        voices: Sequence[Model],
         find: Find = find,
+        pull: Pull = pull,
     ) -> None:
+        """``voices``: the models for voices, which are downloaded when one is first needed."""
         super().__init__(mailbox)
         self._speakers, self._spool, self._janitor, self._find = speakers, spool, janitor, find
-        self._broadcaster = broadcaster
+        self._broadcaster, self._pull = broadcaster, pull
+        self._listening, self._voices = listening, voices
+        self._pull_failed: tuple[float, str] | None = None
         self._busy = False
 
     async def started(self) -> None:
@@ -102,10 +116,34 @@ class Diarizer(Actor[DiarizerMessage]):
             problem = "the recording is no longer kept"
         else:
             try:
-                found = await self._find(recording)
+                found = await self._found_in(recording)
             except TimeoutError:
                 problem = "it took too long"
             except Exception:
                 log.exception("looking for speakers failed", extra={"job": job_id})
                 problem = "an error in the server, which its log shows"
         self.me.tell(SpeakersFound(speakers.job_number, job_id, found, problem))
+
+    async def _found_in(self, recording: Path) -> Found:
+        found = await self._find(recording, self._listening)
+        if not found.wants_models:
+            return found
+        if problem := await self._pull_voices():
+            return Found(unavailable=f"{found.unavailable}: {problem}")
+        return await self._find(recording, self._listening)
+
+    async def _pull_voices(self) -> str:
+        """Why the models are not there now, if so. (One recording at a time: nobody else pulls.)"""
+        if self._pull_failed and anyio.current_time() - self._pull_failed[0] < PULL_AGAIN_S:
+            return self._pull_failed[1]
+        self._pull_failed = None
+        try:
+            for model in self._voices:
+                if not model.path.exists():
+                    log.info("downloading %s for speakers", model.path.name)
+                    await self._pull(model, lambda *_: None)
+        except PullFailed as failed:
+            log.warning("speakers: %s", failed.message)
+            self._pull_failed = anyio.current_time(), failed.message
+            return failed.message
+        return ""

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 
 from actors.analyst import Analyst
+from actors.audio.diarizing import Listening
 from actors.broadcaster import Broadcaster
 from actors.chunker import Chunker
 from actors.diarizer import Diarizer
@@ -77,6 +78,8 @@ class Plan:
     fetch_limits: Limits
     provider: Provider | None
     tokens_a_day: int
+    diarization: bool
+    listening: Listening
 
 
 @dataclass
@@ -187,6 +190,8 @@ async def open_system(
                     spool=spool,
                     janitor=janitor,
                     broadcaster=broadcaster,
+                    listening=plan.listening,
+                    voices=plan.catalogue.voices(),
                 ),
                 "janitor": lambda: Janitor(
                     janitor,

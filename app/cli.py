@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 from rich.table import Table
 
-from actors.engine.catalogue import DEMO, NAMES, Catalogue, Model
+from actors.engine.catalogue import DEMO, NAMES, SPEAKERS, Catalogue, Model
 from actors.engine.pulling import PullFailed, pull
 from app import people
 from app.access import PERMISSIONS, SCOPES
@@ -108,7 +108,9 @@ def _parser() -> argparse.ArgumentParser:
         ("rm", _models_rm, "remove a downloaded model"),
     ):
         one = models.add_parser(name, help=about, description=about)
-        one.add_argument("name", metavar="NAME")
+        one.add_argument(
+            "name", metavar="NAME", help=f"as `list` shows it; {SPEAKERS}: to tell voices apart"
+        )
         one.set_defaults(run=run)
 
     _add_people(commands)
@@ -298,21 +300,31 @@ def _models_list(_: argparse.Namespace, settings: Settings) -> int:
         model = catalogue.find(name)
         size = f"{model.path.stat().st_size / 2**20:,.0f} MiB" if model.path.exists() else ""
         table.add_row(name, size)
+    voices = [model.path for model in catalogue.voices()]
+    there_too = [path.stat().st_size for path in voices if path.exists()]
+    complete = len(there_too) == len(voices)
+    table.add_row(SPEAKERS, f"{sum(there_too) / 2**20:,.0f} MiB" if complete else "")
     Console().print(table)
     return 0
 
 
 def _models_pull(args: argparse.Namespace, settings: Settings) -> int:
-    model = Catalogue(settings.whisper_models_dir.absolute()).find(args.name)
-    if model.path.exists() or not model.can_be_pulled:
-        terminal.print(f"{model.name} is on this box: {model.path}")
-        return 0
-    try:
-        anyio.run(_pull_shown, model)
-    except PullFailed as error:
-        raise Unusable(error.message) from error
-    terminal.print(f"{model.name}: {model.path}")
+    for model in _models_named(args.name, settings):
+        if model.path.exists() or not model.can_be_pulled:
+            terminal.print(f"{model.name} is on this box: {model.path}")
+            continue
+        try:
+            anyio.run(_pull_shown, model)
+        except PullFailed as error:
+            raise Unusable(error.message) from error
+        terminal.print(f"{model.name}: {model.path}")
     return 0
+
+
+def _models_named(name: str, settings: Settings) -> list[Model]:
+    """One, or the two that tell voices apart."""
+    catalogue = Catalogue(settings.whisper_models_dir.absolute())
+    return catalogue.voices() if name == SPEAKERS else [catalogue.find(name)]
 
 
 async def _pull_shown(model: Model) -> None:
@@ -323,11 +335,12 @@ async def _pull_shown(model: Model) -> None:
 
 
 def _models_rm(args: argparse.Namespace, settings: Settings) -> int:
-    model = Catalogue(settings.whisper_models_dir.absolute()).find(args.name)
-    if model.name == DEMO or not model.path.exists():
-        raise Unusable(f"{model.name} has not been downloaded to {settings.whisper_models_dir}")
-    model.path.unlink()
-    terminal.print(f"removed {model.path}")
+    there = [m for m in _models_named(args.name, settings) if m.name != DEMO and m.path.exists()]
+    if not there:
+        raise Unusable(f"{args.name} has not been downloaded to {settings.whisper_models_dir}")
+    for model in there:
+        model.path.unlink()
+        terminal.print(f"removed {model.path}")
     return 0
 
 

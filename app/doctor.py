@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from actors.audio import voices
+from actors.engine.catalogue import Catalogue
 from actors.engine.weights import inspect
 from actors.gpu import Gpu
 from app import hardware
@@ -37,6 +39,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _engine(build)
     yield from _gpu(settings, build)
     yield from _models(settings)
+    yield _speakers(settings)
     yield _disk("data", settings.data_dir)
     yield _disk("models", settings.whisper_models_dir)
     yield _port(settings)
@@ -81,6 +84,21 @@ def _models(settings: Settings) -> Iterator[Finding]:
     for each in {model.path: model, **{m.path: m for m in plan.catalogue.installed()}}.values():
         if each.path.exists():
             yield _weights(each.name, each.path)
+
+
+def _speakers(settings: Settings) -> Finding:
+    if not settings.diarization:
+        return Finding("speakers", "not told apart: DIARIZATION is off")
+    if not voices.installed():
+        return Finding(
+            "speakers",
+            "told apart by their channels alone; "
+            "pip install 'whisperbox[diarization]' adds their voices",
+        )
+    models = Catalogue(settings.whisper_models_dir.absolute()).voices()
+    if all(model.path.exists() for model in models):
+        return Finding("speakers", f"told apart by their voices: {models[0].path.parent}")
+    return Finding("speakers", "told apart by their voices: the first use downloads the models")
 
 
 def _weights(name: str, path: Path) -> Finding:

@@ -19,7 +19,9 @@ import anyio
 import uvicorn
 from anyio.abc import TaskGroup, TaskStatus
 
-from actors.engine.catalogue import DEMO, Catalogue, fitting, named_by
+from actors.audio import voices
+from actors.audio.diarizing import Listening
+from actors.engine.catalogue import DEMO, SPEAKERS, Catalogue, fitting, named_by
 from actors.fetching import Limits
 from actors.gpu import Gpu, Vram
 from actors.kernel.supervisor import GaveUp
@@ -152,9 +154,10 @@ def plan_for(settings: Settings) -> Plan:
     vram = gpu.vram() if use_gpu else None
     threads = settings.whisper_cpu_threads or hardware.threads()
     model, named = _model(settings, vram, threads)
+    catalogue = Catalogue(settings.whisper_models_dir.absolute(), named)
     return Plan(
         data_dir=settings.data_dir.absolute(),
-        catalogue=Catalogue(settings.whisper_models_dir.absolute(), named),
+        catalogue=catalogue,
         default_model=model,
         gpu=gpu,
         use_gpu=use_gpu,
@@ -174,6 +177,13 @@ def plan_for(settings: Settings) -> Plan:
         ),
         provider=_provider(settings),
         tokens_a_day=settings.quota_llm_tokens,
+        diarization=settings.diarization,
+        listening=Listening(
+            models=catalogue.folder / SPEAKERS,
+            most_speakers=settings.max_speakers,
+            threads=threads,
+            patience_secs=settings.diarization_timeout_secs,
+        ),
     )
 
 
@@ -305,6 +315,10 @@ def _hub_config(settings: Settings, plan: Plan, listener: socket.socket) -> Conf
         cookie_lines=lines,
         threads=plan.threads,
         assists=plan.provider is not None,
+        diarization=plan.diarization,
+        voices=voices.installed(),
+        most_speakers=plan.listening.most_speakers,
+        diarization_secs=plan.listening.patience_secs,
     )
 
 

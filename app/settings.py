@@ -112,6 +112,13 @@ class Settings:
     quota_llm_tokens: int = _setting(
         0, "The language model's tokens of one account in a day; 0 is no limit.", 0
     )
+    diarization: bool = _setting(
+        True, "Whether speakers are told apart, where a job of the hub API does not say otherwise."
+    )
+    max_speakers: int = _setting(10, "Speakers that a recording has at the most.", 1)
+    diarization_timeout_secs: float = _setting(
+        3600, "How long telling the speakers of one recording apart may take.", 1
+    )
     cors_origins: tuple[str, ...] = _setting(
         (), "Origins of front ends, separated by commas; * is all of them."
     )

@@ -38,10 +38,11 @@ def main(path: str) -> None:
         refuse("the file's audio track is empty or too damaged to decode")
 
 
-def confine() -> None:
+def confine(cpu_s: int | None = CPU_S) -> None:
     """Take from this process what no decoder needs."""
     os.nice(NICE)
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    if cpu_s is not None:
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     av.logging.set_level(None)

@@ -1,73 +1,44 @@
-"""The speakers child: ``python -m actors.audio.speakers FILE``.
+"""The speakers child: ``python -m actors.audio.speakers FILE MODELS MOST THREADS``.
 
-Tells apart the speakers of a call that was recorded with one of them on each channel, and prints
-one JSON line: ``{"provider": "channels", "turns": [[start, end, label], …]}`` in seconds, or
-``{"unavailable": sentence}``.
+Tells apart who speaks in a recording and prints one JSON line:
+``{"provider": "channels", "turns": [[start, end, label], …]}`` in seconds, or
+``{"unavailable": sentence}``. A call with one speaker on each channel needs nothing but that; other
+recordings need the models for voices in the folder MODELS.
 """
 
 import sys
+from pathlib import Path
 
 import msgspec
-import numpy as np
 
-from actors.audio.decoder import confine, decoded
+from actors.audio import channels, voices
+from actors.audio.decoder import confine
 from actors.audio.diarizing import Found
-from actors.audio.silence import FRAME, Levels, is_speech, levels, stretches
-from storage.records import RATE, SAMPLE_BYTES, Turn
 
-APART_DB = 10.0
-"""A channel that is so much quieter than the other hears the other's speaker, not its own."""
-MOST_ALIKE = 0.5
-"""Correlation of the channels' levels, in dB, while anybody speaks: two microphones in one room and
-mixes for two ears lie above 0.8, two people who take turns below 0, who talk at once near 0."""
-FRAME_BYTES = 2 * SAMPLE_BYTES * FRAME
+NO_CALL = "the recording does not have one speaker on each channel"
 
 
-def main(path: str) -> int:
-    confine()
-    sys.stdout.buffer.write(msgspec.json.encode(find(path)) + b"\n")
+def main(path: str, models: str, most: str, threads: str) -> int:
+    confine(cpu_s=None)  # whoever started this has a clock
+    found = find(path, Path(models), int(most), int(threads))
+    sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
     return 0
 
 
-def find(path: str) -> Found:
-    left, right = _channel_levels(path)
-    spoken = np.stack([is_speech(left), is_speech(right)])
-    louder = left - right
-    anybody = spoken.any(axis=0)
-    if not anybody.any():
-        return Found(provider="channels")
-    if _alike(left[anybody], right[anybody]) > MOST_ALIKE:
-        return Found(unavailable="the recording does not have one speaker on each channel")
-    own = np.stack([spoken[0] & (louder > -APART_DB), spoken[1] & (louder < APART_DB)])
-    heard = [own[channel] for channel in (0, 1) if own[channel].any()]
-    turns = [
-        Turn(span.start / RATE, span.end / RATE, f"Speaker {n}")
-        for n, frames in enumerate(heard, start=1)
-        for span in stretches(frames)
-    ]
-    return Found(provider="channels", turns=tuple(sorted(turns, key=lambda turn: turn.start)))
-
-
-def _alike(left: Levels, right: Levels) -> float:
-    """Their correlation; 0 where one of them never changes."""
-    if not (left.std() and right.std()):
-        return 0.0
-    return float(np.corrcoef(left, right)[0, 1])
-
-
-def _channel_levels(path: str) -> tuple[Levels, Levels]:
-    heard: list[list[Levels]] = [[], []]
-    rest = b""
-    for block in decoded(path, layout="stereo"):
-        rest += block
-        whole = len(rest) // FRAME_BYTES * FRAME_BYTES
-        samples = np.frombuffer(rest[:whole], "<i2").reshape(-1, 2)
-        for channel in (0, 1):
-            heard[channel].append(levels(np.ascontiguousarray(samples[:, channel]).data.cast("B")))
-        rest = rest[whole:]
-    none = [np.zeros(0, np.float32)]
-    return np.concatenate(heard[0] or none), np.concatenate(heard[1] or none)
+def find(path: str, models: Path, most: int, threads: int) -> Found:
+    if (by_channel := channels.find(path)) is not None:
+        return by_channel
+    if not voices.installed():
+        return Found(
+            unavailable=f"{NO_CALL}, and to tell voices apart this server lacks the extra "
+            "'diarization'"
+        )
+    if not voices.complete(models):
+        return Found(
+            unavailable=f"{NO_CALL}, and the models for voices are not there", wants_models=True
+        )
+    return voices.find(path, models, most, threads)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

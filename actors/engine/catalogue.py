@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from actors.audio.diarizing import EMBEDDING, SEGMENTATION
 from storage.errors import Invalid
 
 REPOSITORY = "ggerganov/whisper.cpp"
@@ -36,6 +37,33 @@ class Model(msgspec.Struct, frozen=True):
     name: str
     path: Path
     can_be_pulled: bool
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where on the hub a file comes from."""
+
+    repository: str
+    file: str
+    sha256: str | None = None
+    """Where it is known beforehand; else the hub says it."""
+
+
+SPEAKERS = "speakers"
+"""The name that both models for voices go under, and their folder."""
+_VOICES = {
+    SEGMENTATION: Source(
+        "csukuangfj/sherpa-onnx-pyannote-segmentation-3-0",
+        "model.onnx",
+        "220ad67ca923bef2fa91f2390c786097bf305bceb5e261d4af67b38e938e1079",
+    ),
+    EMBEDDING: Source(
+        "csukuangfj/speaker-embedding-models",
+        "3dspeaker_speech_campplus_sv_zh_en_16k-common_advanced.onnx",
+        "aa3cfc16963a10586a9393f5035d6d6b57e98d358b347f80c2a30bf4f00ceba2",
+    ),
+}
+"""sherpa-onnx's own exports of pyannote's segmentation 3.0 (MIT) and 3D-Speaker's CAM++
+(Apache 2.0), which nobody has to sign anything for."""
 
 
 class Catalogue:
@@ -72,8 +100,18 @@ class Catalogue:
             name = named_by(path)
             yield Model(name, path, name in NAMES)
 
+    def voices(self) -> list[Model]:
+        """What it takes to tell voices apart."""
+        folder = self.folder / SPEAKERS
+        return [Model(SPEAKERS, folder / name, can_be_pulled=True) for name in _VOICES]
+
     def _placed_by_hand(self) -> set[str]:
         return {model.name for model in self.installed()}
+
+
+def source(path: Path) -> Source:
+    """Of the model that lies there, or will."""
+    return _VOICES.get(path.name) or Source(REPOSITORY, path.name)
 
 
 def file_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The download child: ``python -m actors.engine.pull NAME FOLDER``.
+"""The download child: ``python -m actors.engine.pull PATH``, where the model is to lie.
 
 Prints one JSON object a line: ``{"done": bytes, "total": bytes}`` while it runs, then
 ``{"path": …}`` or ``{"error": …, "certain": bool}``. A child, because the hub's library takes as
@@ -17,7 +17,7 @@ from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, Repositor
 from huggingface_hub.file_download import http_get
 from tqdm import tqdm
 
-from actors.engine.catalogue import REPOSITORY, file_name
+from actors.engine.catalogue import SPEAKERS, Source, source
 from actors.engine.weights import inspect
 from storage.errors import Invalid
 
@@ -41,27 +41,27 @@ class Progress(tqdm):  # type: ignore[type-arg]  # generic in its stubs alone
         return shown
 
 
-def main(name: str, folder: Path) -> int:
-    file = file_name(name)
-    part = folder / f".{file}.part"
+def main(path: Path) -> int:
+    wanted = source(path)
+    part = path.with_name(f".{path.name}.part")
     try:
-        download(file, part)
-        part.rename(folder / file)
+        download(wanted, part)
+        part.rename(path)
     except (EntryNotFoundError, RepositoryNotFoundError, GatedRepoError) as error:
-        say(error=f"the hub refuses {name}: {_short(error)}", certain=True)
+        say(error=f"the hub refuses {wanted.file}: {_short(error)}", certain=True)
         return 1
     except Invalid as error:
         part.unlink()
         say(error=error.message, certain=True)
         return 1
     except Exception as error:
-        say(error=_by_hand(name, error), certain=False)
+        say(error=_by_hand(path, wanted, error), certain=False)
         return 1
-    say(path=str(folder / file))
+    say(path=str(path))
     return 0
 
 
-def download(file: str, part: Path) -> None:
+def download(wanted: Source, part: Path) -> None:
     """Go on with ``part`` until it is the whole file.
 
     By the hub's own transfer and not by its `hf_hub_download`, which since version 2 begins anew
@@ -70,7 +70,7 @@ def download(file: str, part: Path) -> None:
     Raises:
         Invalid: what came is not the file that the hub describes, or no model.
     """
-    found = get_hf_file_metadata(hf_hub_url(REPOSITORY, file))
+    found = get_hf_file_metadata(hf_hub_url(wanted.repository, wanted.file))
     if found.size is not None and part.exists() and part.stat().st_size > found.size:
         part.unlink()
     with part.open("ab") as out:
@@ -79,17 +79,19 @@ def download(file: str, part: Path) -> None:
             tqdm_class=Progress,
         )  # fmt: skip
     # The etag of a large file is its sha256.
-    if found.etag is not None and len(found.etag) == 64 and sha256(part) != found.etag:
-        raise Invalid(f"the download of {file} has a wrong sha256: it was removed")
-    inspect(part)
+    expected = wanted.sha256 or found.etag
+    if expected is not None and len(expected) == 64 and sha256(part) != expected:
+        raise Invalid(f"the download of {wanted.file} has a wrong sha256: it was removed")
+    if wanted.sha256 is None:
+        inspect(part)
 
 
-def _by_hand(name: str, error: Exception) -> str:
-    return (
-        f"could not download {name} ({_short(error)}). Without a network: put {file_name(name)} "
-        f"of the repository {REPOSITORY} into WHISPER_MODELS_DIR, or set WHISPER_MODEL_PATH to a "
-        "ggml file"
-    )
+def _by_hand(path: Path, wanted: Source, error: Exception) -> str:
+    failed = f"could not download {wanted.file} ({_short(error)}). Without a network:"
+    there = f"put {wanted.file} of the repository {wanted.repository}"
+    if path.parent.name == SPEAKERS:
+        return f"{failed} {there} into WHISPER_MODELS_DIR as {SPEAKERS}/{path.name}"
+    return f"{failed} {there} into WHISPER_MODELS_DIR, or set WHISPER_MODEL_PATH to a ggml file"
 
 
 def _short(error: Exception) -> str:
@@ -106,4 +108,4 @@ def say(**facts: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], Path(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1])))

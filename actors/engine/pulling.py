@@ -35,7 +35,7 @@ async def pull(model: Model, report: Callable[[int, int], object]) -> None:
         PullFailed: it is not there now; the message says what to do.
     """
     model.path.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "actors.engine.pull", model.name, str(model.path.parent)]
+    command = [sys.executable, "-m", "actors.engine.pull", str(model.path)]
     last = _Line(error="the download ended without a word")
     async with aclosing(said(command, _Line)) as lines:
         async for last in lines:

@@ -80,6 +80,7 @@ class OrderForm:
         if self._errors:
             raise Unprocessable(self._errors, self._typed)
         seen = {"speakers": True, **self._seen}
+        seen["speakers"] &= self._plan.diarization
         return Order(
             **seen,
             assisted=self._plan.provider is not None and caller.account.may(Permission.ASSIST),

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from actors.audio.diarizing import PATIENCE_S
 from actors.engine.languages import LANGUAGES
 from app.access import API, NATIVE, WEB
 from app.progress import elapsed_secs, human, seconds, speed
@@ -53,9 +52,7 @@ CANCELLED = "The job was cancelled."
 QUIET_S, SUSPECT_S, STALE_S = 60, 180, 600
 """Without a sign of life for so long. The slowest box that is any use hears a chunk of half a
 minute within one; an engine that hangs is ended long before the last."""
-SPEAKERS_WARNING = (
-    "Speakers are told apart where each has a channel of their own; labels are estimates."
-)
+SPEAKERS_WARNING = "Speakers are told apart by their channels or voices; labels are estimates."
 SPEAKERS_STATES = {
     SpeakersStatus.PENDING: "pending",
     SpeakersStatus.RUNNING: "running",
@@ -78,6 +75,11 @@ class Config:
     threads: int
     assists: bool
     """Whether there is a language model."""
+    diarization: bool
+    voices: bool
+    """Whether voices can be told apart, or channels alone."""
+    most_speakers: int
+    diarization_secs: float
 
 
 def status_of(job: Job) -> str:
@@ -415,12 +417,12 @@ def _config_document(config: Config) -> Document:
         },
         "cpu_threads": config.threads,
         "diarization": {
-            "enabled": True,
-            "provider": "channels",
+            "enabled": config.diarization,
+            "provider": "voices" if config.voices else "channels",
             "provider_supported": True,
             "min_speakers": 1,
-            "max_speakers": 2,
-            "timeout_seconds": int(PATIENCE_S),
+            "max_speakers": config.most_speakers if config.voices else 2,
+            "timeout_seconds": int(config.diarization_secs),
             "warning": SPEAKERS_WARNING,
         },
     }

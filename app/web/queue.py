@@ -153,6 +153,7 @@ async def queue_page(
         languages=sorted(LANGUAGES.items(), key=lambda pair: pair[1]),
         assists=hub.config.assists and caller.account.may(Permission.ASSIST),
         pages=hub.config.pages,
+        diarization=hub.config.diarization,
         most_mb=hub.config.upload_max_mb,
         filters=FILTERS,
     )

@@ -36,6 +36,7 @@ class Server:
             "WHISPER_MODELS_DIR": folder / "models",
             "PORT": 0,
             "WHISPER_DEVICE": "cpu",
+            "HF_ENDPOINT": "http://127.0.0.1:1",  # nothing is downloaded in a test but from itself
             **settings,
         }
         self.log: list[str] = []

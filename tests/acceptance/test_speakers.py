@@ -1,10 +1,13 @@
-"""Speakers of a call by a real process."""
+"""Speakers told apart by a real process."""
 
 from pathlib import Path
 
+import numpy as np
+
 from tests.acceptance.conftest import Start
 from tests.acceptance.hub_client import Member
-from tests.audio import a_call
+from tests.audio import a_call, write_wav
+from tests.scripted_voices import dull, quiet, scripted_voices, sharp
 
 RIGHTS = ("--grant", "whisper.use")
 
@@ -44,8 +47,32 @@ def test_a_recording_that_is_no_call_keeps_its_transcript_and_says_why(
     ann.server.until(lambda: ann.job(plain["id"])["diarization"]["status"] == "unavailable")
     seen = ann.job(plain["id"])
     assert "one speaker on each channel" in seen["diarization"]["error"]
+    assert "speakers/segmentation.onnx" in seen["diarization"]["error"], "what to do by hand"
     assert (seen["transcript_text"] != "", seen["speaker_aware_transcript"]) == (True, None)
     assert ann.ended(unwanted["id"])["diarization"]["status"] == "skipped"
+
+
+def test_voices_are_told_apart_where_the_models_are(start: Start, tmp_path: Path) -> None:
+    scripted_voices(tmp_path / "models" / "speakers")
+    server = start(QUEUE_WHEN_UNLOADED="true", WHISPER_MODELS_DIR=tmp_path / "models")
+    ann = Member(server, "ann@box.example", *RIGHTS)
+    talk = np.concatenate([dull(2.2), quiet(0.6), sharp(2.2), quiet(1.0)])
+    job = ann.upload(write_wav(tmp_path / "talk.wav", talk))
+    server.until(lambda: ann.job(job["id"])["diarization"]["status"] == "completed")
+    done = ann.job(job["id"])
+    assert done["diarization"]["provider"] == "voices"
+    assert done["speaker_aware_transcript"] == (
+        "Speaker 1: Hello world.\n\nSpeaker 2: How are you?"
+    )
+    told = ann.ask("GET", "/status").json()["config"]["diarization"]
+    assert (told["provider"], told["max_speakers"]) == ("voices", 10)
+
+
+def test_an_operator_may_want_none_told_apart(start: Start, tmp_path: Path) -> None:
+    ann = Member(start(QUEUE_WHEN_UNLOADED="true", DIARIZATION="false"), "ann@box.example", *RIGHTS)
+    job = ann.upload(a_call(tmp_path / "call.wav"), disable_diarization="false")
+    assert ann.ended(job["id"])["diarization"]["status"] == "skipped"
+    assert not ann.ask("GET", "/status").json()["config"]["diarization"]["enabled"]
 
 
 def test_a_kill_while_it_listens_costs_nothing(start: Start, tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ from tests.records import AT, job
 NOW = datetime.fromisoformat("2026-05-10T14:02:00.000Z").timestamp()
 CONFIG = Config(
     base_url="https://tools.example.test", default_model="large", upload_max_mb=64, pages=True,
-    cookies=False, cookie_lines=0, threads=4, assists=False,
+    cookies=False, cookie_lines=0, threads=4, assists=False, diarization=True,
+    voices=True, most_speakers=10, diarization_secs=3600,
 )  # fmt: skip
 ORDER = Order(
     channel="api", owner=7, label="Customer interview", language="en", filename="a.wav",
