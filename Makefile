@@ -52,5 +52,8 @@ format: $(READY)
 
 # The only target that needs uv; the lock holds for every Python and platform that we support.
 lock:
-	uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-header \
-		--no-annotate --no-emit-index-url --quiet -o requirements.lock pyproject.toml build.in
+	$(call compile,--extra dev) -o requirements.lock
+	$(call compile,--extra diarization) -o deploy/requirements.lock
+
+compile = uv pip compile --universal --python-version 3.11 $(1) --generate-hashes --no-header \
+	--no-annotate --no-emit-index-url --quiet pyproject.toml build.in

@@ -27,10 +27,8 @@ class Broadcaster(Actor[BroadcasterMessage]):
 
     async def handle(self, message: BroadcasterMessage) -> object:
         match message:
-            case JobProgressed(job_id) | JobEnded(job_id):
+            case JobProgressed(job_id) | JobEnded(job_id) | JobChanged(job_id):
                 self._spread(job_id, message)
-                return self._spread(NEWS, message)
-            case JobChanged():
                 return self._spread(NEWS, message)
             case ModelChanged():
                 self._model = message

@@ -56,6 +56,9 @@ log = logging.getLogger(__name__)
 RETRY_UNLOADED_S = 30
 RETRY_LOADING_S = 10
 """What a 503 tells the client to wait, by state; the native guide, section 4.2."""
+ESTIMATE_OFF_BY = 0.1
+"""What a model needs is an estimate (see `actors.engine.weights`): only this far beyond the card
+is it certain that it does not fit."""
 CRASHES = 5
 CRASH_WINDOW_S = 300.0
 LONGEST_PAUSE_S = 60.0
@@ -212,14 +215,17 @@ class Lifecycle(Actor[LifecycleMessage]):
             return
         self._memory_mb = message.memory_mb
         vram, model = self._vram(), self._state.model
-        if vram is not None and vram.total_mb < message.memory_mb:
+        if vram is not None and vram.total_mb * (1 + ESTIMATE_OFF_BY) < message.memory_mb:
             problem = (
                 f"{model} needs {message.memory_mb} MiB of VRAM, but the GPU has "
                 f"{vram.total_mb} MiB in all"
             )
             self._give_up(problem, certain=True)
             return
-        if vram is not None and vram.free_mb < message.memory_mb:
+        # A model that may just fit a whole card is tried on one that is as good as empty.
+        if vram is not None and vram.free_mb < min(
+            message.memory_mb, vram.total_mb * (1 - ESTIMATE_OFF_BY)
+        ):
             self._wait_for_gpu(model, vram.free_mb)
             return
         self._inference.tell(StartEngine(message.load, message.path))

@@ -1,6 +1,7 @@
 """Which addresses this server dials when somebody else names them."""
 
 import ipaddress
+import re
 import socket
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -11,6 +12,7 @@ from storage.errors import Invalid
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
 LONGEST_URL = 2048
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -118,6 +120,10 @@ def check_url(text: str, field: str = "webhook_url") -> str:
         raise Invalid(f"{field} is not a URL") from None
     if url.scheme not in ("http", "https") or not host:
         raise Invalid(f"{field} must be an http or https URL")
+    if _NOT_IN_A_URL.search(text):
+        raise Invalid(f"{field} is not a URL")
+    if len(host) > 253 or any(len(label) > 63 for label in host.split(".")):
+        raise Invalid(f"{field} has a host name that is too long")
     return text
 
 

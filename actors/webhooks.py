@@ -154,7 +154,7 @@ class Webhooks(Actor[WebhookMessage]):
         now = self._clock()
         hosts = Counter(self._flying.values())
         for delivery in await self._outbox.due(now, self._flying, LOOK_AHEAD, AT_ONCE_PER_HOST):
-            host = URL(delivery.url).host or ""
+            host = str(URL(delivery.url).origin())
             if len(self._flying) < AT_ONCE and hosts[host] < AT_ONCE_PER_HOST:
                 hosts[host] += 1
                 self._flying[delivery.id] = host

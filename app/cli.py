@@ -4,9 +4,11 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import anyio
@@ -196,16 +198,40 @@ def _serve(_: argparse.Namespace, settings: Settings) -> int:
 
 
 def _transcribe(args: argparse.Namespace, settings: Settings) -> int:
-    files = list(_files(args.files))
+    files = dict(_files(args.files))
     if not files:
         raise Unusable("there is no audio or video in what you named")
     args.server = _server(args, settings)
     if args.output:
-        args.output.mkdir(parents=True, exist_ok=True)
+        files = _apart(files, args.format)
+        try:
+            for target in files.values():
+                (args.output / target).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unusable(f"cannot write to {args.output}: {error.strerror}") from error
     return anyio.run(_transcribe_all, args, files)
 
 
-async def _transcribe_all(args: argparse.Namespace, files: list[Path]) -> int:
+def _apart(files: Mapping[Path, Path], form: str) -> dict[Path, Path]:
+    """Where each transcript goes: ``talk.srt``, or ``talk.mp3.srt`` beside another talk's.
+
+    Raises:
+        Unusable: two would be one file even so.
+    """
+    short = {path: place.with_suffix(f".{form}") for path, place in files.items()}
+    taken = Counter(short.values())
+    chosen = {
+        path: place.with_name(f"{place.name}.{form}") if taken[short[path]] > 1 else short[path]
+        for path, place in files.items()
+    }
+    for target, count in Counter(chosen.values()).items():
+        if count > 1:
+            both = " and ".join(str(path) for path in chosen if chosen[path] == target)
+            raise Unusable(f"{both} would be one transcript, {target}: name the folder they are in")
+    return chosen
+
+
+async def _transcribe_all(args: argparse.Namespace, files: Mapping[Path, Path]) -> int:
     fields = {
         "language": args.language,
         "task": "translate" if args.translate else None,
@@ -217,20 +243,22 @@ async def _transcribe_all(args: argparse.Namespace, files: list[Path]) -> int:
     failures = 0
     async with connect(args.server, args.token) as client:
         with bar() as progress:
-            for path in files:
+            for path, target in files.items():
                 try:
                     job = await transcribe(client, path, given, progress, live=False)
-                    _put(args, path, job, titled=len(files) > 1)
+                    _put(args, path, target, job, titled=len(files) > 1)
                 except ServerSaid as error:
                     failures += 1
                     _complain(f"{path}: {error}")
     return 1 if failures else 0
 
 
-def _put(args: argparse.Namespace, path: Path, job: dict[str, Any], *, titled: bool) -> None:
+def _put(
+    args: argparse.Namespace, path: Path, target: Path, job: dict[str, Any], *, titled: bool
+) -> None:
     text = _written(args.format, job)
     if args.output:
-        (args.output / f"{path.stem}.{args.format}").write_text(text)
+        (args.output / target).write_text(text)
     else:
         title = f"==> {path} <==\n" if titled else ""
         sys.stdout.write(title + text)
@@ -253,16 +281,18 @@ def _written(form: str, job: dict[str, Any]) -> str:
     return FORMATS[form][0](segments)
 
 
-def _files(named: Sequence[Path]) -> Iterator[Path]:
-    """
+def _files(named: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """Each file, and its path within the folder that was named.
+
     Raises:
         Unusable: a path does not exist.
     """
     for path in named:
         if path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if p.suffix.lower() in MEDIA)
+            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in MEDIA)
+            yield from ((file, file.relative_to(path)) for file in found)
         elif path.exists():
-            yield path
+            yield path, Path(path.name)
         else:
             raise Unusable(f"there is no file {path}")
 
@@ -317,6 +347,9 @@ def _models_pull(args: argparse.Namespace, settings: Settings) -> int:
             anyio.run(_pull_shown, model)
         except PullFailed as error:
             raise Unusable(error.message) from error
+        except OSError as error:
+            where = f"WHISPER_MODELS_DIR {settings.whisper_models_dir}"
+            raise Unusable(f"cannot write to {where}: {error.strerror}") from error
         terminal.print(f"{model.name}: {model.path}")
     return 0
 
@@ -366,8 +399,18 @@ def _backup(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _server(args: argparse.Namespace, settings: Settings) -> str:
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
-    return args.server or f"http://{host}:{settings.port}"
+    """
+    Raises:
+        Unusable: what --server names is no address.
+    """
+    if args.server is None:
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+        shown = f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{settings.port}"
+    parts = urlsplit(args.server)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Unusable(f"--server is '{args.server}', but must be like http://127.0.0.1:8080")
+    return str(args.server)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,16 @@ class Client:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
+    async def _body(self, response: aiohttp.ClientResponse) -> Any:
+        """
+        Raises:
+            ServerSaid: whatever answers there is no Whisperbox.
+        """
+        try:
+            return await response.json()
+        except (aiohttp.ContentTypeError, ValueError):
+            raise ServerSaid(f"{response.url.origin()} is no Whisperbox server") from None
+
     async def submit(self, path: Path, fields: Mapping[str, str]) -> str | int:
         """The job's id, or the seconds to wait where the model is not ready yet.
 
@@ -33,7 +43,7 @@ class Client:
             form = aiohttp.FormData(fields)
             form.add_field("audio", file, filename=path.name)
             async with self._session.post("/jobs", data=form) as response:
-                body = await response.json()
+                body = await self._body(response)
         if response.status == 503:
             return int(body.get("retry_after_secs", 5))
         if response.status != 202:
@@ -43,7 +53,7 @@ class Client:
 
     async def get(self, path: str, **query: str | int) -> Any:
         async with self._session.get(path, params=query) as response:
-            body = await response.json()
+            body = await self._body(response)
         if response.status >= 400:
             raise ServerSaid(body["error"])
         return body
@@ -87,7 +97,7 @@ class Client:
         timeout = aiohttp.ClientTimeout(total=None, sock_read=60)
         async with self._session.get(path, headers=headers, timeout=timeout) as response:
             if response.status >= 400:
-                raise ServerSaid((await response.json())["error"])
+                raise ServerSaid((await self._body(response))["error"])
             seen: dict[str, str] = {}
             async for raw in response.content:
                 line = raw.decode().rstrip("\n")

@@ -128,8 +128,9 @@ def _disk(what: str, folder: Path) -> Finding:
 
 
 def _port(settings: Settings) -> Finding:
-    where = f"{settings.host}:{settings.port}"
-    with socket.socket() as probe:
+    six = ":" in settings.host
+    where = f"[{settings.host}]:{settings.port}" if six else f"{settings.host}:{settings.port}"
+    with socket.socket(socket.AF_INET6 if six else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))

@@ -5,7 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
 
 from actors.kernel.mailbox import Crashed, NoAnswer
 from app.limits import Allowance
@@ -108,8 +113,15 @@ def native_http(request: AnyRequest, error: HTTPException) -> Response[Any]:
         case MethodNotAllowedException():
             sentence = f"method {request.method} is not allowed for {request.url.path}"
         case _:
-            sentence = error.detail
+            sentence = _detail(error)
     return Response({"error": sentence}, status_code=error.status_code, headers=error.headers)
+
+
+def _detail(error: HTTPException) -> str:
+    """What is wrong with which parameter, where that is what it is about."""
+    found: Any = error.extra if isinstance(error, ValidationException) else None
+    said = [f"{each['key']}: {each['message']}" for each in found or () if "key" in each]
+    return "; ".join(said) or error.detail
 
 
 def native_crash(request: AnyRequest, error: Exception) -> Response[Any]:
@@ -134,7 +146,7 @@ def hub_refusal(_: AnyRequest, no: Refusal) -> Response[Any]:
 
 
 def hub_http(_: AnyRequest, error: HTTPException) -> Response[Any]:
-    message = "Not found." if isinstance(error, NotFoundException) else error.detail
+    message = "Not found." if isinstance(error, NotFoundException) else _detail(error)
     status = 422 if error.status_code == 400 else error.status_code
     body: dict[str, Any] = {"ok": False, "message": message}
     if status == 422:

@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
+
+VULKAN = "VULKAN"
 
 
 def threads() -> int:
@@ -38,8 +41,13 @@ def engine_build() -> str:
     code = "import _pywhispercpp as w; print(w.whisper_print_system_info())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     said = done.stdout.strip().splitlines()
-    return said[-1].strip(" |") if said else "the engine cannot be imported: " + done.stderr[-300:]
+    if not said:
+        return "the engine cannot be imported: " + done.stderr[-300:]
+    libraries = metadata.files("pywhispercpp") or []
+    # Of its backends the engine names those with flags, and Vulkan has none.
+    vulkan = any("ggml-vulkan" in file.name for file in libraries)
+    return said[-1].strip(" |") + (f" | {VULKAN}" if vulkan else "")
 
 
 def built_for_gpu(build: str) -> bool:
-    return any(name in build for name in ("CUDA", "VULKAN", "Vulkan", "HIP", "METAL", "SYCL"))
+    return any(name in build for name in ("CUDA", VULKAN, "HIP", "METAL", "SYCL"))

@@ -6,6 +6,7 @@ import errno
 import ipaddress
 import logging
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -76,7 +77,14 @@ def _first(error: BaseException) -> BaseException:
     return error
 
 
+def _raise_file_limit() -> None:
+    """Each open stream is a file, and 1,024 of them is what most systems give."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def serve(settings: Settings) -> None:
+    _raise_file_limit()
     plan = plan_for(settings)
     with _listening(settings) as listener:
         hub_config = _hub_config(settings, plan, listener)
@@ -155,6 +163,10 @@ def plan_for(settings: Settings) -> Plan:
     threads = settings.whisper_cpu_threads or hardware.threads()
     model, named = _model(settings, vram, threads)
     catalogue = Catalogue(settings.whisper_models_dir.absolute(), named)
+    try:
+        catalogue.find(model)
+    except Invalid as error:
+        raise Unusable(f"WHISPER_MODEL: {error.message}") from None
     return Plan(
         data_dir=settings.data_dir.absolute(),
         catalogue=catalogue,
@@ -228,7 +240,8 @@ def _use_gpu(settings: Settings, gpu: Gpu) -> bool:
         case "cpu":
             return False
         case "auto":
-            return gpu.present and hardware.built_for_gpu(hardware.engine_build())
+            build = hardware.engine_build()
+            return hardware.VULKAN in build or (gpu.present and hardware.built_for_gpu(build))
         case wanted:
             if not hardware.built_for_gpu(hardware.engine_build()):
                 raise Unusable(
@@ -279,6 +292,8 @@ def _welcome(listener: socket.socket, plan: Plan, settings: Settings) -> None:
 
 def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
+    if ipaddress.ip_address(host).is_unspecified:  # of all addresses, the one that works here
+        host = "localhost"
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{port}"
 

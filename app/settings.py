@@ -17,6 +17,9 @@ def _setting(default: Any, about: str, least: float | None = None) -> Any:
 SECRETS = frozenset({"admin_password", "webhook_secret", "openai_api_key", "whisperbox_token"})
 
 
+_ORIGIN = re.compile(r"https?://[^/\s?#@]+")
+
+
 @dataclass(frozen=True)
 class Settings:
     """Each field is the environment variable of its name in capitals."""
@@ -145,6 +148,12 @@ class Settings:
         _one_of("WHISPER_DEVICE", settings.whisper_device, "auto cpu gpu cuda vulkan")
         _one_of("LOG_FORMAT", settings.log_format, "text json")
         _one_of("LOG_LEVEL", settings.log_level, "debug info warning error")
+        for origin in settings.cors_origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise Unusable(
+                    f"CORS_ORIGINS has '{origin}', but an origin is http://HOST or https://HOST, "
+                    "with a port where it is not the usual one, and nothing after it"
+                )
         if settings.port > 65535:
             raise Unusable(f"PORT is {settings.port}, but ports end at 65535")
         return settings

@@ -72,7 +72,7 @@ async def receive(
                 await sorter.flush()
             parser.close()
         except MultipartError as error:
-            raise Invalid(f"multipart error: {error}") from error
+            raise Invalid(f"multipart error: {error.args[0] if error.args else error}") from error
         if sorter.upload.size:
             await anyio.to_thread.run_sync(receiving.keep, sorter.block)
     return sorter.upload
@@ -179,7 +179,9 @@ class _Sorter:
         await anyio.to_thread.run_sync(self._receiving.write, block)
 
     def _begin(self, segment: MultipartSegment) -> None:
-        self._name = segment.name or ""
+        if not segment.name:
+            raise Invalid("multipart error: a form field has no name")
+        self._name = segment.name
         self._value.clear()
         if self._name == self._file_field:
             if self.upload.found:

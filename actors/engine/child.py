@@ -63,8 +63,11 @@ class Engine:
         """The first inference after a load is wrong on some GPUs, and slow on all."""
         silence = np.zeros(SHORTEST, np.float32)
         params = self._params("en", False, None, False)
-        if whisper.whisper_full(self._context, params, silence, SHORTEST) == OUT_OF_MEMORY_CODE:
+        code = whisper.whisper_full(self._context, params, silence, SHORTEST)
+        if code == OUT_OF_MEMORY_CODE:
             raise MemoryError
+        if code:
+            raise LoadFailed(f"the engine's first inference failed with code {code}")
 
     def transcribe(self, window: Window) -> Result | Failed:
         began = time.monotonic()

@@ -96,7 +96,7 @@ async def spawn(cuda_device: str | None = None) -> AsyncIterator[EngineProcess]:
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as NVML counts
     }
     if cuda_device is not None:
-        env["CUDA_VISIBLE_DEVICES"] = cuda_device
+        env["CUDA_VISIBLE_DEVICES"] = env["GGML_VK_VISIBLE_DEVICES"] = cuda_device
     command = [sys.executable, "-m", "actors.engine.child", str(theirs.fileno())]
     with theirs:
         process = await anyio.open_process(

@@ -1,5 +1,6 @@
 """/health, and what orchestrators and Prometheus ask."""
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,10 @@ from prometheus_client.core import GaugeMetricFamily
 from actors.messages import State
 from actors.system import System
 from app.access import native
-from app.native.wire import Health, model_document
+from app.native.docs import answers
+from app.native.wire import Health, Outcome, model_document
+
+log = logging.getLogger(__name__)
 
 MODEL_STATES = ("unloaded", "loading", "waiting_for_gpu", "ready")
 
@@ -35,21 +39,35 @@ async def livez() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@get("/readyz", summary="Does it take requests?", tags=["health"])
+@get(
+    "/readyz",
+    summary="Does it take requests?",
+    tags=["health"],
+    responses=answers(503, Outcome, "Not now: it shuts down, or the database does not answer"),
+)
 async def readyz(system: System) -> Response[Any]:
     """503 while the server shuts down, or when the database does not answer."""
     if system.draining:
         return Response({"status": "shutting down"}, status_code=503)
-    await system.jobs.depth()
+    try:
+        await system.jobs.depth()
+    except Exception:
+        log.exception("the database does not answer")
+        return Response({"status": "the database does not answer"}, status_code=503)
     return Response({"status": "ok"})
 
 
-@get("/metrics", summary="Figures for Prometheus", tags=["health"])
+@get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    tags=["health"],
+    responses=answers(200, str, "Prometheus's text format", "text/plain"),
+)
 async def metrics(system: System) -> Response[bytes]:
     gauges = CollectorRegistry()
     gauges.register(_Gauges(await _readings(system)))
     body = generate_latest(REGISTRY) + generate_latest(gauges)
-    return Response(body, media_type=CONTENT_TYPE_LATEST)
+    return Response(body, headers={"content-type": CONTENT_TYPE_LATEST})
 
 
 class _Gauges:

@@ -20,9 +20,18 @@ from actors.reach import check_url
 from actors.system import Plan, System
 from app import sse
 from app.access import NATIVE, native
-from app.native.docs import faults
+from app.native.docs import EVENTS, answers, faults
 from app.native.streams import END, JobFollower
-from app.native.wire import Accepted, JobDocument, JobPage, job_document
+from app.native.wire import (
+    Accepted,
+    DoneEvent,
+    ErrorEvent,
+    JobDocument,
+    JobPage,
+    ProgressEvent,
+    SegmentEvent,
+    job_document,
+)
 from app.transcripts import FORMATS
 from app.uploads import Upload, queued, receive
 from storage.errors import Busy, Conflict, Invalid, NotFound, NotReady
@@ -32,6 +41,7 @@ WEBHOOK_FORMAT = "native"
 LONGEST_PROMPT = 2000
 LONGEST_KEY = 255
 MOST_ON_A_PAGE = 200
+JobEvent = ProgressEvent | SegmentEvent | DoneEvent | ErrorEvent
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,7 @@ class SubmitOperation(Operation):
     summary="Submit audio",
     operation_class=SubmitOperation,
     request_max_body_size=None,
-    responses=faults(400, 408, 503, 507),
+    responses=faults(400, 408, 413, 503, 507),
 )
 async def submit(
     request: Request[Any, Any, Any],
@@ -202,7 +212,7 @@ async def one(system: System, view: View, job_id: str) -> JobDocument:
 @get(
     "/{job_id:str}/stream",
     summary="Follow a job (server-sent events)",
-    responses=faults(404, 204),
+    responses=faults(404, 204) | answers(200, JobEvent, "The events' data", EVENTS),
 )
 async def stream(
     system: System,

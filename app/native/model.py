@@ -10,18 +10,26 @@ from actors.subscription import MODEL
 from actors.system import System
 from app import sse
 from app.access import native
+from app.native.docs import EVENTS, answers, faults
 from app.native.streams import model_events
-from app.native.wire import ModelDocument, model_document
+from app.native.wire import ModelDocument, ModelEvent, Outcome, model_document
 
 
-@get("/status", summary="The model's state")
+@get("/status", summary="The model's state", responses=faults())
 async def status(system: System) -> ModelDocument:
     """VRAM figures are left out where there is no NVIDIA GPU."""
     state = await system.lifecycle.ask(State())
     return model_document(state, system.plan.gpu.vram())
 
 
-@post("/load", summary="Load the model")
+@post(
+    "/load",
+    status_code=202,
+    summary="Load the model",
+    responses=faults()
+    | answers(200, Outcome, "`already_ready`")
+    | answers(202, Outcome, "`load_initiated`"),
+)
 async def load(system: System) -> Response[Any]:
     """Idempotent. 202 `load_initiated`, or 200 `already_ready`."""
     if await system.lifecycle.ask(LoadModel()):
@@ -29,14 +37,18 @@ async def load(system: System) -> Response[Any]:
     return Response({"status": "load_initiated"}, status_code=202)
 
 
-@post("/unload", status_code=200, summary="Unload the model")
+@post("/unload", status_code=200, summary="Unload the model", responses=faults())
 async def unload(system: System) -> dict[str, str]:
     """After the chunk at hand. Work that waits tries again after one GPU poll interval."""
     await system.lifecycle.ask(UnloadModel())
     return {"status": "unload_requested"}
 
 
-@get("/events", summary="Follow the model (server-sent events)")
+@get(
+    "/events",
+    summary="Follow the model (server-sent events)",
+    responses=faults() | answers(200, ModelEvent, "The events' data", EVENTS),
+)
 async def events(system: System) -> Stream:
     """Events: `model_loading`, `model_ready` `{loaded_at}`, `model_unloaded`,
     `model_waiting_for_gpu` `{vram_needed_mb, vram_free_mb, retry_in_secs}`, each with its name as

@@ -8,9 +8,17 @@ last event's is ``end``.
 import re
 from collections.abc import AsyncIterator, Sequence
 
-from actors.messages import JobEnded, JobProgressed, ModelChanged
+from actors.messages import JobChanged, JobEnded, JobProgressed, ModelChanged
 from actors.subscription import Subscription
-from app.native.wire import job_document, model_event, segment_document
+from app.native.wire import (
+    DoneEvent,
+    ErrorEvent,
+    ProgressEvent,
+    SegmentEvent,
+    job_document,
+    model_event,
+    segment_document,
+)
 from app.sse import KEEPALIVE, KEEPALIVE_S, event
 from storage.jobs import Jobs
 from storage.records import Job, Segment, Status
@@ -53,7 +61,7 @@ class JobFollower:
                     frames.append(self._progress(each.percent, each.chunks_total))
                 else:
                     behind = each.chunks_done > self._chunks
-            elif isinstance(each, JobEnded):
+            elif isinstance(each, JobEnded) or (isinstance(each, JobChanged) and self._fresh):
                 behind = True
         if behind:
             frames += await self._caught_up()
@@ -92,26 +100,21 @@ class JobFollower:
         frames = []
         for segment in segments:
             self._segments = segment.index + 1
-            document = {"type": "segment", "segment": segment_document(segment)}
+            document = SegmentEvent("segment", segment_document(segment))
             frames.append(event("segment", document, self._place()))
         self._chunks = chunks_done
         return frames
 
     def _progress(self, percent: int, total: int) -> bytes:
-        data = {
-            "type": "progress",
-            "percent": percent,
-            "chunk": self._chunks,
-            "chunks_total": total,
-        }
+        data = ProgressEvent("progress", percent, self._chunks, total)
         return event("progress", data, self._place())
 
     async def _end(self, job: Job) -> bytes:
         self._chunks = -1
         if job.status is Status.FAILED:
-            return event("error", {"type": "error", "message": job.error}, END)
+            return event("error", ErrorEvent("error", job.error), END)
         segments = await self._jobs.transcript(job) if job.status is Status.DONE else []
-        return event("done", {"type": "done", "job": job_document(job, segments)}, END)
+        return event("done", DoneEvent("done", job_document(job, segments)), END)
 
     def _place(self) -> str:
         return f"{self._chunks}-{self._segments}"
@@ -123,6 +126,6 @@ async def model_events(subscription: Subscription) -> AsyncIterator[bytes]:
         for each in news:
             assert isinstance(each, ModelChanged)
             data = model_event(each.state)
-            yield event(data["type"], data)
+            yield event(data.type, data)
         if not news:
             yield KEEPALIVE

@@ -4,7 +4,7 @@ A field that the guide may omit has the default None and is left out then.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -72,6 +72,44 @@ class ModelDocument(msgspec.Struct, omit_defaults=True):
         float | None, Meta(description="Share of the download that is done, while there is one")
     ] = None
     error: Annotated[str | None, Meta(description="Why the last load failed")] = None
+
+
+class ProgressEvent(msgspec.Struct):
+    type: Literal["progress"]
+    percent: int
+    chunk: Annotated[int, Meta(description="Chunks that are done")]
+    chunks_total: int
+
+
+class SegmentEvent(msgspec.Struct):
+    type: Literal["segment"]
+    segment: SegmentDocument
+
+
+class DoneEvent(msgspec.Struct):
+    type: Literal["done"]
+    job: JobDocument
+
+
+class ErrorEvent(msgspec.Struct):
+    type: Literal["error"]
+    message: str | None
+
+
+class ModelEvent(msgspec.Struct, omit_defaults=True):
+    type: Literal["model_loading", "model_ready", "model_unloaded", "model_waiting_for_gpu"]
+    loaded_at: str | None = None
+    vram_needed_mb: int | None = None
+    vram_free_mb: int | None = None
+    retry_in_secs: int | None = None
+    downloaded: Annotated[
+        float | None, Meta(description="Share of the download that is done, while there is one")
+    ] = None
+    error: Annotated[str | None, Meta(description="Why the last load failed")] = None
+
+
+class Outcome(msgspec.Struct):
+    status: str
 
 
 class Health(msgspec.Struct):
@@ -148,23 +186,22 @@ def model_document(state: ModelState, vram: Vram | None) -> ModelDocument:
             return ModelDocument(state="ready", loaded_at=loaded_at, model=model, **seen)
 
 
-def model_event(state: ModelState) -> dict[str, Any]:
+def model_event(state: ModelState) -> ModelEvent:
     """The payload of /model/events; its ``type`` is the event's name."""
     match state:
         case Unloaded(problem):
-            return {"type": "model_unloaded"} | ({"error": problem} if problem else {})
+            return ModelEvent("model_unloaded", error=problem or None)
         case Loading(pulled=pulled):
-            share = {} if pulled is None else {"downloaded": pulled}
-            return {"type": "model_loading", **share}
+            return ModelEvent("model_loading", downloaded=pulled)
         case WaitingForGpu():
-            return {
-                "type": "model_waiting_for_gpu",
-                "vram_needed_mb": state.vram_needed_mb,
-                "vram_free_mb": state.vram_free_mb,
-                "retry_in_secs": state.retry_in_secs,
-            }
+            return ModelEvent(
+                "model_waiting_for_gpu",
+                vram_needed_mb=state.vram_needed_mb,
+                vram_free_mb=state.vram_free_mb,
+                retry_in_secs=state.retry_in_secs,
+            )
         case Ready(loaded_at=loaded_at):
-            return {"type": "model_ready", "loaded_at": loaded_at}
+            return ModelEvent("model_ready", loaded_at=loaded_at)
 
 
 def webhook_body(delivery: Delivery, job: Job | None, segments: Sequence[Segment]) -> bytes:

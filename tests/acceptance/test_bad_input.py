@@ -277,6 +277,17 @@ def test_a_setting_that_does_not_fit(tmp_path: Path, name: str, value: str, sent
     assert sentence in refused(tmp_path, **{name: value})
 
 
+def test_a_model_that_nobody_knows(tmp_path: Path) -> None:
+    sentence = refused(tmp_path, WHISPER_MODEL="tinny")
+    assert "WHISPER_MODEL: there is no model 'tinny'" in sentence
+
+
+def test_a_wrong_parameter_is_named(shared: Server) -> None:
+    status, sentence = said(shared.http.get("/jobs?limit=500"))
+    assert (status, sentence[:7]) == (400, "limit: ")
+    assert "200" in sentence
+
+
 # Models that cannot be loaded.
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.acceptance.conftest import Start
 from tests.acceptance.server import Server
+from tests.media_server import MediaServer, gives
 
 
 def whisperbox(*arguments: object, **environment: object) -> subprocess.CompletedProcess[str]:
@@ -46,6 +47,48 @@ def test_a_folder_becomes_files(shared: Server, clip: Path, tmp_path: Path) -> N
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.srt", "b.srt"]
+
+
+def test_two_files_of_one_name_are_two_transcripts(
+    shared: Server, clip: Path, tmp_path: Path
+) -> None:
+    names = ("x/talk.wav", "y/talk.wav", "y/talk.ogg")
+    for name in names:
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(clip.read_bytes())
+    out, server = tmp_path / "out", ("--server", shared.http.base_url)
+    done = whisperbox("transcribe", tmp_path / "in", "-f", "srt", "-o", out, *server)
+    assert done.returncode == 0, done.stderr
+    made = sorted(str(path.relative_to(out)) for path in out.rglob("*.srt"))
+    assert made == ["x/talk.srt", "y/talk.ogg.srt", "y/talk.wav.srt"]
+    named = [tmp_path / "in" / name for name in names[:2]]
+    done = whisperbox("transcribe", *named, "-o", out, *server)
+    assert (done.returncode, "would be one transcript" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("jobs", "--server", "foo"), "--server is 'foo'"),
+        (("jobs", "--server", "{other}"), "is no Whisperbox server"),
+        (("transcribe", "{clip}", "-o", "{clip}"), "cannot write to"),
+        (("models", "pull", "tiny"), "cannot write to WHISPER_MODELS_DIR"),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_sentence(
+    web: MediaServer, clip: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    other = web.at("/jobs", gives(b"<h1>Another server</h1>")).removesuffix("/jobs")
+    given = [each.format(other=other, clip=clip) for each in arguments]
+    done = whisperbox(*given, WHISPER_MODELS_DIR=clip)
+    assert (done.returncode, sentence in done.stderr) == (1, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_address_with_colons_is_put_in_brackets() -> None:
+    done = whisperbox("jobs", HOST="::1", PORT=1)
+    assert "no server answers at http://[::1]:1" in done.stderr
 
 
 def test_json_has_the_words(shared: Server, clip: Path) -> None:

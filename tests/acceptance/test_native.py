@@ -203,6 +203,23 @@ def test_a_stream_carries_progress_and_segments_and_ends_with_done(
     }
 
 
+def test_whoever_listens_at_once_hears_of_the_plan_as_soon_as_there_is_one(
+    start: Start, slow: Path, talk: Path
+) -> None:
+    server = start(WHISPER_MODEL_PATH=slow, QUEUE_WHEN_UNLOADED="true")
+    first, second = server.submit(talk), server.submit(talk)
+    heard = []
+    with server.http.stream("GET", f"/jobs/{second}/stream") as response:
+        for line in response.iter_lines():
+            heard.append(line)
+            if line.startswith("data: "):
+                break
+    assert '"percent":0,"chunk":0' in heard[-1]
+    assert ": keepalive" not in heard, "it waited for nothing but the plan"
+    for job_id in (first, second):
+        server.http.delete(f"/jobs/{job_id}")
+
+
 def test_a_late_stream_is_one_event(shared: Server, clip: Path) -> None:
     job_id = shared.submit(clip)
     shared.ended(job_id)
@@ -321,5 +338,20 @@ def test_the_documentation_needs_no_other_host(shared: Server) -> None:
         assert shared.http.get(link).status_code == 200
     paths = shared.http.get("/docs/openapi.json").json()["paths"]
     assert {"/jobs", "/jobs/{job_id}/stream", "/model/events", "/health"} <= set(paths)
+    load = paths["/model/load"]["post"]["responses"]
+    assert {"200", "202"} <= load.keys()
+    assert "201" not in load
+    told = paths["/jobs/{job_id}/stream"]["get"]["responses"]["200"]["content"]
+    assert [*told] == ["text/event-stream"]
+    assert {"401", "405", "413", "429", "500", "503", "507"} <= paths["/jobs"]["post"][
+        "responses"
+    ].keys()
     form = paths["/jobs"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert {"audio", "language", "task", "webhook_url"} <= set(form["properties"])
+
+
+def test_the_server_may_have_as_many_files_as_the_system_allows(shared: Server) -> None:
+    limits = Path(f"/proc/{shared.pid}/limits").read_text()
+    row = next(line for line in limits.splitlines() if line.startswith("Max open files"))
+    soft, hard = row.split()[3:5]
+    assert soft == hard

@@ -336,6 +336,19 @@ async def test_a_model_that_is_larger_than_the_gpu_fails_for_certain(house: Hous
     assert ModelFailed("base", state.problem) in house.queue.told()
 
 
+async def test_an_estimate_just_above_the_whole_gpu_is_tried_once_that_is_empty(
+    house: House,
+) -> None:
+    house.free_vram_mb = 6000
+    house.weights = lambda load: WeightsFound(load, Path("m.bin"), 8400)
+    house.me.tell(BUSY)
+    await house.engine_told()
+    assert isinstance(await house.state(), WaitingForGpu)
+    house.free_vram_mb = 7900
+    await anyio.sleep(POLL_S + 1)
+    assert StartEngine(house.loads[-1], Path("m.bin")) in house.inference.told()
+
+
 async def test_waiting_for_the_gpu_ends_when_the_work_wants_another_model(house: House) -> None:
     house.free_vram_mb = 400
     house.me.tell(Work("a", "large"))

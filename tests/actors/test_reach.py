@@ -59,7 +59,18 @@ def test_urls_that_can_be_posted_to(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["a", "//a/", "file:///etc/passwd", "http://", "gopher://a/", "http://a/" + "x" * 3000]
+    "url",
+    [
+        "a",
+        "//a/",
+        "file:///etc/passwd",
+        "http://",
+        "gopher://a/",
+        "http://a/" + "x" * 3000,
+        "http://a b/",
+        "http://a/\nX",
+        "http://" + "x" * 300 + ".example/",
+    ],
 )
 def test_urls_that_cannot(url: str) -> None:
     with pytest.raises(Invalid, match="webhook_url"):

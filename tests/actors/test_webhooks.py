@@ -178,6 +178,14 @@ async def test_a_receiver_that_is_gone_is_left_alone() -> None:
         assert len(house.network.asked) == 1
 
 
+async def test_a_slow_receiver_delays_no_other_on_the_same_box() -> None:
+    async with living(Network(takes_secs={"box:1": 15})) as house:
+        house.send(*(delivery(n, "http://box:1/") for n in range(200)))
+        house.send(delivery(200, "http://box:2/"))
+        await anyio.sleep(0.5)
+        assert "box:2" in {host for _, host in house.network.asked}
+
+
 async def test_a_slow_receiver_delays_nobody_else() -> None:
     async with living(Network(takes_secs={"slow": 15})) as house:
         house.send(*(delivery(n, "http://slow/") for n in range(200)))
