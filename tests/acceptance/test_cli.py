@@ -46,7 +46,8 @@ def test_a_folder_becomes_files(shared: Server, clip: Path, tmp_path: Path) -> N
         "--server", shared.http.base_url,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.srt", "b.srt"]
+    made = (tmp_path / "out" / "deep").iterdir()
+    assert sorted(path.name for path in made) == ["a.srt", "b.srt"]
 
 
 def test_two_files_of_one_name_are_two_transcripts(
