@@ -184,12 +184,24 @@ class Jobs:
 
         return await self._database.read(select)
 
+    async def waiting_in(self, view: View, most: int) -> list[Job]:
+        """The first jobs of that view that wait."""
+        return await self._all(
+            f"WHERE status = 'queued' AND {seen(view)} ORDER BY urgent DESC, number LIMIT ?", most
+        )
+
     async def line(self) -> list[int]:
-        """The numbers of the jobs that wait, in about the order of their turns."""
+        """The numbers of the jobs that wait, in about the order of their turns.
+
+        The urgent first, then each owner's first before anybody's second.
+        """
 
         async def select(c: Connection) -> list[int]:
             rows = await c.execute_fetchall(
-                "SELECT number FROM jobs WHERE status = 'queued' ORDER BY urgent DESC, number"
+                "SELECT number FROM (SELECT number, status, urgent, row_number() OVER "
+                "(PARTITION BY urgent, owner ORDER BY status = 'queued', number) AS place "
+                f"FROM jobs WHERE {_OPEN}) WHERE status = 'queued' "
+                "ORDER BY urgent DESC, place, number"
             )
             return [row[0] for row in rows]
 

@@ -21,7 +21,7 @@ from app.hub.hub import Hub
 from app.hub.jobs import Number
 from app.sse import KEEPALIVE, KEEPALIVE_S
 from app.web.job import PAGE_LINES, about, shown_lines
-from app.web.queue import PAGE, model_html, number_in, rows
+from app.web.queue import FILTERS, PAGE, model_html, number_in, rows
 from app.web.render import html
 from storage.records import Job, Permission, Status
 from storage.times import utc
@@ -98,6 +98,10 @@ class Follower:
 
 
 class QueueFollower(Follower):
+    def __init__(self, request: Request[Any, Any, Any], hub: Hub, access: Access) -> None:
+        super().__init__(request, hub, access)
+        self._show = FILTERS.get(request.query_params.get("show", ""))
+
     async def begin(self) -> list[bytes]:
         newest = await self.hub.system.jobs.page(None, None, PAGE, self.caller.jobs)
         since = utc(time.time() - RECENT_S)
@@ -106,18 +110,21 @@ class QueueFollower(Follower):
 
     async def changed(self, ids: set[str]) -> list[bytes]:
         jobs, view = self.hub.system.jobs, self.caller.jobs
-        gone = sorted(ids - (await jobs.known(sorted(ids))).keys())
+        known = await jobs.known(sorted(ids))
+        gone = sorted(ids - known.keys())
         seen = {job.number: job for job in (await jobs.known(sorted(ids), view)).values()}
-        if gone or any(job.status is not Status.QUEUED for job in seen.values()):
-            for number in (await jobs.line())[:PLACES]:  # they may have come a place forward
-                waiting = await jobs.numbered(number, view)
-                if waiting is not None:
-                    seen[number] = waiting
+        if gone or any(job.status is not Status.QUEUED for job in known.values()):
+            # Others' jobs, too, may have let one of ours come a place forward.
+            seen |= {job.number: job for job in await jobs.waiting_in(view, PLACES)}
         return [await self._rows(list(seen.values()), gone)] if seen or gone else []
 
     async def _rows(self, jobs: Sequence[Job], gone: Sequence[str] = ()) -> bytes:
-        shown = await rows(self.hub, self.caller, sorted(jobs, key=lambda job: job.number))
-        return frame(html="".join(html("_row.html", row=each) for each in shown), gone=gone)
+        """A list that shows one status alone loses what has another now."""
+        here = [job for job in jobs if self._show in (None, job.status)]
+        lost = [job.id for job in jobs if self._show not in (None, job.status)]
+        shown = await rows(self.hub, self.caller, sorted(here, key=lambda job: job.number))
+        text = "".join(html("_row.html", row=each) for each in shown)
+        return frame(html=text, gone=[*gone, *lost])
 
 
 class JobFollower(Follower):

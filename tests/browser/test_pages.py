@@ -5,6 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.acceptance.hub_client import Member
 from tests.acceptance.server import Server
 from tests.audio import a_call
 from tests.browser.conftest import ADA, RECORDING, Visit, serve, sign_in, submit, transcribed
@@ -289,6 +290,78 @@ def test_a_page_that_one_comes_back_to_listens_again(box: Server, visit: Visit) 
     before = page.locator("#jobs .job").count()
     box.submit(RECORDING)
     expect(page.locator("#jobs .job")).to_have_count(before + 1)
+
+
+def test_where_one_was_in_a_recording_outlasts_a_look_at_another_tab(
+    box: Server, visit: Visit
+) -> None:
+    page = visit(box)
+    transcribed(page)
+    page.locator("#seek").fill("20")
+    page.check("#show-unsure")
+    _away_and_back(page, 120)
+    page.wait_for_timeout(1500)
+    assert page.evaluate(NOW) == 20
+    assert page.is_checked("#show-unsure")
+
+
+def test_a_list_stays_where_it_was_scrolled_to(box: Server, visit: Visit) -> None:
+    for _ in range(60):
+        box.submit(RECORDING)
+    page = visit(box)
+    page.goto("/whisper")
+    page.locator("#jobs .more").scroll_into_view_if_needed()
+    expect(page.locator("#jobs .more")).to_have_count(0)
+    rows = page.locator("#jobs .job").count()
+    assert rows >= 60
+    gone = page.locator("#jobs .job").first
+    number = gone.get_attribute("data-job")
+    box.http.delete(f"/jobs/{number}")
+    _away_and_back(page, 120)
+    box.submit(RECORDING)
+    expect(page.locator("#jobs .job")).to_have_count(rows + 1)
+    for row in page.locator("#jobs .job").all()[:62]:
+        box.http.delete(f"/jobs/{row.get_attribute('data-job')}")
+
+
+def test_a_job_that_another_lets_forward_says_so(tmp_path: Path, slow: Path, visit: Visit) -> None:
+    server = serve(tmp_path, WHISPER_MODEL_PATH=slow)
+    try:
+        ann = Member(server, "ann@example.org", "--grant", "whisper.use")
+        others = [server.submit(RECORDING) for _ in range(3)]
+        ann.upload(RECORDING)
+        page = visit(server, signed_in=False)
+        sign_in(page, "ann@example.org")
+        expect(page.locator("#jobs .job .detail")).to_contain_text(re.compile("next|number"))
+        before = page.locator("#jobs .job .detail").inner_text()
+        for job in others[1:]:
+            server.http.delete(f"/jobs/{job}")
+        if "number" in before:
+            expect(page.locator("#jobs .job .detail")).not_to_have_text(before)
+    finally:
+        server.kill()
+
+
+def test_the_keyboard_keeps_its_place(box: Server, visit: Visit) -> None:
+    page = visit(box)
+    transcribed(page)
+    page.locator("#line-2 .edit").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#text-2")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#line-2 .edit")).to_be_focused()
+    page.locator("#play").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.querySelector('audio').currentTime > 4")
+
+
+def _away_and_back(page: Page, seconds: float) -> None:
+    """As if somebody had looked at another tab for so long."""
+    hide = "Object.defineProperty(document, 'hidden', {configurable: true, get: () => %s});"
+    tell = "document.dispatchEvent(new Event('visibilitychange'));"
+    page.evaluate(hide % "true" + tell)
+    page.evaluate(f"const now = Date.now; Date.now = () => now() + {seconds * 1000:.0f}")
+    page.evaluate(hide % "false" + tell)
 
 
 def test_a_filtered_list_has_only_what_it_says(box: Server, visit: Visit) -> None:

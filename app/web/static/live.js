@@ -2,12 +2,13 @@
 
 const LOST_MS = 3000; // without a stream for so long, a person is told
 const AGAIN_MS = 2000;
+const RECENT_MS = 50000; // a stream begins with what has changed in the last minute
 
 const page = document.body.dataset;
 const offline = document.getElementById("offline");
 let stream;
 let followed; // the address of the stream
-let wasAway = false;
+let away; // since when the page has not been told what changes
 let lost;
 let refreshing;
 let again = false; // something more has changed while the page was asking
@@ -23,18 +24,27 @@ export function apply({ html, more, gone }) {
 
 function put(fresh) {
   const old = document.getElementById(fresh.id);
-  if (fresh.dataset.number && document.getElementById("jobs")?.dataset.show)
-    return refreshSoon(); // the server knows which rows a filter lets through
   if (old) {
     if (isTypedIn(old)) return;
     if (old.contains(document.activeElement) && old.dataset.job) return keep(old, fresh);
     old.replaceWith(fresh);
-  } else if (fresh.dataset.number && isNewest(fresh)) {
-    document.getElementById("jobs").prepend(fresh);
-  } else {
+  } else if (!fresh.dataset.number || !insert(fresh)) {
     return;
   }
   htmx.process(fresh);
+}
+
+// At its place among the newer and the older; what is older than all that are here is not shown yet.
+function insert(row) {
+  const jobs = document.getElementById("jobs");
+  if (!jobs) return false;
+  const older = [...jobs.querySelectorAll("[data-number]")].find(
+    (each) => Number(each.dataset.number) < Number(row.dataset.number),
+  );
+  if (older) older.before(row);
+  else if (!jobs.querySelector(".more")) jobs.append(row);
+  else return false;
+  return true;
 }
 
 // What somebody fills in stays until they are done.
@@ -61,13 +71,6 @@ function keep(old, fresh) {
   htmx.process(fresh);
   for (const each of fresh.querySelectorAll("[aria-label]"))
     if (each.getAttribute("aria-label") === label) each.focus();
-}
-
-function isNewest(row) {
-  const jobs = document.getElementById("jobs");
-  if (!jobs) return false;
-  const first = jobs.querySelector("[data-number]");
-  return !first || Number(row.dataset.number) > Number(first.dataset.number);
 }
 
 function add(id, html) {
@@ -98,8 +101,9 @@ function connect() {
     clearTimeout(lost);
     lost = undefined;
     offline.hidden = true;
-    if (wasAway) refresh();
-    wasAway = false;
+    const gap = away === undefined ? 0 : Date.now() - away;
+    away = undefined;
+    if (gap > RECENT_MS && page.refresh === "#jobs") refresh();
   });
   mine.addEventListener("html", async (event) => {
     await refreshing; // or the news would be lost with the elements that are being replaced
@@ -107,13 +111,14 @@ function connect() {
   });
   mine.addEventListener("over", refresh);
   mine.addEventListener("error", () => {
-    wasAway = true;
+    away ??= Date.now();
     lost ??= setTimeout(() => (offline.hidden = false), LOST_MS);
     if (mine.readyState === EventSource.CLOSED && mine === stream) refused();
   });
 }
 
 function leave() {
+  if (stream) away ??= Date.now();
   stream?.close();
   stream = undefined;
   clearTimeout(lost);
@@ -139,26 +144,13 @@ async function refused() {
 
 // A hidden page listens to nothing: browsers allow six connections to a server, for all its tabs.
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) {
-    wasAway = true;
-    leave();
-  } else connect();
+  if (document.hidden) leave();
+  else connect();
 });
 addEventListener("pagehide", leave);
 addEventListener("pageshow", (event) => {
-  if (!event.persisted) return;
-  wasAway = true;
-  connect();
+  if (event.persisted) connect();
 });
-
-let soon;
-
-function refreshSoon() {
-  soon ??= setTimeout(() => {
-    soon = undefined;
-    refresh();
-  }, 500);
-}
 
 // Not while somebody writes or listens there: then as soon as they are done.
 export async function refresh() {
@@ -171,21 +163,40 @@ export async function refresh() {
     again = true;
     return;
   }
-  const how = { target: page.refresh, select: page.refresh, swap: "outerHTML" };
-  let answered = true;
-  refreshing = htmx.ajax("GET", location.href, how).catch(() => (answered = false));
-  await refreshing;
+  refreshing = (part.id === "jobs" ? merged(part) : replaced()).catch(() => false);
+  const answered = await refreshing;
   refreshing = undefined;
   if (again && answered) {
     again = false;
     return refresh();
   }
   again = false;
-  wasAway ||= !answered;
   if (stream && (!answered || address() !== followed)) {
     leave();
+    if (!answered) away = 0;
     connect();
   }
+}
+
+async function replaced() {
+  await htmx.ajax("GET", location.href, { target: page.refresh, select: page.refresh, swap: "outerHTML" });
+  return true;
+}
+
+// The newest rows as the server has them now; older ones, and where one has scrolled to, stay.
+async function merged(list) {
+  const answer = await fetch(location.href);
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("jobs");
+  if (!answer.ok || !fresh) return false;
+  const rows = [...fresh.querySelectorAll("[data-number]")];
+  const oldest = fresh.querySelector(".more") ? Number(rows.at(-1).dataset.number) : 0;
+  for (const row of [...list.querySelectorAll("[data-number]")])
+    if (Number(row.dataset.number) >= oldest && !fresh.querySelector(`#${row.id}`)) row.remove();
+  if (!list.querySelector("[data-number]")) list.replaceChildren(...fresh.children);
+  else for (const row of rows) put(document.importNode(row, true));
+  htmx.process(list);
+  document.dispatchEvent(new CustomEvent("whisperbox:changed"));
+  return true;
 }
 
 export function toast(text, kind = "wrong") {
@@ -200,6 +211,17 @@ export function toast(text, kind = "wrong") {
 document.addEventListener("htmx:responseError", (event) =>
   toast(event.detail.xhr.responseText.slice(0, 300) || "The server refused that."),
 );
+// Where the focus goes when the row that has it goes.
+let next;
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const row = detail.target;
+  if (!row.matches?.(".job") || detail.xhr.responseText || !row.contains(document.activeElement)) return;
+  next = row.nextElementSibling ?? row.previousElementSibling;
+});
+document.addEventListener("htmx:afterSettle", () => {
+  next?.querySelector("a")?.focus();
+  next = undefined;
+});
 document.addEventListener("htmx:sendError", () => toast("The server does not answer."));
 document.documentElement.classList.add("scripts");
 connect();

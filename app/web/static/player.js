@@ -30,6 +30,11 @@ class Player {
       cursorColor: resolved("--ink", style),
       cspNonce: document.body.dataset.nonce,
     });
+    this.seeker = document.getElementById("seek");
+    this.seeker.oninput = () => {
+      this.audio.currentTime = Number(this.seeker.value);
+      this.show();
+    };
     this.button = document.getElementById("play");
     this.button.onclick = () => this.audio.paused ? this.play() : this.audio.pause();
     document.getElementById("rate").onchange = (e) => (this.audio.playbackRate = e.target.value);
@@ -39,6 +44,15 @@ class Player {
     this.audio.addEventListener("error", () =>
       toast("This browser cannot play the recording; the transcript is complete."),
     );
+  }
+
+  goOnFrom(before) {
+    this.audio.currentTime = before.audio.currentTime;
+    this.audio.playbackRate = before.audio.playbackRate;
+    document.getElementById("rate").value = String(before.audio.playbackRate);
+    const unsure = document.getElementById("show-unsure");
+    if (unsure && before.lines.classList.contains("show-unsure")) unsure.click();
+    this.show();
   }
 
   say(sign, label) {
@@ -63,6 +77,8 @@ class Player {
   show() {
     const now = this.audio.currentTime;
     document.getElementById("now").textContent = clock(now);
+    this.seeker.value = now;
+    this.seeker.setAttribute("aria-valuetext", clock(now));
     const lines = [...this.lines.querySelectorAll("[data-start]")];
     let line = lines.findLast((each) => Number(each.dataset.start) <= now + 0.05);
     const notHere = line === lines.at(-1) && line?.nextElementSibling;
@@ -106,7 +122,9 @@ function clock(seconds) {
 function begin() {
   const box = document.getElementById("player");
   if (!box || player?.box === box) return;
+  const before = player;
   player = new Player(box);
+  if (before) return player.goOnFrom(before); // the same page, made anew
   const led = location.hash.startsWith("#line-") && document.getElementById(location.hash.slice(1));
   if (led && led.dataset.start) {
     player.audio.currentTime = Number(led.dataset.start);
@@ -128,20 +146,32 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       form.requestSubmit();
-    } else if (event.key === "Escape") form.querySelector("[data-leave]").click();
+    } else if (event.key === "Escape") {
+      const line = form.closest("li");
+      const path = form.querySelector("[data-leave]").getAttribute("hx-get");
+      htmx.ajax("GET", path, { target: line, swap: "outerHTML" });
+    }
     return;
   }
   if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  if (!player || event.target.closest("input, select, textarea, button, a, summary")) return;
+  if (!player || event.target.closest("input, select, textarea, a, summary")) return;
   const step = { ArrowLeft: -STEP_S, ArrowRight: STEP_S }[event.key];
-  if (event.key === " ") player.button.click();
+  if (event.key === " " && !event.target.closest("button")) player.button.click();
   else if (step) player.audio.currentTime += step;
   else return;
   event.preventDefault();
 });
-document.addEventListener("htmx:afterSettle", (event) => {
+let edited; // the line whose form is open, or was until just now
+document.addEventListener("htmx:afterSettle", () => {
   begin();
-  event.target.querySelector?.("[data-edit]")?.focus();
+  const field = document.querySelector("[data-edit]");
+  if (field && field.closest("li").id !== edited) {
+    edited = field.closest("li").id;
+    field.focus();
+  } else if (!field && edited) {
+    document.getElementById(edited)?.querySelector(".edit")?.focus();
+    edited = undefined;
+  }
 });
 document.addEventListener("submit", (event) => {
   // Downloads are plain requests, though the form's other way is a preview.

@@ -127,6 +127,7 @@ function failed(row, text) {
   row.className = "job failed";
   row.querySelector(".badge").className = "badge failed";
   row.querySelector(".badge").textContent = "Not sent";
+  row.querySelector(".detail").setAttribute("role", "alert");
   row.querySelector(".detail").textContent = words.replace(/\s+/g, " ");
   row.querySelector("progress").remove();
   row.querySelector("button").textContent = "Dismiss";
