@@ -90,6 +90,7 @@ CREATE TABLE jobs (
     stage_at           TEXT,
     beat_at            TEXT,  -- the last sign of life
     output_at          TEXT,  -- of the last committed chunk
+    heard_by           TEXT,  -- the model that it was given to
     CHECK ((completed_at IS NOT NULL) = (status IN ('done', 'failed', 'cancelled'))),
     CHECK ((error IS NOT NULL) = (status = 'failed')),
     CHECK ((webhook_url IS NULL) = (webhook_format IS NULL)),

@@ -414,7 +414,7 @@ class Queue(Actor[QueueMessage]):
             return
         rightful = self._waiting.choose(self._is_split, self._wants, None)
         if job.status is Status.QUEUED:
-            job = await self._jobs.start(job.id) or job
+            job = await self._jobs.start(job.id, self._wants(job)) or job
             self._changed(job)
         chunk = await self._jobs.chunk(job, job.chunks_done)
         if chunk is None:

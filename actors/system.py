@@ -172,6 +172,7 @@ async def open_system(
                     listeners=listeners,
                     render=render(jobs, shares, texts),
                     post=outbound.post,
+                    broadcaster=broadcaster,
                     secret=plan.webhook_secret,
                 ),
                 "analyst": lambda: Analyst(

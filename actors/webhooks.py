@@ -15,8 +15,10 @@ from yarl import URL
 
 from actors import metrics
 from actors.kernel.actor import Actor
-from actors.kernel.mailbox import Mailbox
+from actors.kernel.mailbox import Address, Mailbox
 from actors.messages import (
+    BroadcasterMessage,
+    JobChanged,
     ModelLoaded,
     ModelUnloaded,
     Register,
@@ -77,6 +79,7 @@ class Webhooks(Actor[WebhookMessage]):
         listeners: dict[tuple[str, str], None],
         render: Render,
         post: Post,
+        broadcaster: Address[BroadcasterMessage],
         secret: bytes | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -85,6 +88,7 @@ class Webhooks(Actor[WebhookMessage]):
         super().__init__(mailbox)
         self._outbox, self._render, self._post = outbox, render, post
         self._secret, self._clock = secret, clock
+        self._broadcaster = broadcaster
         self._flying: dict[str, str] = {}
         """Deliveries under way, and their hosts."""
         self._listeners = listeners
@@ -145,6 +149,8 @@ class Webhooks(Actor[WebhookMessage]):
             delivered_at=utc(now) if delivered else None,
         )
         self._flying.pop(delivery.id, None)
+        if delivery.job_id is not None:
+            self._broadcaster.tell(JobChanged(delivery.job_id))
         await self._dispatch()
 
     # The steps that several of the above share.

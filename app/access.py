@@ -103,8 +103,10 @@ class Access:
         *,
         requests_per_minute: int,
         native_needs_token: bool,
+        home: str | None = None,
     ) -> None:
-        """``key`` signs sessions."""
+        """``key`` signs sessions; ``home``: the host, and port, that people reach us by."""
+        self.home = home
         self._accounts, self._key = accounts, key
         self._native_needs_token = native_needs_token
         self._requests = Limiter(requests_per_minute, 60)
@@ -315,7 +317,8 @@ def check_origin(connection: Connection) -> None:
     if site is not None:
         ours = site in ("same-origin", "none")
     else:
-        ours = origin is None or origin.partition("://")[2] == headers.get("host")
+        homes = (headers.get("host"), _access(connection).home)  # a proxy may rewrite the Host
+        ours = origin is None or origin.partition("://")[2] in homes
     if not ours:
         raise Denied("This request came from another site.")
 

@@ -5,10 +5,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
+from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.static_files import create_static_files_router
@@ -22,7 +23,7 @@ from app.hub import jobs as hub_jobs
 from app.hub.hub import Hub
 from app.native import health, jobs, model
 from app.settings import Settings, in_force
-from app.web import pages
+from app.web import pages, troubles
 from storage.records import View
 
 HERE = Path(__file__).parent
@@ -60,7 +61,7 @@ def create_app(system: System, settings: Settings, hub: Hub, access: Access) -> 
             "intake": Provide(lambda: intake, sync_to_thread=False),
             "settings_told": Provide(lambda: told, sync_to_thread=False),
         },
-        exception_handlers=faults.HANDLERS,
+        exception_handlers=faults.HANDLERS | {HTTPException: _unrouted},
         before_send=[_say_allowance],
         state=State({"access": access}, deep_copy=False),
         logging_config=None,
@@ -74,6 +75,12 @@ def create_app(system: System, settings: Settings, hub: Hub, access: Access) -> 
             use_handler_docstrings=True,
         ),
     )
+
+
+def _unrouted(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """A page for whoever came by a browser's address bar."""
+    by_hand = "text/html" in request.headers.get("accept", "")
+    return (troubles.failed_request if by_hand else faults.unrouted)(request, error)
 
 
 def _view(request: Request[Any, Any, Any]) -> View:

@@ -29,6 +29,9 @@ from storage.backup import backup
 from storage.errors import Refusal, Unusable
 from storage.records import Segment, Status, Word
 
+WIDTHS = {"id": 36, "status": 9, "%": 3}
+"""Of columns that are never cut, however narrow the terminal."""
+PIPE_WIDTH = 400
 MEDIA = frozenset(
     ".aac .ac3 .aif .aiff .amr .avi .flac .m4a .m4b .mka .mkv .mov .mp3 .mp4 .mpg .oga .ogg .opus "
     ".ts .wav .webm .wma".split()
@@ -306,8 +309,8 @@ def _jobs(args: argparse.Namespace, settings: Settings) -> int:
             return await client.get("/jobs", **query)
 
     table = Table(box=None)
-    for column in ("id", "status", "%", "language", "seconds", "file", "submitted"):
-        table.add_column(column, no_wrap=column != "file", overflow="fold")
+    for column in ("id", "status", "%", "language", "seconds", "submitted", "file"):
+        table.add_column(column, no_wrap=True, min_width=WIDTHS.get(column), overflow="ellipsis")
     for job in anyio.run(ask)["jobs"]:
         table.add_row(
             job["id"],
@@ -315,10 +318,11 @@ def _jobs(args: argparse.Namespace, settings: Settings) -> int:
             str(job["progress"]),
             job.get("language", ""),
             f"{job['duration_secs']:.1f}" if "duration_secs" in job else "",
-            job.get("filename", ""),
             job["created_at"],
+            job.get("filename", ""),
         )
-    Console().print(table)
+    # A pipe has no width, and nothing is cut for it.
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
     return 0
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 import uvicorn
@@ -103,6 +104,7 @@ async def serve(settings: Settings) -> None:
                 key,
                 requests_per_minute=settings.requests_per_minute,
                 native_needs_token=settings.require_token,
+                home=settings.public_url and urlsplit(settings.public_url).netloc,
             )
             config = uvicorn.Config(
                 create_app(system, settings, hub, access),

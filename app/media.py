@@ -30,6 +30,8 @@ def recording(file: Path, media_type: str | None, range_header: str | None) -> R
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Cache-Control": "private, no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Robots-Tag": "noindex, nofollow",
     }
     kind = _harmless(media_type)
     span = _span(range_header or "", size)

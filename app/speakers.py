@@ -4,6 +4,8 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, groupby
 
+import msgspec
+
 from storage.records import Segment, Turn
 
 NEAR_S = 0.5
@@ -57,6 +59,17 @@ def _label(segment: Segment, voices: Mapping[str, _Voice]) -> str | None:
         if shares and max(shares.values()) > 0:
             return max(shares, key=lambda label: shares[label])
     return None
+
+
+def attributed(segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Segment]:
+    """The segments with ``Name: `` before each that another speaker begins."""
+    made, before = [], None
+    for segment, label in zip(segments, labels(segments, turns), strict=True):
+        begins = label is not None and label != before and segment.text.strip()
+        text = f"{label}: {segment.text.strip()}" if begins else segment.text
+        made.append(msgspec.structs.replace(segment, text=text))
+        before = label if segment.text.strip() else before
+    return made
 
 
 def dialogue(segments: Sequence[Segment], named: Sequence[str | None]) -> str:

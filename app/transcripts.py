@@ -1,8 +1,16 @@
 """A transcript in the formats that people want. Pure functions of its segments."""
 
 from collections.abc import Callable, Sequence
+from urllib.parse import quote
 
 from storage.records import Segment
+
+
+def attachment(name: str) -> dict[str, str]:
+    """The header that has a browser keep an answer as a file of that name (RFC 6266)."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in name)
+    whole = quote(name, safe="")
+    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{whole}"}
 
 
 def txt(segments: Sequence[Segment]) -> str:

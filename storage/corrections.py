@@ -53,6 +53,20 @@ class Corrections:
 
         return await self._database.write(work)
 
+    async def count(self, job: Job) -> int:
+        """How many segments have another text than the engine's."""
+
+        async def select(c: Connection) -> int:
+            rows = await c.execute_fetchall(
+                "SELECT count(*) FROM corrections c WHERE job_number = ? AND text IS NOT NULL "
+                "AND number = (SELECT max(number) FROM corrections "
+                "WHERE job_number = c.job_number AND position = c.position)",
+                (job.number,),
+            )
+            return int(next(iter(rows))[0])
+
+        return await self._database.read(select)
+
     async def versions(self, job: Job, position: int | None = None) -> list[Correction]:
         """Of one segment or of all, newest first."""
 

@@ -111,6 +111,12 @@ class Deliveries:
                 "WHERE id = ?",  # not due any more: the job was restarted meanwhile
                 (http_status, error, due, delivered_at, delivery_id),
             )
+            said = "delivered" if delivered_at else error or f"answered with {http_status}"
+            await c.execute(
+                f"INSERT INTO job_log SELECT job_number, {NOW}, 'callback, attempt ' || attempts "
+                "|| ': ' || ? FROM deliveries WHERE id = ? AND job_number IS NOT NULL",
+                (said, delivery_id),
+            )
 
         await self._database.write(work)
 

@@ -31,7 +31,7 @@ _ORDER = ", ".join(Order.__struct_fields__)
 _JOB = (
     f"number, id, status, {_ORDER}, size_bytes, detected_language, duration_secs, chunks_total, "
     "chunks_done, segments, crashes, error, created_at, started_at, completed_at, "
-    "stage, stage_detail, stage_at, beat_at, output_at"
+    "stage, stage_detail, stage_at, beat_at, output_at, heard_by"
 )
 _RAW = (
     "SELECT position, start_secs, end_secs, text, words, repair, 0 AS corrected FROM segments "
@@ -304,15 +304,16 @@ class Jobs:
 
         return await self._database.write(work)
 
-    async def start(self, job_id: str) -> Job | None:
-        """Queued becomes running; None where the job is not queued."""
+    async def start(self, job_id: str, model: str | None = None) -> Job | None:
+        """Queued becomes running, by that model; None where the job is not queued."""
 
         async def work(c: Connection) -> Job | None:
             job = await _updated(
                 c,
                 f"UPDATE jobs SET status = 'running', started_at = coalesce(started_at, {NOW}), "
                 f"stage = 'transcribing', stage_detail = NULL, stage_at = {NOW}, "
-                f"beat_at = {NOW} WHERE id = ? AND status = 'queued'",
+                f"beat_at = {NOW}, heard_by = ? WHERE id = ? AND status = 'queued'",
+                model,
                 job_id,
             )
             if job is None:
@@ -334,7 +335,7 @@ class Jobs:
                 "UPDATE jobs SET status = 'queued', error = NULL, completed_at = NULL, "
                 "started_at = NULL, chunks_total = NULL, chunks_done = 0, segments = 0, "
                 "crashes = 0, detected_language = NULL, duration_secs = NULL, stage = NULL, "
-                "stage_detail = NULL, output_at = NULL "
+                "stage_detail = NULL, output_at = NULL, heard_by = NULL "
                 "WHERE id = ? AND status IN ('failed', 'cancelled')",
                 job_id,
             )

@@ -139,6 +139,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """The last sign of life of whoever works on it."""
     output_at: str | None
     """When the last chunk was committed."""
+    heard_by: str | None = None
+    """The model that it was given to; None until then."""
 
     @property
     def language(self) -> str | None:

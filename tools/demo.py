@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 
 from app.client import ServerSaid, connect
-from app.passwords import hashed
+from app.passwords import hashed, verify
 from app.settings import Settings
 from app.show import bar, terminal, transcribe
 from storage.accounts import Accounts
@@ -31,8 +31,7 @@ def main() -> int:
     port = _free_port(settings.port)
     server = f"http://127.0.0.1:{port}"
     data_dir = settings.data_dir / "demo"  # the password is shown, so it must open nothing else
-    password = secrets.token_urlsafe(9)
-    anyio.run(_give_account, data_dir, password)
+    password = anyio.run(_account, data_dir)
     environment = os.environ | {
         "DATA_DIR": str(data_dir),
         "WHISPER_MODEL": "demo",
@@ -44,7 +43,7 @@ def main() -> int:
         anyio.run(_show, server, child)
         terminal.print(
             f"\nThe server is running. Open {server} and sign in as\n\n"
-            f"    {EMAIL}\n    {password}\n\n"
+            f"    {EMAIL}\n    {password or '(the password that you have set)'}\n\n"
             f"Every route can be tried at {server}/docs\nCtrl-C stops it.",
             highlight=False,
         )
@@ -59,16 +58,20 @@ def main() -> int:
         child.wait(STOP_S)
 
 
-async def _give_account(data_dir: Path, password: str) -> None:
-    """The demo's administrator, with a new password each time."""
+async def _account(data_dir: Path) -> str | None:
+    """The demo's administrator, made the first time; the password, unless somebody changed it."""
     data_dir.mkdir(parents=True, exist_ok=True)
+    shown = data_dir / "password"
     async with open_database(data_dir / DATABASE) as database:
         accounts = Accounts(database)
-        if found := await accounts.find(EMAIL):
-            await accounts.set_password(found[0].number, hashed(password))
-        else:
-            now = utc(time.time())
+        found = await accounts.find(EMAIL)
+        if found is None:
+            password, now = secrets.token_urlsafe(9), utc(time.time())
             await accounts.add(EMAIL, hashed(password), admin=True, may=(), now=now)
+            shown.write_text(password)
+            return password
+        password = shown.read_text() if shown.exists() else ""
+        return password if await verify(found[1], password) else None
 
 
 async def _show(server: str, child: subprocess.Popen[bytes]) -> None:

@@ -129,11 +129,9 @@ class OrderForm:
             case "disable_diarization":
                 self._seen["speakers"] = not _flag(name, value)
 
-    def _model(self, name: str) -> str | None:
+    def _model(self, name: str) -> str:
         name = self._aliases.get(name, name)
-        if name == self._plan.default_model:
-            return None
-        if not self._plan.catalogue.nameable(name):
+        if name != self._plan.default_model and not self._plan.catalogue.nameable(name):
             there = {self._plan.default_model, *(m.name for m in self._plan.catalogue.installed())}
             raise Invalid(
                 f"There is no model '{name[:80]}' here; there is {', '.join(sorted(there))}."

@@ -20,8 +20,8 @@ from app.hub.hub import Hub
 from app.hub.jobs import AnyRequest, Number
 from app.hub.wire import Document, share_document, source
 from app.media import recording
-from app.speakers import labels
-from app.transcripts import FORMATS, clock
+from app.speakers import attributed, labels
+from app.transcripts import FORMATS, attachment, clock
 from app.web.render import HEADERS, page
 from storage.errors import Conflict, Invalid, NotFound, Refusal
 from storage.records import Action, Job, Share
@@ -140,8 +140,10 @@ async def download(
     if not allowed or not _unlocked(request, access, found):
         raise NotFound("there is no such download")
     write, content_type = FORMATS[form]
-    body = write(await hub.system.jobs.transcript(job)).encode()
-    name = {"Content-Disposition": f'attachment; filename="transcript.{form}"'}
+    speakers = (await hub.system.speakers.of_jobs([job])).get(job.number)
+    segments = await hub.system.jobs.transcript(job)
+    body = write(attributed(segments, speakers.turns if speakers else ())).encode()
+    name = attachment(f"transcript.{form}")
     return Response(body, media_type=content_type, headers=HEADERS | name)
 
 
@@ -184,6 +186,7 @@ async def _read(hub: Hub, share: Share, job: Job) -> Response[str]:
         lines=[
             (_short(segment.start), label if label != before else None, segment.text.strip())
             for segment, label, before in zip(segments, named, [None, *named], strict=False)
+            if segment.text.strip()
         ],
         here=f"{PATH}/{share.token}",
         downloads=DOWNLOADS if share.with_downloads else (),

@@ -135,7 +135,7 @@ def job_document(
         "source_size_bytes": job.size_bytes,
         "source_duration_seconds": _rounded(job.duration_secs),
         "source_duration_human": human(job.duration_secs),
-        "model": order.model or config.default_model,
+        "model": order.model or job.heard_by or config.default_model,
         "language": job.language,
         "analysis_language_preference": order.analysis_language,
         "translation_target_languages": list(order.translations),
@@ -156,7 +156,7 @@ def job_document(
         "speaker_aware_transcript": dialogue(shown, named) if shown and any(named) else None,
         "analysis": _analysis(texts, shown is not None),
         "translations": _translations(job, texts, shown is not None),
-        "diarization": _diarization(job, speakers, named),
+        "diarization": _diarization(job, speakers, named if segments is not None else None),
         "callback": _callback(job, callback),
         "share": share and share_document(share, config),
     }
@@ -249,7 +249,7 @@ def callback_body(
         "queue_channel": job.order.channel,
         "queue_channel_label": CHANNELS.get(job.order.channel, job.order.channel),
         "source": source(job),
-        "model": job.order.model or config.default_model,
+        "model": job.order.model or job.heard_by or config.default_model,
         "language": job.language,
         "job_url": f"{config.base_url}/whisper/jobs/{job.number}",
     }
@@ -336,8 +336,11 @@ def _stage_label(job: Job, status: str) -> str:
     return "Cancelled" if job.status is Status.CANCELLED else LABELS[status]
 
 
-def _diarization(job: Job, speakers: Speakers | None, named: Sequence[str | None]) -> Document:
-    """A job that has ended without a row has nobody in it to tell apart."""
+def _diarization(
+    job: Job, speakers: Speakers | None, named: Sequence[str | None] | None
+) -> Document:
+    """A job that has ended without a row has nobody in it to tell apart. ``named``: the label of
+    each segment, None where the document leaves them out."""
     if speakers is not None:
         status = SPEAKERS_STATES[speakers.status]
     else:
@@ -350,7 +353,9 @@ def _diarization(job: Job, speakers: Speakers | None, named: Sequence[str | None
         "error": speakers and speakers.error,
         "warning": SPEAKERS_WARNING if status == "completed" else None,
         "speaker_count": len(found),
-        "labelled_segment_count": sum(label is not None for label in named),
+        "labelled_segment_count": (
+            None if named is None else sum(label is not None for label in named)
+        ),
         "speaker_labels": found,
     }
 

@@ -2,6 +2,8 @@
 
 import base64
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -19,13 +21,14 @@ from app.hub.shares import Wanted, put_share
 from app.hub.wire import CHANNELS, share_url
 from app.media import recording
 from app.native.wire import job_document
+from app.speakers import attributed, labels
 from app.subtitles import Limits, cues
-from app.transcripts import FORMATS
+from app.transcripts import FORMATS, attachment
 from app.web.display import Line, lines, title
 from app.web.queue import digits, number_in, rows, shell
 from app.web.render import HEADERS, app_page, fragment
 from storage.errors import Conflict, Invalid, NotFound
-from storage.records import Job, Permission, Segment, Share, Status, TextKind
+from storage.records import Job, Permission, Segment, Share, Status, TextKind, Turn
 from storage.times import utc
 
 AnyRequest = Request[Any, Any, Any]
@@ -70,7 +73,7 @@ async def about(request: AnyRequest, hub: Hub, job: Job) -> dict[str, Any]:
         "row": (await rows(hub, caller, [job]))[0],
         "title": title(job),
         "channel": CHANNELS.get(job.order.channel, job.order.channel),
-        "model": job.order.model or hub.config.default_model,
+        "model": job.order.model or job.heard_by or hub.config.default_model,
         "language": LANGUAGES.get(job.language or "", job.language),
         "languages": LANGUAGES,
         "people": (await system.speakers.of_jobs([job])).get(job.number),
@@ -81,7 +84,7 @@ async def about(request: AnyRequest, hub: Hub, job: Job) -> dict[str, Any]:
         "share_url": share and share_url(share, hub.config),
         "callback": (await system.jobs.callbacks([job])).get(job.number),
         "log": await system.jobs.log(job),
-        "versions": await system.corrections.versions(job),
+        "corrected": await system.corrections.count(job),
         "formats": (*FORMATS, "json"),
         "limits": Limits(),
     }
@@ -113,16 +116,28 @@ async def download(request: AnyRequest, hub: Hub, number: Number, form: str) -> 
     job = await _done(request, hub, number)
     raw = request.query_params.get("raw") == "true"
     segments = await hub.system.jobs.transcript(job, raw=raw)
+    people = (await hub.system.speakers.of_jobs([job])).get(job.number)
+    turns = people.turns if people and not raw else ()
     if form == "json":
-        content_type, body = "application/json", msgspec.json.encode(job_document(job, segments))
+        content_type, body = "application/json", _json(job, segments, turns)
     elif form in FORMATS:
         write, content_type = FORMATS[form]
         limited = form in SUBTITLES and "line_chars" in request.query_params
-        body = write(cues(segments, _limits(request)) if limited else segments).encode()
+        parts = cues(segments, _limits(request)) if limited else segments
+        body = write(attributed(parts, turns)).encode()
     else:
         raise NotFound("there is no such download")
-    name = {"Content-Disposition": f'attachment; filename="transcript-{number}.{form}"'}
-    return Response(body, media_type=content_type, headers=HEADERS | name)
+    name = f"{Path(title(job)).stem}{' (as heard)' if raw else ''}.{form}"
+    return Response(body, media_type=content_type, headers=HEADERS | attachment(name))
+
+
+def _json(job: Job, segments: Sequence[Segment], turns: Sequence[Turn]) -> bytes:
+    """The native dialect's document, each segment with its speaker where one is known."""
+    document: dict[str, Any] = msgspec.to_builtins(job_document(job, segments))
+    for segment, label in zip(document["segments"], labels(segments, turns), strict=True):
+        if label is not None:
+            segment["speaker"] = label
+    return msgspec.json.encode(document)
 
 
 @get("/jobs/{number:int}/subtitles", include_in_schema=False)
@@ -169,7 +184,12 @@ async def correct(request: AnyRequest, hub: Hub, number: Number, index: Index) -
     elif text != before.text.strip():
         await _put(request, hub, job, before, text)
     if request.headers.get("hx-request"):
-        return fragment("_line.html", job=job, line=await _line(hub, job, index))
+        return fragment(
+            "_corrected.html",
+            **await about(request, hub, job),
+            swapped=True,
+            line=await _line(hub, job, index),
+        )
     return Redirect(f"/whisper/jobs/{number}?line={index}#line-{index}", status_code=303)
 
 

@@ -160,7 +160,7 @@ class JobFollower(Follower):
 
     async def _additions(self, job: Job, values: dict[str, Any]) -> list[bytes]:
         """What is found out after the end."""
-        panels = ("people", "texts")
+        panels = ("people", "texts", "callback")
         frames = [frame(html="".join(html(f"_{name}.html", **values) for name in panels))]
         names = values["people"].names if values["people"] else ()
         if names and not self._named:

@@ -1,7 +1,7 @@
 """What a person is told who cannot have what they asked for."""
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, NotFoundException, ValidationException
@@ -42,8 +42,14 @@ def crashed(request: AnyRequest, error: Exception) -> Response[Any]:
 
 
 def _sign_in_first(request: AnyRequest) -> Response[Any]:
-    if request.headers.get("hx-request"):
-        return Response("", status_code=401, headers={"HX-Redirect": SIGN_IN})
+    if request.headers.get("hx-request") and request.method == "GET":
+        here = urlsplit(request.headers.get("hx-current-url", ""))
+        back = quote(here.path + (f"?{here.query}" if here.query else ""), safe="")
+        return Response("", status_code=401, headers={"HX-Redirect": f"{SIGN_IN}?next={back}"})
+    if request.headers.get("hx-request"):  # what is in a form stays there
+        return _said(
+            request, 401, "You are signed out. Sign in in another tab, then send this again."
+        )
     if request.method != "GET" or "text/html" not in request.headers.get("accept", ""):
         return _said(request, 401, "You are signed out. Sign in again.")
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")

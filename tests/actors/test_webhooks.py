@@ -18,6 +18,7 @@ from actors.kernel.mailbox import Mailbox
 from actors.messages import ModelLoaded, ModelUnloaded, Register, Wake, WebhookMessage
 from actors.webhooks import AT_ONCE_PER_HOST, PAUSES_S, Webhooks
 from storage.records import Delivery
+from tests.probe import Probe
 
 pytestmark = pytest.mark.anyio
 
@@ -127,7 +128,7 @@ async def living(network: Network) -> AsyncIterator[House]:
         group.start_soon(
             Webhooks(
                 house.me, outbox=house.outbox, listeners={}, render=render, post=network.post,
-                secret=SECRET, clock=anyio.current_time,
+                broadcaster=Probe(), secret=SECRET, clock=anyio.current_time,
             ).run
         )  # fmt: skip
         yield house

@@ -81,8 +81,11 @@ class Player {
     this.seeker.setAttribute("aria-valuetext", clock(now));
     const lines = [...this.lines.querySelectorAll("[data-start]")];
     let line = lines.findLast((each) => Number(each.dataset.start) <= now + 0.05);
-    const notHere = line === lines.at(-1) && line?.nextElementSibling;
-    if (notHere && Number(line.dataset.end) < now) line = undefined; // it is further down
+    const more = line === lines.at(-1) && line?.nextElementSibling;
+    if (more && Number(line.dataset.end) < now) {
+      line = undefined; // it is further down: have the next ones brought, then look again
+      if (this.brought !== more) htmx.trigger((this.brought = more), "revealed");
+    }
     if (line !== this.line) {
       this.line?.classList.remove("spoken");
       this.line?.removeAttribute("aria-current");
@@ -134,7 +137,9 @@ function begin() {
 
 document.addEventListener("click", (event) => {
   const at = event.target.closest("[data-seek], [data-s]");
-  if (at && player) player.seek(Number(at.dataset.seek ?? at.dataset.s));
+  if (!at || !player) return;
+  player.seek(Number(at.dataset.seek ?? at.dataset.s));
+  if (event.detail) at.blur(); // of a mouse: the space bar is to pause, not to go back there
 });
 document.addEventListener("change", (event) => {
   if (event.target.id === "show-unsure")
@@ -164,6 +169,7 @@ document.addEventListener("keydown", (event) => {
 let edited; // the line whose form is open, or was until just now
 document.addEventListener("htmx:afterSettle", () => {
   begin();
+  player?.show();
   const field = document.querySelector("[data-edit]");
   if (field && field.closest("li").id !== edited) {
     edited = field.closest("li").id;

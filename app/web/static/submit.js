@@ -82,14 +82,15 @@ function enqueue(name, field, value) {
     if (at >= 0) waiting.splice(at, 1);
   };
   uploads.append(row);
-  waiting.push({ row, request, data: () => (data.append(field, value), data) });
+  const address = field === "source_url" && value;
+  waiting.push({ row, request, address, data: () => (data.append(field, value), data) });
   next();
 }
 
 function next() {
   if (under_way >= AT_ONCE || !waiting.length) return;
   under_way += 1;
-  const { row, request, data } = waiting.shift();
+  const { row, request, data, address } = waiting.shift();
   const detail = row.querySelector(".detail");
   request.open("POST", form.action);
   request.setRequestHeader("HX-Request", "true");
@@ -100,9 +101,9 @@ function next() {
   request.onload = () => {
     if (request.status === 200) accepted(row, request.responseText);
     else if (request.status === 401) location.reload();
-    else failed(row, request.responseText);
+    else failed(row, request.responseText, address);
   };
-  request.onerror = () => failed(row, "The server does not answer.");
+  request.onerror = () => failed(row, "The server does not answer.", address);
   request.onloadend = () => {
     under_way -= 1;
     next();
@@ -122,7 +123,8 @@ function accepted(row, html) {
   htmx.process(fresh);
 }
 
-function failed(row, text) {
+function failed(row, text, address) {
+  if (address && !urls.value.includes(address)) urls.value = `${urls.value}\n${address}`.trim();
   const words = new DOMParser().parseFromString(text, "text/html").body.textContent.trim();
   row.className = "job failed";
   row.querySelector(".badge").className = "badge failed";
@@ -139,7 +141,7 @@ function send(list) {
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const addresses = urls.value.split(/\s+/).filter(Boolean);
+  const addresses = urls.value.split("\n").map((line) => line.trim()).filter(Boolean);
   if (!files.files.length && !addresses.length)
     return toast("Choose a recording first, or paste an address.");
   send(files.files);
