@@ -123,7 +123,10 @@ def _parser() -> argparse.ArgumentParser:
     command("doctor", _doctor, "Say what this box has, what is wrong, and what to do about it.")
 
     copy = command(
-        "backup", _backup, "Write a consistent copy of DATA_DIR, also while it is in use."
+        "backup",
+        _backup,
+        "Write a consistent copy of the database and of the recordings of jobs that are not over, "
+        "also while they are in use.",
     )
     copy.add_argument("file", type=Path, metavar="FILE", help="a tar archive to write")
     return parser

@@ -8,6 +8,7 @@ from storage.records import Segment
 
 def attachment(name: str) -> dict[str, str]:
     """The header that has a browser keep an answer as a file of that name (RFC 6266)."""
+    name = name.replace("/", "_")
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in name)
     whole = quote(name, safe="")
     return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{whole}"}

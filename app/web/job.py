@@ -1,9 +1,9 @@
 """/whisper/jobs/NUMBER: one job, its transcript, and what people make of it."""
 
 import base64
+import re
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -42,6 +42,7 @@ PREVIEW = 8
 LONGEST_LINE = 5000
 LONGEST_NAME = 80
 SUBTITLES = ("srt", "vtt")
+_SUFFIX = re.compile(r"\.\w{1,5}$")
 
 Index = Annotated[int, Parameter(ge=0, le=2**31)]
 
@@ -127,7 +128,7 @@ async def download(request: AnyRequest, hub: Hub, number: Number, form: str) -> 
         body = write(attributed(parts, turns)).encode()
     else:
         raise NotFound("there is no such download")
-    name = f"{Path(title(job)).stem}{' (as heard)' if raw else ''}.{form}"
+    name = f"{_SUFFIX.sub('', title(job))}{' (as heard)' if raw else ''}.{form}"
     return Response(body, media_type=content_type, headers=HEADERS | attachment(name))
 
 

@@ -108,6 +108,23 @@ def test_a_callback_that_answers_with_a_bomb_is_read_no_further(
     ann.server.until(lambda: ann.job(job["id"])["callback"]["status"] == "delivered")
 
 
+def test_the_model_stays_what_it_was_whatever_the_default_becomes(
+    start: Start, scripted: Path, clip: Path
+) -> None:
+    server = start(QUEUE_WHEN_UNLOADED="true")
+    ann = Member(server, "ann@box.example", "--grant", "whisper.use")
+    name = ann.ask("GET", "/status").json()["config"]["default_model"]
+    named, unnamed = ann.upload(clip, model=name), ann.upload(clip)
+    for job in (named, unnamed):
+        ann.ended(job["id"])
+    server.stop()
+    server.settings["WHISPER_MODEL"] = "other"
+    server.start()
+    ann.sign_in()
+    assert ann.ask("GET", "/status").json()["config"]["default_model"] == "other"
+    assert [ann.job(job["id"])["model"] for job in (named, unnamed)] == [name, name]
+
+
 def test_a_callback_that_redirects_is_tried_again_and_not_followed(
     ann: Member, web: MediaServer, clip: Path
 ) -> None:

@@ -25,6 +25,10 @@ def test_a_calls_speakers_are_told_apart_after_its_transcript(start: Start, tmp_
         "Speaker 1: Hello world.\n\nSpeaker 2: How are you?"
     )
     share = ann.ask("POST", f"/jobs/{job['id']}/share").json()["share"]
+    text = server.http.get(f"{share['url']}/download/txt")
+    assert text.text == "Speaker 1: Hello world.\nSpeaker 2: How are you?\n"
+    listed = ann.ask("GET", "/jobs").json()["jobs"][0]
+    assert listed["diarization"]["labelled_segment_count"] is None, "the list has no segments"
     page = server.http.get(share["url"]).text
     assert page.index("Speaker 1</b> Hello world.") < page.index("Speaker 2</b> How are you?")
     found = done["diarization"]

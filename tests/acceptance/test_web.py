@@ -314,3 +314,51 @@ def test_a_range_without_end_is_no_crash(
     for wanted in ("bytes=" + "9" * 5000 + "-", "bytes=-" + "9" * 5000, "bytes=9" * 50):
         answer = visitors["ada"].get(f"/whisper/jobs/{number}/audio", range=wanted)
         assert answer.status_code == 200
+
+
+def test_an_unknown_address_is_a_page_for_a_browser_and_a_document_for_a_program(
+    house: tuple[Server, Member, int],
+) -> None:
+    server, _, _ = house
+    for path in ("/whisper/nothing", "/nothing", "/whisper/server/accounts"):
+        by_hand = server.http.get(path, headers={"Accept": "text/html"})
+        assert by_hand.headers["content-type"].startswith("text/html"), path
+        assert "default-src 'none'" in by_hand.headers["content-security-policy"]
+    assert server.http.get("/nothing").json() == {"error": "no such route: GET /nothing"}
+
+
+def test_a_form_comes_from_the_address_that_people_use_whatever_a_proxy_makes_of_it(
+    tmp_path: Path, scripted: Path
+) -> None:
+    server = Server(
+        tmp_path, WHISPER_MODEL_PATH=scripted, PUBLIC_URL="http://box.lan",
+        ADMIN_EMAIL="a@b.example", ADMIN_PASSWORD=PASSWORD,
+    ).start()  # fmt: skip
+    try:
+        form = {"email": "a@b.example", "password": PASSWORD}
+        for origin, status in (("http://box.lan", 303), ("http://other.lan", 403)):
+            answer = server.http.post("/sign-in", data=form, headers={"Origin": origin})
+            assert answer.status_code == status
+    finally:
+        server.kill()
+
+
+def test_what_is_sent_after_a_sign_out_stays_in_its_form(house: tuple[Server, Member, int]) -> None:
+    server, _, number = house
+    path, htmx = f"/whisper/jobs/{number}/lines/0", {"HX-Request": "true", **OURS}
+    nobody = httpx.Client(base_url=server.http.base_url)
+    answer = nobody.post(path, data={"text": "a draft"}, headers=htmx)
+    assert (answer.status_code, "HX-Redirect" in answer.headers) == (401, False)
+    assert "Sign in in another tab" in answer.text
+    here = {**htmx, "HX-Current-URL": f"http://box/whisper/jobs/{number}?line=3"}
+    back = nobody.get(f"{path}/edit", headers=here).headers["HX-Redirect"]
+    nobody.close()
+    assert back == f"/sign-in?next=%2Fwhisper%2Fjobs%2F{number}%3Fline%3D3"
+
+
+def test_a_download_is_named_after_its_recording(
+    house: tuple[Server, Member, int], visitors: dict[str, Visitor]
+) -> None:
+    _, _, number = house
+    told = visitors["ada"].get(f"/whisper/jobs/{number}/download/srt")
+    assert "filename*=UTF-8''%3Ci%3EAda%27s%3C_i%3E.srt" in told.headers["content-disposition"]

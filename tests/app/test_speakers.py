@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speakers import NEAR_S, dialogue, labels
+from app.speakers import NEAR_S, attributed, dialogue, labels
 from storage.records import Segment, Turn, Word
 
 
@@ -31,6 +31,13 @@ def test_a_dialogue_has_a_paragraph_for_each_turn() -> None:
     segments = [said(0, 1, " Hello. "), said(1, 2, "You?"), said(2, 3, "Fine."), said(3, 4, "Oh.")]
     text = dialogue(segments, ["A", "A", "B", None])
     assert text == "A: Hello. You?\n\nB: Fine.\n\nOh."
+
+
+def test_a_speakers_name_stands_before_what_they_begin_to_say() -> None:
+    turns = [Turn(0.0, 2.0, "Ada"), Turn(2.0, 9.0, "Bob")]
+    segments = [said(0, 1, " Hello. "), said(1, 2, "You?"), said(3, 4, "Fine."), said(5, 6, " ")]
+    texts = [segment.text for segment in attributed(segments, turns)]
+    assert texts == ["Ada: Hello.", "You?", "Bob: Fine.", " "]
 
 
 def test_a_day_of_words_is_labelled_while_one_waits() -> None:

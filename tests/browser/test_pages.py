@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.acceptance.hub_client import Member
 from tests.acceptance.server import Server
-from tests.audio import a_call
+from tests.audio import a_call, spoken
 from tests.browser.conftest import ADA, RECORDING, Visit, serve, sign_in, submit, transcribed
 from tests.provider import LanguageModel
 
@@ -303,6 +303,25 @@ def test_where_one_was_in_a_recording_outlasts_a_look_at_another_tab(
     page.wait_for_timeout(1500)
     assert page.evaluate(NOW) == 20
     assert page.is_checked("#show-unsure")
+
+
+def test_the_text_follows_the_recording_beyond_the_lines_that_came_first(
+    tmp_path: Path, scripted: Path, visit: Visit
+) -> None:
+    server = serve(tmp_path, WHISPER_MODEL_PATH=scripted)
+    try:
+        page = visit(server)
+        submit(page, spoken(tmp_path / "talk.wav", [16.0] * 70))
+        page.wait_for_selector("#jobs .job.done", timeout=60_000)
+        page.click("#jobs .job a.title")
+        page.wait_for_selector("#lines .line")
+        page.wait_for_load_state()
+        assert page.locator("#lines .line").count() == 100
+        page.locator("#seek").fill("1100")
+        expect(page.locator("#lines .spoken")).to_have_count(1, timeout=LATE_MS)
+        assert float(page.locator("#lines .spoken").get_attribute("data-start") or 0) > 1050
+    finally:
+        server.kill()
 
 
 def test_a_list_stays_where_it_was_scrolled_to(box: Server, visit: Visit) -> None:
