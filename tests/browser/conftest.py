@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from actors.engine.catalogue import SPEAKERS
 from tests.acceptance.hub_client import PASSWORD
 from tests.acceptance.server import Server
 from tests.scripted import DEMO
@@ -46,8 +47,15 @@ def serve(folder: Path, **settings: object) -> Server:
 
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for the tests that stay out of each other's way."""
-    server = serve(tmp_path_factory.mktemp("box"))
+    """One server for the tests that stay out of each other's way.
+
+    With the models for voices, if SPEAKER_MODELS says where they are.
+    """
+    folder = tmp_path_factory.mktemp("box")
+    if voices := os.environ.get("SPEAKER_MODELS"):
+        (folder / "models").mkdir()
+        (folder / "models" / SPEAKERS).symlink_to(Path(voices).absolute())
+    server = serve(folder)
     yield server
     server.kill()
 

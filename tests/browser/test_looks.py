@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.acceptance.server import Server
 from tests.browser.conftest import Visit, transcribed
@@ -45,6 +45,8 @@ def test_axe_finds_nothing_serious_on_any_page(
     _look(page, screens / f"sign-in-{look}.png")
     page = visit(box, **HOW, **LOOKS[look])
     job = transcribed(page)
+    expect(page.locator("#people")).not_to_contain_text("Being told apart", timeout=30_000)
+    page.reload()
     page.wait_for_timeout(300)  # the waveform is drawn in a frame of its own
     _look(page, screens / f"job-{look}.png")
     page.locator("#line-2 .edit").click(force=True)
