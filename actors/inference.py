@@ -234,6 +234,8 @@ class Inference(Actor[InferenceMessage]):
         audio = sum(span.length for span in chunk.spans) / RATE
         metrics.AUDIO_SECONDS.inc(audio)
         metrics.ENGINE_SECONDS.inc(result.secs)
+        if audio:
+            metrics.REAL_TIME_FACTOR.observe(result.secs / audio)
         log.info(
             "chunk done: %.1f s in %.2f s",
             audio,

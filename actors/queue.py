@@ -6,6 +6,7 @@ only a hint, so losing every mailbox costs time and never a job.
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import assert_never
 
 import anyio
@@ -101,9 +102,10 @@ class Queue(Actor[QueueMessage]):
         webhooks: Address[WebhookMessage],
         janitor: Address[JanitorMessage],
         default_model: str,
+        aliases: Mapping[str, str],
         drained: anyio.Event,
     ) -> None:
-        """``drained`` is set once a Drain has been obeyed."""
+        """``aliases``: other names of models; ``drained`` is set once a Drain has been obeyed."""
         super().__init__(mailbox)
         self._jobs, self._spool = jobs, spool
         self._lifecycle, self._ingest = lifecycle, ingest
@@ -111,6 +113,7 @@ class Queue(Actor[QueueMessage]):
         self._broadcaster, self._janitor = broadcaster, janitor
         self._analyst, self._diarizer, self._webhooks = analyst, diarizer, webhooks
         self._default_model, self._drained = default_model, drained
+        self._aliases = aliases
         self._waiting = Turns()
         self._fetching: set[str] = set()
         self._signs: dict[str, float] = {}
@@ -324,7 +327,7 @@ class Queue(Actor[QueueMessage]):
 
     async def _model_failed(self, message: ModelFailed) -> None:
         for job in self._waiting.all():
-            if (job.order.model or self._default_model) == message.model:
+            if self._wants(job) == message.model:
                 await self._finish(job.id, Status.FAILED, message.problem)
         await self._step()
 
@@ -436,7 +439,7 @@ class Queue(Actor[QueueMessage]):
         )
 
     def _say_what_is_wanted(self, job: Job | None) -> None:
-        work = Work(job.id, job.order.model) if job else Work(None)
+        work = Work(job.id, self._named(job)) if job else Work(None)
         if work != self._work:
             self._work = work
             self._lifecycle.tell(work)
@@ -456,7 +459,11 @@ class Queue(Actor[QueueMessage]):
         return job.id in self._split
 
     def _wants(self, job: Job) -> str:
-        return job.order.model or self._default_model
+        return self._named(job) or self._default_model
+
+    def _named(self, job: Job) -> str | None:
+        name = job.order.model
+        return None if name is None else self._aliases.get(name, name)
 
     async def _at(self, job: Job, stage: Stage, detail: str) -> None:
         self._changed(await self._jobs.beat(job.id, stage, detail) or job)

@@ -1,6 +1,6 @@
 """The whole house on one page: who is there, and who knows whom."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +65,8 @@ class Plan:
     data_dir: Path
     catalogue: Catalogue
     default_model: str
+    aliases: Mapping[str, str]
+    """Other names of models, and what they mean."""
     gpu: Gpu
     use_gpu: bool
     cuda_device: str | None
@@ -237,6 +239,7 @@ async def open_system(
                     webhooks=webhooks,
                     janitor=janitor,
                     default_model=plan.default_model,
+                    aliases=plan.aliases,
                     drained=drained,
                 ),
             }

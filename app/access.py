@@ -202,10 +202,15 @@ class Access:
         """
         Raises:
             Unauthenticated: there is no session, or it is over.
-            Denied: the account may not use the server.
+            Denied: the account may not use the server, or another site makes a browser ask.
             TooMany: the account asks too often.
         """
-        caller = await self._by_session(_bearer(connection))
+        bearer = _bearer(connection)
+        if bearer is None and COOKIE in connection.cookies:
+            check_origin(connection)
+            caller = await self.by_cookie(connection)
+        else:
+            caller = await self._by_session(bearer)
         self._admit(connection, caller)
         (caller or _nobody()).require(Permission.USE)
 

@@ -95,7 +95,6 @@ async def serve(settings: Settings) -> None:
             hub = Hub(
                 system,
                 hub_config,
-                _aliases(settings.model_aliases),
                 settings.quota_jobs,
                 settings.quota_audio_minutes,
             )
@@ -173,6 +172,7 @@ def plan_for(settings: Settings) -> Plan:
         data_dir=settings.data_dir.absolute(),
         catalogue=catalogue,
         default_model=model,
+        aliases=_aliases(settings.model_aliases),
         gpu=gpu,
         use_gpu=use_gpu,
         cuda_device=str(settings.cuda_device) if gpu.present else None,

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -35,9 +35,9 @@ _YES, _NO = ("true", "1", "on", "yes"), ("false", "0", "off", "no", "")
 class OrderForm:
     """Collects the fields as they come, and what is wrong with them."""
 
-    def __init__(self, plan: Plan, aliases: Mapping[str, str], *, by_token: bool) -> None:
-        """``aliases``: other names of models; ``by_token``: a callback is wanted, and a share."""
-        self._plan, self._aliases, self._by_token = plan, aliases, by_token
+    def __init__(self, plan: Plan, *, by_token: bool) -> None:
+        """``by_token``: a callback is wanted, and a share."""
+        self._plan, self._by_token = plan, by_token
         self._seen: dict[str, Any] = {}
         self._typed: dict[str, str] = {}
         self._errors: defaultdict[str, list[str]] = defaultdict(list)
@@ -130,8 +130,8 @@ class OrderForm:
                 self._seen["speakers"] = not _flag(name, value)
 
     def _model(self, name: str) -> str:
-        name = self._aliases.get(name, name)
-        if name != self._plan.default_model and not self._plan.catalogue.nameable(name):
+        meant = self._plan.aliases.get(name, name)
+        if meant != self._plan.default_model and not self._plan.catalogue.nameable(meant):
             there = {self._plan.default_model, *(m.name for m in self._plan.catalogue.installed())}
             raise Invalid(
                 f"There is no model '{name[:80]}' here; there is {', '.join(sorted(there))}."

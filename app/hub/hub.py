@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,6 @@ class Hub:
 
     system: System
     config: Config
-    aliases: Mapping[str, str]
     quota_jobs: int
     quota_minutes: float
     share_tries: Limiter = field(default_factory=lambda: Limiter(SHARE_TRIES, SHARE_WINDOW_S))
@@ -46,7 +45,7 @@ class Hub:
         if system.draining:
             raise Busy("The server is shutting down.")
         await self._check_minutes(caller)
-        form = OrderForm(system.plan, self.aliases, by_token=by_token)
+        form = OrderForm(system.plan, by_token=by_token)
         most = self.config.upload_max_mb and self.config.upload_max_mb << 20
         job_id = str(uuid.uuid4())
         order, size = await read_order(request, system.spool, job_id, form, caller, most)

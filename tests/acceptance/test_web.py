@@ -141,10 +141,17 @@ def test_a_form_on_another_site_cannot_use_ones_cookie(
     assert ada.get("/whisper").status_code == 200
 
 
-def test_a_cookie_is_no_key_to_the_api(
+def test_a_browsers_session_is_good_for_the_hub_api_but_not_from_another_site(
     house: tuple[Server, Member, int], visitors: dict[str, Visitor]
 ) -> None:
-    assert visitors["ada"].get("/api/whisper/jobs").status_code == 401
+    _, _, number = house
+    ada = visitors["ada"].http
+    assert ada.get("/api/whisper/jobs").json()["jobs"][0]["id"] == number
+    path = f"/api/whisper/jobs/{number}/share"
+    elsewhere = ada.post(path, headers={"Sec-Fetch-Site": "cross-site"})
+    assert elsewhere.status_code == 403
+    assert ada.post(path).status_code == 200
+    assert ada.post("/api/whisper/transcribe").status_code == 401, "that wants a token"
 
 
 def test_a_session_gets_a_new_id_at_each_sign_in_and_ends_at_once(

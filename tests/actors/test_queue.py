@@ -91,6 +91,7 @@ class House:
             webhooks=self.webhooks,
             janitor=self.janitor,
             default_model="base",
+            aliases={"large": "large-v3"},
             drained=self.drained,
         )
 
@@ -281,6 +282,16 @@ async def test_jobs_fail_when_their_model_certainly_will_not_load(house: House) 
     house.me.tell(ModelFailed("base", "no such file"))
     assert (await house.job("a")).error == "no such file"
     assert (await house.job("b")).status is Status.QUEUED
+
+
+async def test_a_model_by_another_name_is_that_model_and_the_name_stays(house: House) -> None:
+    job = await house.submit("a", model="large")
+    house.planned("a")
+    house.me.tell(ModelReady("large-v3"))
+    await house.chunk()
+    assert house.lifecycle.told()[-1] == Work("a", "large-v3")
+    seen = await house.job("a")
+    assert (job.order.model, seen.order.model, seen.heard_by) == ("large", "large", "large-v3")
 
 
 async def test_a_job_for_another_model_waits_for_it(house: House) -> None:
