@@ -174,7 +174,7 @@ export async function refresh() {
   if (stream && (!answered || address() !== followed)) {
     leave();
     if (!answered) away = 0;
-    connect();
+    setTimeout(connect, answered ? 0 : AGAIN_MS);
   }
 }
 
