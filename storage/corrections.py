@@ -7,6 +7,12 @@ import msgspec
 from storage.database import Connection, Database
 from storage.records import Correction, Job, Word
 
+_IN_FORCE = (
+    "text IS NOT NULL AND number = (SELECT max(number) FROM corrections "
+    "WHERE job_number = c.job_number AND position = c.position)"
+)
+"""Of the corrections ``c``, those that say what their segment says now."""
+
 
 class Corrections:
     """The edge alone calls the methods that change something."""
@@ -45,8 +51,7 @@ class Corrections:
             changed = await c.execute(
                 "INSERT INTO corrections (job_number, position, text, account, at) "
                 "SELECT job_number, position, NULL, ?, ? FROM corrections c "
-                "WHERE job_number = ? AND text IS NOT NULL AND number = (SELECT max(number) "
-                "FROM corrections WHERE job_number = c.job_number AND position = c.position)",
+                f"WHERE job_number = ? AND {_IN_FORCE}",
                 (account, now, job.number),
             )
             return changed.rowcount
@@ -58,9 +63,7 @@ class Corrections:
 
         async def select(c: Connection) -> int:
             rows = await c.execute_fetchall(
-                "SELECT count(*) FROM corrections c WHERE job_number = ? AND text IS NOT NULL "
-                "AND number = (SELECT max(number) FROM corrections "
-                "WHERE job_number = c.job_number AND position = c.position)",
+                f"SELECT count(*) FROM corrections c WHERE job_number = ? AND {_IN_FORCE}",
                 (job.number,),
             )
             return int(next(iter(rows))[0])

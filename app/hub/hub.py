@@ -16,7 +16,7 @@ from app.hub.wire import Config, Document, job_document
 from app.limits import Limiter
 from app.uploads import queued
 from storage.errors import Busy, Conflict, NotFound, OverQuota
-from storage.records import Job, View
+from storage.records import Job, Turn, View
 
 MOST_LISTED = 500
 SHARE_TRIES, SHARE_WINDOW_S = 10, 300
@@ -84,6 +84,11 @@ class Hub:
         if job is None:
             raise NotFound(f"job {number} not found")
         return job
+
+    async def turns(self, job: Job) -> tuple[Turn, ...]:
+        """Who speaks when, as far as it is known."""
+        speakers = (await self.system.speakers.of_jobs([job])).get(job.number)
+        return speakers.turns if speakers else ()
 
     async def listed(self, view: View, limit: int) -> list[Document]:
         jobs = await self.system.jobs.page(None, None, limit, view)

@@ -140,9 +140,8 @@ async def download(
     if not allowed or not _unlocked(request, access, found):
         raise NotFound("there is no such download")
     write, content_type = FORMATS[form]
-    speakers = (await hub.system.speakers.of_jobs([job])).get(job.number)
     segments = await hub.system.jobs.transcript(job)
-    body = write(attributed(segments, speakers.turns if speakers else ())).encode()
+    body = write(attributed(segments, await hub.turns(job))).encode()
     name = attachment(f"transcript.{form}")
     return Response(body, media_type=content_type, headers=HEADERS | name)
 
@@ -174,8 +173,7 @@ async def _found(hub: Hub, token: str) -> tuple[Share, Job]:
 async def _read(hub: Hub, share: Share, job: Job) -> Response[str]:
     has_audio = share.with_audio and hub.system.spool.input(job.id).exists()
     segments = await hub.system.jobs.transcript(job)
-    speakers = (await hub.system.speakers.of_jobs([job])).get(job.number)
-    named = labels(segments, speakers.turns if speakers else ())
+    named = labels(segments, await hub.turns(job))
     return page(
         "share.html",
         title=source(job) if job.order.label or job.order.filename else "Transcript",

@@ -117,8 +117,7 @@ async def download(request: AnyRequest, hub: Hub, number: Number, form: str) -> 
     job = await _done(request, hub, number)
     raw = request.query_params.get("raw") == "true"
     segments = await hub.system.jobs.transcript(job, raw=raw)
-    people = (await hub.system.speakers.of_jobs([job])).get(job.number)
-    turns = people.turns if people and not raw else ()
+    turns = () if raw else await hub.turns(job)
     if form == "json":
         content_type, body = "application/json", _json(job, segments, turns)
     elif form in FORMATS:
@@ -187,9 +186,10 @@ async def correct(request: AnyRequest, hub: Hub, number: Number, index: Index) -
     if request.headers.get("hx-request"):
         return fragment(
             "_corrected.html",
-            **await about(request, hub, job),
-            swapped=True,
+            job=job,
             line=await _line(hub, job, index),
+            corrected=await hub.system.corrections.count(job),
+            swapped=True,
         )
     return Redirect(f"/whisper/jobs/{number}?line={index}#line-{index}", status_code=303)
 

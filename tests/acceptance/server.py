@@ -57,6 +57,12 @@ class Server:
         self.http = httpx.Client(base_url=line[1], timeout=30, trust_env=False)
         return self
 
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
     def wait_for_log(self, pattern: str, within: float = START_S) -> re.Match[str]:
         def found() -> re.Match[str] | None:
             return next((m for line in self.log if (m := re.search(pattern, line))), None)

@@ -85,8 +85,7 @@ def test_what_is_no_recording_is_told_in_words(box: Server, visit: Visit) -> Non
 def test_lines_come_while_the_recording_is_heard(
     tmp_path: Path, scripted: Path, talk: Path, visit: Visit
 ) -> None:
-    server = serve(tmp_path, WHISPER_MODEL_PATH=scripted)
-    try:
+    with serve(tmp_path, WHISPER_MODEL_PATH=scripted) as server:
         page = visit(server)
         submit(page, talk)
         page.click("#jobs .job a.title")
@@ -94,8 +93,6 @@ def test_lines_come_while_the_recording_is_heard(
         expect(lines.first).to_be_visible(timeout=LATE_MS)
         expect(page.locator("#job")).to_have_class("done", timeout=LATE_MS)
         expect(lines.first).to_contain_text("Hello world.")
-    finally:
-        server.kill()
 
 
 def test_a_click_on_a_line_plays_it_from_there_and_marks_it(box: Server, visit: Visit) -> None:
@@ -204,8 +201,7 @@ def test_search_leads_to_the_second_at_which_it_was_said(box: Server, visit: Vis
 
 
 def test_a_page_recovers_when_the_server_comes_back(tmp_path: Path, visit: Visit) -> None:
-    server = serve(tmp_path)
-    try:
+    with serve(tmp_path) as server:
         page = visit(server)
         page.goto("/whisper")
         expect(page.locator(".unless-jobs")).to_be_visible()
@@ -217,15 +213,12 @@ def test_a_page_recovers_when_the_server_comes_back(tmp_path: Path, visit: Visit
         server.submit(RECORDING)
         expect(page.locator("#offline")).to_be_hidden(timeout=LATE_MS)
         expect(page.locator("#jobs .job.done")).to_have_count(1, timeout=LATE_MS)
-    finally:
-        server.kill()
 
 
 def test_speakers_of_a_call_are_told_apart_and_get_names(
     tmp_path: Path, scripted: Path, visit: Visit
 ) -> None:
-    server = serve(tmp_path, WHISPER_MODEL_PATH=scripted)
-    try:
+    with serve(tmp_path, WHISPER_MODEL_PATH=scripted) as server:
         page = visit(server)
         submit(page, a_call(tmp_path / "call.wav"))
         page.click("#jobs .job a.title")
@@ -236,8 +229,6 @@ def test_speakers_of_a_call_are_told_apart_and_get_names(
         page.click("text=Save names")
         expect(speakers).to_have_text(["Ada <3", "Speaker 2"])
         assert page.input_value("#speaker-1") == "Ada <3"
-    finally:
-        server.kill()
 
 
 def test_an_analysis_and_a_translation_appear_beside_the_transcript(
@@ -265,8 +256,7 @@ def test_an_analysis_and_a_translation_appear_beside_the_transcript(
 
 
 def test_what_somebody_types_survives_a_restart_of_the_server(tmp_path: Path, visit: Visit) -> None:
-    server = serve(tmp_path)
-    try:
+    with serve(tmp_path) as server:
         page = visit(server)
         transcribed(page)
         page.locator("#line-2 .edit").click(force=True)
@@ -278,8 +268,6 @@ def test_what_somebody_types_survives_a_restart_of_the_server(tmp_path: Path, vi
         expect(page.locator("#offline")).to_be_hidden(timeout=LATE_MS)
         page.wait_for_timeout(1000)
         assert page.input_value("#text-2") == "half a sent"
-    finally:
-        server.kill()
 
 
 def test_a_page_that_one_comes_back_to_listens_again(box: Server, visit: Visit) -> None:
@@ -308,8 +296,7 @@ def test_where_one_was_in_a_recording_outlasts_a_look_at_another_tab(
 def test_the_text_follows_the_recording_beyond_the_lines_that_came_first(
     tmp_path: Path, scripted: Path, visit: Visit
 ) -> None:
-    server = serve(tmp_path, WHISPER_MODEL_PATH=scripted)
-    try:
+    with serve(tmp_path, WHISPER_MODEL_PATH=scripted) as server:
         page = visit(server)
         submit(page, spoken(tmp_path / "talk.wav", [16.0] * 70))
         page.wait_for_selector("#jobs .job.done", timeout=60_000)
@@ -320,8 +307,6 @@ def test_the_text_follows_the_recording_beyond_the_lines_that_came_first(
         page.locator("#seek").fill("1100")
         expect(page.locator("#lines .spoken")).to_have_count(1, timeout=LATE_MS)
         assert float(page.locator("#lines .spoken").get_attribute("data-start") or 0) > 1050
-    finally:
-        server.kill()
 
 
 def test_a_list_stays_where_it_was_scrolled_to(box: Server, visit: Visit) -> None:
@@ -344,8 +329,7 @@ def test_a_list_stays_where_it_was_scrolled_to(box: Server, visit: Visit) -> Non
 
 
 def test_a_job_that_another_lets_forward_says_so(tmp_path: Path, slow: Path, visit: Visit) -> None:
-    server = serve(tmp_path, WHISPER_MODEL_PATH=slow)
-    try:
+    with serve(tmp_path, WHISPER_MODEL_PATH=slow) as server:
         ann = Member(server, "ann@example.org", "--grant", "whisper.use")
         others = [server.submit(RECORDING) for _ in range(3)]
         ann.upload(RECORDING)
@@ -357,8 +341,6 @@ def test_a_job_that_another_lets_forward_says_so(tmp_path: Path, slow: Path, vis
             server.http.delete(f"/jobs/{job}")
         if "number" in before:
             expect(page.locator("#jobs .job .detail")).not_to_have_text(before)
-    finally:
-        server.kill()
 
 
 def test_the_keyboard_keeps_its_place(box: Server, visit: Visit) -> None:
@@ -393,15 +375,12 @@ def test_a_filtered_list_has_only_what_it_says(box: Server, visit: Visit) -> Non
 
 
 def test_who_is_signed_out_elsewhere_is_led_to_the_door(tmp_path: Path, visit: Visit) -> None:
-    server = serve(tmp_path)
-    try:
+    with serve(tmp_path) as server:
         page = visit(server)
         page.goto("/whisper")
         server.command("user", "passwd", ADA, "--password-stdin", typed="another password\n")
         server.submit(RECORDING)
         expect(page).to_have_url(re.compile("/sign-in"), timeout=LATE_MS)
-    finally:
-        server.kill()
 
 
 def test_every_text_from_outside_is_shown_as_text(box: Server, visit: Visit) -> None:
@@ -479,8 +458,7 @@ def test_without_scripts_a_refused_form_keeps_what_was_typed(box: Server, visit:
 
 
 def test_signing_out_everywhere_ends_the_other_browser_too(tmp_path: Path, visit: Visit) -> None:
-    server = serve(tmp_path)
-    try:
+    with serve(tmp_path) as server:
         here, there = visit(server), visit(server)
         there.goto("/whisper/account")
         here.goto("/whisper/account")
@@ -490,8 +468,6 @@ def test_signing_out_everywhere_ends_the_other_browser_too(tmp_path: Path, visit
         expect(there).to_have_url(re.compile("/sign-in"))
         sign_in(there)
         expect(there).to_have_url(re.compile("/whisper$"))
-    finally:
-        server.kill()
 
 
 def _reloaded_until_done(page: Page) -> None:
