@@ -346,6 +346,7 @@ def test_a_job_that_another_lets_forward_says_so(tmp_path: Path, slow: Path, vis
 def test_the_keyboard_keeps_its_place(box: Server, visit: Visit) -> None:
     page = visit(box)
     transcribed(page)
+    page.evaluate("htmx.config.defaultSettleDelay = 500")  # for hands that are faster than that
     page.locator("#line-2 .edit").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#text-2")).to_be_focused()

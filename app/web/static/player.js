@@ -166,10 +166,13 @@ document.addEventListener("keydown", (event) => {
   else return;
   event.preventDefault();
 });
-let edited; // the line whose form is open, or was until just now
 document.addEventListener("htmx:afterSettle", () => {
   begin();
   player?.show();
+});
+let edited; // the line whose form is open, or was until just now
+document.addEventListener("htmx:afterSwap", () => {
+  // At once: whoever is quick has closed the form before the page has settled.
   const field = document.querySelector("[data-edit]");
   if (field && field.closest("li").id !== edited) {
     edited = field.closest("li").id;
