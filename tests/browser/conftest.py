@@ -35,14 +35,13 @@ def browser() -> Iterator[Browser]:
 
 
 def serve(folder: Path, **settings: object) -> Server:
-    return Server(
-        folder,
-        WHISPER_MODEL="demo",
-        ADMIN_EMAIL=ADA,
-        ADMIN_PASSWORD=PASSWORD,
-        QUEUE_WHEN_UNLOADED="true",
-        **settings,
-    ).start()
+    usual = {
+        "WHISPER_MODEL": "demo",
+        "ADMIN_EMAIL": ADA,
+        "ADMIN_PASSWORD": PASSWORD,
+        "QUEUE_WHEN_UNLOADED": "true",
+    }
+    return Server(folder, **usual | settings).start()
 
 
 @pytest.fixture(scope="module")
