@@ -9,6 +9,8 @@ import anyio
 import msgspec
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from actors.kernel.processes import open_child
+
 LONGEST_LINE = 64 << 20
 
 S = TypeVar("S")
@@ -26,7 +28,7 @@ async def said(
 
     To be closed, with `contextlib.aclosing`, before its caller goes on.
     """
-    async with await anyio.open_process(
+    async with await open_child(
         command, stdin=subprocess.PIPE, stderr=None, env=environment
     ) as child:
         assert child.stdin
@@ -43,4 +45,4 @@ async def said(
             pass
         finally:
             if child.returncode is None:
-                child.terminate()
+                child.kill()

@@ -49,3 +49,23 @@ def a_call(path: Path) -> Path:
     left = babble((2.0, True), (2.6, False), seed=1)
     right = babble((2.6, False), (2.0, True), seed=2)
     return write_wav(path, np.stack([left, right], axis=1))
+
+
+def an_hour_of_silence(path: Path) -> Path:
+    """As FLAC of 20 KB, in the largest frames that there are."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("flac", rate=RATE, options={"frame_size": "65535"})
+        stream.codec_context.layout = "mono"
+        stream.codec_context.open()
+        size = stream.codec_context.frame_size
+        left = 3600 * RATE
+        while left:
+            samples = np.zeros((1, min(size, left)), np.int16)
+            frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+            frame.rate = RATE
+            container.mux(stream.encode(frame))
+            left -= samples.shape[1]
+        container.mux(stream.encode(None))
+    return path

@@ -9,6 +9,7 @@ import anyio
 import anyio.abc
 import msgspec
 
+from actors.kernel.processes import open_child
 from storage.errors import Invalid
 
 
@@ -27,7 +28,7 @@ async def decode(source: Path) -> AsyncIterator[bytes]:
         Invalid: it cannot be decoded; the message is a sentence for whoever sent the file.
     """
     command = [sys.executable, "-m", "actors.audio.decoder", str(source)]
-    async with await anyio.open_process(command, stdin=subprocess.DEVNULL) as child:
+    async with await open_child(command, stdin=subprocess.DEVNULL) as child:
         assert child.stdout
         assert child.stderr
         try:

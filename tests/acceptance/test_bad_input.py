@@ -11,6 +11,7 @@ import pytest
 from storage.migrate import migrations
 from tests.acceptance.conftest import Start
 from tests.acceptance.server import Server
+from tests.audio import an_hour_of_silence
 
 BOUNDARY = "frontier"
 MULTIPART = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
@@ -144,20 +145,8 @@ def test_a_playlist_opens_no_other_file(
 def test_an_hour_of_silence_in_a_small_file_costs_no_inference(
     shared: Server, tmp_path: Path
 ) -> None:
-    import av
-    import numpy as np
-
-    path = tmp_path / "silence.flac"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("flac", rate=16_000)
-        stream.codec_context.layout = "mono"
-        for _ in range(60):
-            silence = np.zeros((1, 60 * 16_000), np.int16)
-            frame = av.AudioFrame.from_ndarray(silence, format="s16", layout="mono")
-            frame.rate = 16_000
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    assert path.stat().st_size < 2_000_000
+    path = an_hour_of_silence(tmp_path / "silence.flac")
+    assert path.stat().st_size < 21_000
     job = shared.ended(shared.submit(path))
     assert (job["status"], job["duration_secs"], job["segments"]) == ("done", 3600.0, [])
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.acceptance.conftest import Start
 from tests.acceptance.server import Server
+from tests.audio import an_hour_of_silence
 
 
 def engine_pid(server: Server) -> int:
@@ -142,6 +143,26 @@ def test_an_idle_server_stops_on_either_signal(start: Start, number: signal.Sign
     os.kill(server.pid, number)
     server.until(lambda: not server.running)
     assert server.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_every_process_costs_no_recording(
+    start: Start, tmp_path: Path, number: signal.Signals
+) -> None:
+    server = start()
+    server.load()
+    job_id = server.submit(an_hour_of_silence(tmp_path / "silence.flac"))
+
+    def children() -> list[psutil.Process]:
+        return psutil.Process(server.pid).children()
+
+    server.until(lambda: any("actors.audio.decoder" in each.cmdline() for each in children()))
+    for process in (*children(), psutil.Process(server.pid)):
+        process.send_signal(number)
+    server.until(lambda: not server.running)
+    assert server.stop() == 0
+    server.start()
+    assert server.ended(job_id)["status"] == "done"
 
 
 def test_no_child_outlives_a_killed_server(start: Start) -> None:
