@@ -213,7 +213,7 @@ class Inference(Actor[InferenceMessage]):
                     loaded = await engine.load(
                         str(path), use_gpu=self._use_gpu, threads=self._threads
                     )
-                _log_load(loaded)
+                _log_load(loaded, self._use_gpu)
                 self.me.tell(EngineUp(load, engine))
                 while True:
                     answer = await engine.receive()
@@ -268,11 +268,14 @@ def _word(spans: tuple[Span, ...], text: str, start: float, end: float, p: float
     return Word(text, begins, max(begins, file_seconds(spans, end, end=True)), round(p, 4))
 
 
-def _log_load(loaded: Loaded) -> None:
+def _log_load(loaded: Loaded, wanted_gpu: bool) -> None:
     metrics.LOAD_SECONDS.observe(loaded.load_secs + loaded.warm_up_secs)
     log.info(
-        "engine up: loaded in %.2f s, first inference %.2f s; %s",
+        "engine up on %s: loaded in %.2f s, first inference %.2f s; %s",
+        loaded.device,
         loaded.load_secs,
         loaded.warm_up_secs,
         loaded.build,
     )
+    if wanted_gpu and loaded.device == "CPU":
+        log.warning("the engine found no GPU that it can use, and is slow: whisperbox doctor")

@@ -14,6 +14,7 @@ from actors.broadcaster import Broadcaster
 from actors.chunker import Chunker
 from actors.diarizer import Diarizer
 from actors.engine.catalogue import Catalogue
+from actors.engine.devices import Device
 from actors.fetching import Fetcher, Limits
 from actors.gpu import Gpu
 from actors.inference import Inference
@@ -68,8 +69,9 @@ class Plan:
     aliases: Mapping[str, str]
     """Other names of models, and what they mean."""
     gpu: Gpu
-    use_gpu: bool
-    cuda_device: str | None
+    device: Device | None
+    """The GPU that the engine is to take; None: the CPU."""
+    cuda_device: str
     threads: int
     idle_secs: float
     gpu_poll_secs: int
@@ -209,7 +211,7 @@ async def open_system(
                     inference,
                     queue=queue,
                     lifecycle=lifecycle,
-                    use_gpu=plan.use_gpu,
+                    use_gpu=plan.device is not None,
                     cuda_device=plan.cuda_device,
                     threads=plan.threads,
                 ),
@@ -220,7 +222,7 @@ async def open_system(
                     broadcaster=broadcaster,
                     webhooks=webhooks,
                     prepare=preparer(plan.catalogue),
-                    vram=lambda: plan.gpu.vram() if plan.use_gpu else None,
+                    vram=lambda: plan.gpu.vram() if plan.device else None,
                     default_model=plan.default_model,
                     idle_secs=plan.idle_secs,
                     poll_secs=plan.gpu_poll_secs,

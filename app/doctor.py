@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.audio import voices
+from actors.engine import devices
 from actors.engine.catalogue import SPEAKERS
+from actors.engine.devices import Build
 from actors.engine.weights import inspect
 from actors.gpu import Gpu
 from app import hardware
@@ -32,12 +34,16 @@ class Finding:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    build = hardware.engine_build()
     cores = hardware.threads()
     yield Finding("python", f"{platform.python_version()} on {platform.machine()}")
     yield Finding("cpu", f"{cores} physical cores for us, {os.cpu_count()} logical in all")
-    yield _engine(build)
-    yield from _gpu(settings, build)
+    try:
+        build = devices.examine(str(settings.cuda_device))
+    except devices.Broken as error:
+        yield Finding("engine", f"does not run: {error}", "install again")
+    else:
+        yield _engine(build)
+        yield _gpu(settings, build)
     yield from _models(settings)
     yield _speakers(settings)
     yield _disk("data", settings.data_dir)
@@ -45,39 +51,38 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _port(settings)
 
 
-def _engine(build: str) -> Finding:
+def _engine(build: Build) -> Finding:
     cure = None
-    if "cannot be imported" in build:
-        cure = "install again, and read the engine's error above"
-    elif "AVX2" not in build and platform.machine() == "x86_64" and "CUDA" not in build:
+    if "AVX2" not in build.flags and platform.machine() == "x86_64" and not build.gpus:
         cure = "this build has no AVX2: it will be slow; build pywhispercpp from source"
-    return Finding("engine", build, cure)
+    return Finding("engine", f"for {', '.join(build.backends)}; {build.flags}", cure)
 
 
-def _gpu(settings: Settings, build: str) -> Iterator[Finding]:
+def _gpu(settings: Settings, build: Build) -> Finding:
     gpu = Gpu(settings.cuda_device)
     vram = gpu.vram()
-    if vram is None:
-        cure = None
-        if settings.whisper_device not in ("auto", "cpu"):
-            cure = "no NVIDIA driver answers: check nvidia-smi, or set WHISPER_DEVICE to cpu"
-        yield Finding("gpu", "none that NVML knows; the engine runs on the CPU", cure)
-        return
+    if build.gpus:
+        name, memory_mb = build.gpus[0].description, build.gpus[0].memory_mb
+        if vram:
+            return Finding("gpu", f"{name}, {vram.free_mb} of {vram.total_mb} MiB free")
+        memory = f"{memory_mb} MiB" if memory_mb else "memory shared with the system"
+        return Finding("gpu", f"{name}, {memory}; NVML does not know it: nobody asks what is free")
+    found = f"{gpu.name()}, not used" if vram else "none; the CPU does the work"
     cure = None
-    if not hardware.built_for_gpu(build):
+    if settings.whisper_device not in (("cpu",) if vram else ("cpu", "auto")):
         cure = "the engine is built for the CPU alone: see 'GPU' in README.md"
-    yield Finding("gpu", f"{gpu.name()}, {vram.free_mb} of {vram.total_mb} MiB free", cure)
+        if build.for_gpus:
+            cure = "the engine finds none: is its driver there, and as new as the engine's build?"
+    return Finding("gpu", found, cure)
 
 
 def _models(settings: Settings) -> Iterator[Finding]:
     try:
         plan = plan_for(settings)
-        model = plan.catalogue.find(plan.default_model)
-    except (Unusable, Invalid) as error:
-        yield Finding(
-            "model", str(error), "set WHISPER_MODEL to a name of `whisperbox models list`"
-        )
+    except Unusable as error:
+        yield Finding("settings", str(error), "put that right: the server does not start with it")
         return
+    model = plan.catalogue.find(plan.default_model)
     if not model.path.exists():
         cure = None if model.can_be_pulled else f"put a ggml file at {model.path}"
         yield Finding("model", f"{model.name}: not there yet, the first load downloads it", cure)

@@ -23,9 +23,11 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from actors.audio import voices
 from actors.audio.diarizing import Listening
+from actors.engine import devices
 from actors.engine.catalogue import DEMO, SPEAKERS, Catalogue, fitting, named_by
+from actors.engine.devices import Device
 from actors.fetching import Limits
-from actors.gpu import Gpu, Vram
+from actors.gpu import Gpu
 from actors.kernel.supervisor import GaveUp
 from actors.reach import Network, Reach
 from actors.system import Plan, System, open_system
@@ -159,10 +161,10 @@ def plan_for(settings: Settings) -> Plan:
         Unusable: the settings ask for what this box does not have.
     """
     gpu = Gpu(settings.cuda_device)
-    use_gpu = _use_gpu(settings, gpu)
-    vram = gpu.vram() if use_gpu else None
+    device = _device(settings)
     threads = settings.whisper_cpu_threads or hardware.threads()
-    model, named = _model(settings, vram, threads)
+    memory_mb = _memory_mb(device, gpu) if device else None
+    model, named = _model(settings, memory_mb, threads)
     catalogue = Catalogue(settings.whisper_models_dir.absolute(), named)
     try:
         catalogue.find(model)
@@ -174,8 +176,8 @@ def plan_for(settings: Settings) -> Plan:
         default_model=model,
         aliases=_aliases(settings.model_aliases),
         gpu=gpu,
-        use_gpu=use_gpu,
-        cuda_device=str(settings.cuda_device) if gpu.present else None,
+        device=device,
+        cuda_device=str(settings.cuda_device),
         threads=threads,
         idle_secs=settings.idle_timeout_secs,
         gpu_poll_secs=settings.gpu_poll_interval_secs,
@@ -224,7 +226,7 @@ def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
         raise Unusable(f"FETCH_NETWORKS: {error}") from None
 
 
-def _model(settings: Settings, vram: Vram | None, threads: int) -> tuple[str, dict[str, Path]]:
+def _model(settings: Settings, memory_mb: int | None, threads: int) -> tuple[str, dict[str, Path]]:
     """The default model's name, and its file where the settings give one."""
     wanted, path = settings.whisper_model, settings.whisper_model_path
     if wanted is not None and ("/" in wanted or wanted.endswith(".bin")):
@@ -233,24 +235,35 @@ def _model(settings: Settings, vram: Vram | None, threads: int) -> tuple[str, di
         name = wanted or named_by(path)
         return name, {name: path.expanduser().absolute()}
     if wanted is None:
-        wanted = fitting(vram.total_mb if vram else None, threads)
+        wanted = fitting(memory_mb, threads)
     return wanted, {}
 
 
-def _use_gpu(settings: Settings, gpu: Gpu) -> bool:
-    match settings.whisper_device:
-        case "cpu":
-            return False
-        case "auto":
-            build = hardware.engine_build()
-            return hardware.VULKAN in build or (gpu.present and hardware.built_for_gpu(build))
-        case wanted:
-            if not hardware.built_for_gpu(hardware.engine_build()):
-                raise Unusable(
-                    f"WHISPER_DEVICE is {wanted}, but this engine is built for the CPU alone: "
-                    "see 'GPU' in README.md, or set WHISPER_DEVICE to cpu"
-                )
-            return True
+def _device(settings: Settings) -> Device | None:
+    """The GPU that the engine is to take, if any."""
+    wanted = settings.whisper_device
+    if wanted == "cpu":
+        return None
+    try:
+        build = devices.examine(str(settings.cuda_device))
+    except devices.Broken as error:
+        raise Unusable(f"the engine does not run here: {error}") from None
+    if build.gpus or wanted == "auto":
+        return build.gpus[0] if build.gpus else None
+    if not build.for_gpus:
+        raise Unusable(
+            f"WHISPER_DEVICE is {wanted}, but this engine is built for the CPU alone: "
+            "see 'GPU' in README.md, or set WHISPER_DEVICE to cpu"
+        )
+    raise Unusable(
+        f"WHISPER_DEVICE is {wanted}, but the engine finds no GPU here: see to its driver, "
+        "or set WHISPER_DEVICE to auto"
+    )
+
+
+def _memory_mb(device: Device, gpu: Gpu) -> int | None:
+    vram = gpu.vram()
+    return vram.total_mb if vram else device.memory_mb
 
 
 def _secret(text: str | None) -> bytes | None:
@@ -287,8 +300,10 @@ def _welcome(listener: socket.socket, plan: Plan, settings: Settings) -> None:
     log.info(
         "model %s on %s",
         plan.default_model,
-        "the GPU" if plan.use_gpu else f"{plan.threads} CPU threads",
+        plan.device.description if plan.device else f"{plan.threads} CPU threads",
     )
+    if plan.gpu.present and not plan.device and settings.whisper_device == "auto":
+        log.warning("%s is here, but not for this engine: whisperbox doctor", plan.gpu.name())
     log.info("listening on %s, documentation at /docs", _address(listener))
 
 

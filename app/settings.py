@@ -40,7 +40,7 @@ class Settings:
         0, "Threads of the engine; 0 is one for each physical core that we may use.", 0
     )
     whisper_device: str = _setting("auto", "auto, cpu, or gpu (cuda and vulkan mean the same).")
-    cuda_device: int = _setting(0, "Which GPU, as nvidia-smi numbers them.", 0)
+    cuda_device: int = _setting(0, "Which GPU, as nvidia-smi numbers them, or Vulkan.", 0)
     idle_timeout_secs: float = _setting(
         300, "Seconds without work after which the model is unloaded; 0 is never.", 0
     )

@@ -5,7 +5,7 @@ its exit gives back every byte of VRAM, and an abort inside CUDA costs one chunk
 """
 
 import os
-import signal
+import re
 import socket
 import sys
 import threading
@@ -34,6 +34,8 @@ OUT_OF_MEMORY_CODE = -7
 # Parts of whisper.cpp's messages, in whisper_init_* and whisper_model_load.
 LOAD_FAILED = ("failed to load model", "failed to open", "_cache_init() failed", "to allocate")
 INVALID_FILE = ("bad magic", "unknown tensor", "wrong size in", "not all tensors", "wrong shape")
+GPU_TAKEN = re.compile(r"whisper_backend_init_gpu: using (\S+) backend")
+GPU_FAILED = "whisper_backend_init_gpu: failed to initialize"
 
 
 class LoadFailed(Exception):
@@ -189,8 +191,6 @@ class Pipe:
 
 
 def main(fd: int) -> None:
-    # Ctrl-C in a terminal reaches the whole process group, but when to end is the server's to say.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     abort = threading.Event()
     pipe = Pipe(socket.socket(fileno=fd), abort)
     said: list[str] = []
@@ -206,7 +206,7 @@ def main(fd: int) -> None:
         pipe.send(Failed(None, _kind(said, error), f"the model did not load: {error}"))
         os._exit(1)
     build = whisper.whisper_print_system_info().strip(" |\n")
-    pipe.send(Loaded(loaded - began, time.monotonic() - loaded, 1, build))
+    pipe.send(Loaded(loaded - began, time.monotonic() - loaded, 1, _device(said), build))
     threading.Thread(target=pipe.follow, daemon=True).start()
     whisper.whisper_log_set(lambda _level, _text: None)
     while True:
@@ -219,6 +219,13 @@ def main(fd: int) -> None:
             except Abandoned:
                 pipe.send(Failed(window.id, "out_of_memory", "the engine ran out of memory"))
                 os._exit(1)
+
+
+def _device(said: list[str]) -> str:
+    """whisper.cpp takes the CPU without a word where a GPU is wanted and none comes up."""
+    if any(GPU_FAILED in line for line in said):
+        return "CPU"
+    return next((taken[1] for taken in map(GPU_TAKEN.search, said) if taken), "CPU")
 
 
 def _kind(said: list[str], error: Exception) -> str:

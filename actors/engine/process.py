@@ -1,6 +1,5 @@
 """The server's side of the engine child."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -13,7 +12,9 @@ from anyio.abc import Process, UNIXSocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from actors.engine import protocol
+from actors.engine.devices import environment
 from actors.engine.protocol import Failed, FromEngine, Loaded, Window
+from actors.kernel.processes import open_child
 
 _decode = msgspec.msgpack.Decoder(FromEngine).decode
 REAP_S = 10.0
@@ -90,21 +91,14 @@ class EngineProcess:
 async def spawn(cuda_device: str | None = None) -> AsyncIterator[EngineProcess]:
     """An engine child that is gone, with all its memory, when the block is left."""
     ours, theirs = socket.socketpair()
-    env = os.environ | {
-        "GGML_NO_BACKTRACE": "1",  # or it prints through gdb
-        "OMP_WAIT_POLICY": "passive",  # spinning threads starve a shared box
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as NVML counts
-    }
-    if cuda_device is not None:
-        env["CUDA_VISIBLE_DEVICES"] = env["GGML_VK_VISIBLE_DEVICES"] = cuda_device
     command = [sys.executable, "-m", "actors.engine.child", str(theirs.fileno())]
     with theirs:
-        process = await anyio.open_process(
+        process = await open_child(
             command,
             stdin=subprocess.DEVNULL,
             stdout=2,  # ggml prints there; our own stdout may be somebody's pipe
             stderr=None,
-            env=env,
+            env=environment(cuda_device),
             pass_fds=[theirs.fileno()],
         )
     stream = await UNIXSocketStream.from_socket(ours)

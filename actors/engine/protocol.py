@@ -47,6 +47,8 @@ class Loaded(msgspec.Struct, frozen=True, tag=True):
     warm_up_secs: float
     likes: int
     """Windows that the engine works on at once."""
+    device: str
+    """ggml's name of what the weights are on, e.g. ``CUDA0`` or ``CPU``."""
     build: str
     """The engine's version and build flags, for people."""
 

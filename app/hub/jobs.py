@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Router, delete, get, post
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 
 from actors.engine.languages import LANGUAGES
 from actors.messages import Cancel, Delete, LoadModel, Restart, WantText
@@ -17,8 +17,8 @@ from storage.errors import Conflict
 from storage.records import Job, Permission, Status, TextKind
 
 AnyRequest = Request[Any, Any, Any]
-Limit = Annotated[int, Parameter(query="limit", ge=1, le=MOST_LISTED)]
-Number = Annotated[int, Parameter(ge=1, le=2**62)]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=MOST_LISTED)]
+Number = Annotated[int, PathParameter(ge=1, le=2**62)]
 
 
 @get("/status", summary="Counters and configuration")

@@ -9,7 +9,7 @@ import msgspec
 from litestar import Request, Response, Router, delete, get, post
 from litestar.datastructures import Cookie
 from litestar.exceptions import HTTPException
-from litestar.params import Parameter
+from litestar.params import PathParameter
 from litestar.response import Redirect
 
 from app import passwords
@@ -30,7 +30,7 @@ from storage.times import utc
 PATH = "/shared/whisper/transcript"
 LONGEST_BODY = 4 << 10
 DOWNLOADS = ("txt", "srt", "vtt")
-Secret = Annotated[str, Parameter(min_length=20, max_length=64)]
+Secret = Annotated[str, PathParameter(min_length=20, max_length=64)]
 
 
 class Wanted(msgspec.Struct):

@@ -12,7 +12,7 @@ from litestar.openapi.spec import (
     RequestBody,
     Schema,
 )
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter
 
 from actors.engine.languages import LANGUAGES
 from actors.messages import Cancel, RequireReady, Submit, Subscribe
@@ -93,8 +93,8 @@ async def submit(
     intake: Intake,
     key: Annotated[
         str | None,
-        Parameter(
-            header="Idempotency-Key", description="A second submit with the same key is the first"
+        HeaderParameter(
+            name="Idempotency-Key", description="A second submit with the same key is the first"
         ),
     ] = None,
 ) -> Response[Accepted]:
@@ -187,13 +187,13 @@ async def page(
     system: System,
     view: View,
     status: Annotated[
-        Status | None, Parameter(query="status", description="Only jobs of this status")
+        Status | None, QueryParameter(name="status", description="Only jobs of this status")
     ] = None,
     before: Annotated[
         int | None,
-        Parameter(query="before", ge=1, le=2**62, description="The `next` of the page before"),
+        QueryParameter(name="before", ge=1, le=2**62, description="The `next` of the page before"),
     ] = None,
-    limit: Annotated[int, Parameter(query="limit", ge=1, le=MOST_ON_A_PAGE)] = 50,
+    limit: Annotated[int, QueryParameter(name="limit", ge=1, le=MOST_ON_A_PAGE)] = 50,
 ) -> JobPage:
     """Newest first, without their segments."""
     jobs = await system.jobs.page(status, before, limit, view)
@@ -218,7 +218,7 @@ async def stream(
     system: System,
     view: View,
     job_id: str,
-    last_event_id: Annotated[str | None, Parameter(header="Last-Event-ID")] = None,
+    last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
 ) -> Response[Any]:
     """Events: `progress` `{type, percent, chunk, chunks_total}`, `segment` `{type, segment}`,
     and at the end `done` `{type, job}` (done and cancelled) or `error` `{type, message}`.
@@ -249,7 +249,7 @@ async def transcript(
     view: View,
     job_id: str,
     format_: Annotated[
-        str, Parameter(query="format", description="txt, srt, vtt, tsv or json")
+        str, QueryParameter(name="format", description="txt, srt, vtt, tsv or json")
     ] = "txt",
 ) -> Response[Any]:
     """Of a job that is done; 409 for others."""

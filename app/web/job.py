@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import Parameter
+from litestar.params import PathParameter
 from litestar.response import Redirect
 
 from actors.engine.languages import LANGUAGES
@@ -44,7 +44,7 @@ LONGEST_NAME = 80
 SUBTITLES = ("srt", "vtt")
 _SUFFIX = re.compile(r"\.\w{1,5}$")
 
-Index = Annotated[int, Parameter(ge=0, le=2**31)]
+Index = Annotated[int, PathParameter(ge=0, le=2**31)]
 
 
 @get("/jobs/{number:int}", include_in_schema=False)

@@ -3,12 +3,15 @@
     python -m tools.demo_model.evaluate actors/engine/demo/demo.bin --windows 60
 
 Windows of 30 s with one to six phrases anywhere in them. Word error rate over all words (case and
-punctuation aside), and the times of the phrases that came out right.
+punctuation aside), and the times of the phrases that came out right, word for word; of another
+nobody can say where what was heard should begin.
 """
 
 import argparse
 import random
 import tempfile
+from collections.abc import Iterator
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import anyio
@@ -55,8 +58,23 @@ def errors(wanted: list[str], heard: list[str]) -> int:
     return row[-1]
 
 
-def spelled(segments: list[Segment]) -> list[str]:
+def spelled(*segments: Segment) -> list[str]:
     return " ".join(s.text for s in segments).lower().replace(".", "").split()
+
+
+def right(said: Said, segments: list[Segment]) -> Iterator[tuple[float, float]]:
+    """How far the start and the end are off, in seconds, of each phrase that came out right.
+
+    Phrases and segments are aligned by their words alone, in their order, never by their times.
+    """
+    wanted = [tuple(words) for *_, words in said]
+    heard = [tuple(spelled(segment)) for segment in segments]
+    matches = SequenceMatcher(None, wanted, heard, autojunk=False).get_matching_blocks()
+    for i, j, count in matches:
+        for (start, end, *_), segment in zip(
+            said[i : i + count], segments[j : j + count], strict=True
+        ):
+            yield abs(segment.start - start), abs(segment.end - end)
 
 
 async def evaluate(model: str, count: int, seed: int) -> None:
@@ -82,12 +100,10 @@ async def evaluate(model: str, count: int, seed: int) -> None:
                     language = result.language
                     segments += in_file_time(result.segments, chunk.spans)
                 wanted = [word for *_, words in said for word in words]
-                wrong += errors(wanted, spelled(segments))
+                wrong += errors(wanted, spelled(*segments))
                 total += len(wanted)
                 languages += not said or language == said[0][2]
-                if len(segments) == len(said):
-                    for segment, (start, end, *_) in zip(segments, said, strict=True):
-                        off += [abs(segment.start - start), abs(segment.end - end)]
+                off += [edge for edges in right(said, segments) for edge in edges]
     late = sum(each > 0.3 for each in off)
     print(f"{count} windows, {total} words: WER {wrong / total:.1%}, language {languages}/{count}")
     print(
