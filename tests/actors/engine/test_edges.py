@@ -35,6 +35,16 @@ def test_where_no_speech_was_found_nothing_moves() -> None:
     assert moved(heard((1, 2), (2, 3))) == [(1, 2), (2, 3)]
 
 
+def test_a_segment_in_silence_moves_to_the_speech_that_it_missed() -> None:
+    assert moved(heard((2.3, 2.4)), (1.5, 2), (9, 10)) == [(1.5, 2)]
+    assert moved(heard((0, 1)), (1.5, 9)) == [(1.5, 1.5 + 1 + REACH_S)]
+    assert moved(heard((3, 4)), (1, 2)) == [(3, 4)]
+
+
+def test_a_segment_in_silence_takes_nothing_from_its_neighbours() -> None:
+    assert moved(heard((1, 2), (2.1, 2.3)), (1, 2)) == [(1, 2), (2.1, 2.3)]
+
+
 def test_the_first_and_the_last_word_move_with_the_edges() -> None:
     words = (HeardWord("a", 0.0, 1.5, 1), HeardWord("b", 1.5, 5.0, 1))
     (segment,) = at_speech([Heard("a b", 0.0, 5.0, words)], [Span(RATE, 4 * RATE)])
@@ -56,5 +66,6 @@ def test_no_segment_is_turned_round_and_none_moves_into_another(
     edges = [edge for segment in found for edge in segment]
     assert edges == sorted(edges)
     for (start, end), (began, ended) in zip(segments, found, strict=True):
-        assert start - REACH_S <= began + 1e-9
-        assert ended - 1e-9 <= end + REACH_S
+        furthest = REACH_S + end - start + REACH_S + 1e-9
+        assert start - furthest <= began
+        assert ended <= end + furthest
