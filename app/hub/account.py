@@ -1,20 +1,32 @@
 """/api/account"""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Router, post
 
 from app.access import SESSION_S, Access, address_of, caller_of, signed_in
 from app.faults import HUB_HANDLERS, Unprocessable
-from app.hub.wire import Document
+from app.hub.docs import documented, takes
+from app.hub.documents import Answer, SignedIn
 from storage.errors import Invalid
 
 LONGEST_BODY = 16 << 10
 
 
-@post("/login", status_code=200, summary="Sign in", request_max_body_size=LONGEST_BODY)
-async def login(request: Request[Any, Any, Any], access: Access) -> Document:
+class Credentials(msgspec.Struct):
+    email: Annotated[str, msgspec.Meta(min_length=1)]
+    password: Annotated[str, msgspec.Meta(min_length=1)]
+
+
+@post(
+    "/login",
+    status_code=200,
+    summary="Sign in",
+    request_max_body_size=LONGEST_BODY,
+    **documented(operation=takes(Credentials)),
+)
+async def login(request: Request[Any, Any, Any], access: Access) -> SignedIn:
     """`{email, password}`; the answer's `access_token` is a bearer token for an hour."""
     email, password = _credentials(await request.body())
     try:
@@ -44,8 +56,8 @@ def _credentials(body: bytes) -> tuple[str, str]:
     return given["email"], given["password"]
 
 
-@post("/logout", status_code=200, summary="End the session")
-async def logout(request: Request[Any, Any, Any], access: Access) -> Document:
+@post("/logout", status_code=200, summary="End the session", **documented())
+async def logout(request: Request[Any, Any, Any], access: Access) -> Answer:
     """At once, everywhere this session is used."""
     await access.sign_out(caller_of(request))
     return {"ok": True}

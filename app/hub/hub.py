@@ -11,8 +11,9 @@ from litestar import Request
 from actors.messages import Replay, Restart, Submit
 from actors.system import System
 from app.access import Caller
+from app.hub.documents import HubJob
 from app.hub.forms import OrderForm, read_order
-from app.hub.wire import Config, Document, job_document
+from app.hub.wire import Config, job_document
 from app.limits import Limiter
 from app.uploads import queued
 from storage.errors import Busy, Conflict, NotFound, OverQuota
@@ -90,15 +91,15 @@ class Hub:
         speakers = (await self.system.speakers.of_jobs([job])).get(job.number)
         return speakers.turns if speakers else ()
 
-    async def listed(self, view: View, limit: int) -> list[Document]:
+    async def listed(self, view: View, limit: int) -> list[HubJob]:
         jobs = await self.system.jobs.page(None, None, limit, view)
         return await self._shown(jobs)
 
-    async def shown(self, job: Job) -> Document:
+    async def shown(self, job: Job) -> HubJob:
         """One job without its transcript, as an answer to what was done with it."""
         return (await self._shown([job]))[0]
 
-    async def in_full(self, job: Job) -> Document:
+    async def in_full(self, job: Job) -> HubJob:
         jobs = self.system.jobs
         return job_document(
             job,
@@ -112,7 +113,7 @@ class Hub:
             log=await jobs.log(job),
         )
 
-    async def _shown(self, jobs: Sequence[Job]) -> list[Document]:
+    async def _shown(self, jobs: Sequence[Job]) -> list[HubJob]:
         shares = await self.system.shares.of_jobs(jobs)
         callbacks = await self.system.jobs.callbacks(jobs)
         texts = await self.system.texts.of_jobs(jobs)

@@ -15,10 +15,12 @@ from litestar.response import Redirect
 from app import passwords
 from app.access import Access, address_of, caller_of, signed_in
 from app.faults import HUB_HANDLERS, Unprocessable
+from app.hub.docs import documented, takes
+from app.hub.documents import Said, Shared
 from app.hub.forms import read_json
 from app.hub.hub import Hub
 from app.hub.jobs import AnyRequest, Number
-from app.hub.wire import Document, share_document, source
+from app.hub.wire import share_document, source
 from app.media import recording
 from app.speakers import attributed, labels
 from app.transcripts import FORMATS, attachment, clock
@@ -42,8 +44,13 @@ class Wanted(msgspec.Struct):
     with_downloads: bool = True
 
 
-@post("/{number:int}/share", status_code=200, summary="Share a transcript, or change how")
-async def share(request: AnyRequest, hub: Hub, number: Number) -> Document:
+@post(
+    "/{number:int}/share",
+    status_code=200,
+    summary="Share a transcript, or change how",
+    **documented(404, operation=takes(Wanted)),
+)
+async def share(request: AnyRequest, hub: Hub, number: Number) -> Shared:
     """`{expires_in_hours, password, with_audio, with_downloads}`, all optional.
 
     The address stays the same.
@@ -80,8 +87,13 @@ async def put_share(
     )
 
 
-@delete("/{number:int}/share", status_code=200, summary="End a transcript's public page")
-async def unshare(request: AnyRequest, hub: Hub, number: Number) -> Document:
+@delete(
+    "/{number:int}/share",
+    status_code=200,
+    summary="End a transcript's public page",
+    **documented(404),
+)
+async def unshare(request: AnyRequest, hub: Hub, number: Number) -> Said:
     """At once, and for good: a later share has another address."""
     job = await hub.find(number, caller_of(request).jobs)
     if not await hub.system.shares.revoke(job):

@@ -11,6 +11,25 @@ import msgspec
 
 from actors.engine.languages import LANGUAGES
 from app.access import API, NATIVE, WEB
+from app.hub.documents import (
+    Analysis,
+    CallbackState,
+    CallbackStatus,
+    Diarization,
+    HubConfig,
+    HubJob,
+    HubSegment,
+    HubStatus,
+    Liveness,
+    LivenessState,
+    MadeText,
+    May,
+    ShareLink,
+    SpeakersState,
+    State,
+    TextState,
+    Translation,
+)
 from app.progress import elapsed_secs, human, seconds, speed
 from app.speakers import dialogue, labels
 from storage.records import (
@@ -31,10 +50,8 @@ from storage.records import (
 )
 from storage.times import utc
 
-Document = dict[str, Any]
-
 CHANNELS = {WEB: "Web queue", API: "API queue", NATIVE: "Native API"}
-LABELS = {
+LABELS: dict[State, str] = {
     "queued": "Queued",
     "downloading": "Downloading",
     "transcribing": "Transcribing",
@@ -42,7 +59,7 @@ LABELS = {
     "completed": "Completed",
     "failed": "Failed",
 }
-TEXT_STATES = {
+TEXT_STATES: dict[TextStatus, TextState] = {
     TextStatus.PENDING: "pending",
     TextStatus.RUNNING: "running",
     TextStatus.DONE: "completed",
@@ -53,7 +70,7 @@ QUIET_S, SUSPECT_S, STALE_S = 60, 180, 600
 """Without a sign of life for so long. The slowest box that is any use hears a chunk of half a
 minute within one; an engine that hangs is ended long before the last."""
 SPEAKERS_WARNING = "Speakers are told apart by their channels or voices; labels are estimates."
-SPEAKERS_STATES = {
+SPEAKERS_STATES: dict[SpeakersStatus, SpeakersState] = {
     SpeakersStatus.PENDING: "pending",
     SpeakersStatus.RUNNING: "running",
     SpeakersStatus.DONE: "completed",
@@ -82,7 +99,7 @@ class Config:
     diarization_secs: float
 
 
-def status_of(job: Job) -> str:
+def status_of(job: Job) -> State:
     match job.status:
         case Status.QUEUED:
             return "downloading" if job.stage is Stage.FETCHING else "queued"
@@ -105,7 +122,7 @@ def job_document(
     texts: Sequence[Text] = (),
     speakers: Speakers | None = None,
     log: Sequence[LogLine] = (),
-) -> Document:
+) -> HubJob:
     """``now`` in seconds since the epoch; ``segments`` None leaves the transcript out."""
     status, order = status_of(job), job.order
     elapsed = elapsed_secs(job, now)
@@ -158,11 +175,11 @@ def job_document(
         "translations": _translations(job, texts, shown is not None),
         "diarization": _diarization(job, speakers, named if segments is not None else None),
         "callback": _callback(job, callback),
-        "share": share and share_document(share, config),
+        "share": share_document(share, config) if share else None,
     }
 
 
-def may(job: Job, config: Config) -> dict[str, bool]:
+def may(job: Job, config: Config) -> May:
     """What may be done, from the one table of what may be done when.
 
     A job that only waits is not cancelled in this dialect but deleted.
@@ -176,7 +193,7 @@ def may(job: Job, config: Config) -> dict[str, bool]:
     }
 
 
-def liveness(job: Job, now: float) -> Document:
+def liveness(job: Job, now: float) -> Liveness:
     beat, output = _age(job.beat_at, now), _age(job.output_at, now)
     state = _liveness_state(job, beat)
     return {
@@ -193,7 +210,7 @@ def liveness(job: Job, now: float) -> Document:
     }
 
 
-def share_document(share: Share, config: Config) -> Document:
+def share_document(share: Share, config: Config) -> ShareLink:
     return {
         "url": share_url(share, config),
         "token": share.token,
@@ -216,7 +233,7 @@ def status_document(
     *,
     can_manage_all: bool,
     config: Config,
-) -> Document:
+) -> HubStatus:
     """``counts``: jobs by status and whether they are being fetched."""
     return {
         "ok": True,
@@ -242,7 +259,7 @@ def callback_body(
 ) -> bytes:
     done = job.status is Status.DONE
     status = status_of(job)
-    about: Document = {
+    about: dict[str, Any] = {
         "job_id": job.number,
         "status": status,
         "status_label": LABELS[status],
@@ -282,7 +299,7 @@ def transcript_text(segments: Sequence[Segment]) -> str:
     return " ".join(text for each in segments if (text := each.text.strip()))
 
 
-def _segments(segments: Sequence[Segment], named: Sequence[str | None]) -> list[Document]:
+def _segments(segments: Sequence[Segment], named: Sequence[str | None]) -> list[HubSegment]:
     return [
         {
             "start": round(segment.start, 3),
@@ -294,7 +311,7 @@ def _segments(segments: Sequence[Segment], named: Sequence[str | None]) -> list[
     ]
 
 
-def _analysis(texts: Sequence[Text], in_full: bool) -> Document | None:
+def _analysis(texts: Sequence[Text], in_full: bool) -> Analysis | None:
     newest = max(
         (text for text in texts if text.kind is TextKind.ANALYSIS),
         key=lambda text: text.updated_at,
@@ -303,7 +320,7 @@ def _analysis(texts: Sequence[Text], in_full: bool) -> Document | None:
     return {"language": newest.language, **_text(newest, in_full)} if newest else None
 
 
-def _translations(job: Job, texts: Sequence[Text], in_full: bool) -> list[Document]:
+def _translations(job: Job, texts: Sequence[Text], in_full: bool) -> list[Translation]:
     """In the order they were asked for; those asked for later come last."""
     asked = {language: n for n, language in enumerate(job.order.translations)}
     made = [text for text in texts if text.kind is TextKind.TRANSLATION]
@@ -320,7 +337,7 @@ def _translations(job: Job, texts: Sequence[Text], in_full: bool) -> list[Docume
     ]
 
 
-def _text(text: Text, in_full: bool) -> Document:
+def _text(text: Text, in_full: bool) -> MadeText:
     return {
         "status": TEXT_STATES[text.status],
         "text": text.text if in_full else None,
@@ -330,7 +347,7 @@ def _text(text: Text, in_full: bool) -> Document:
     }
 
 
-def _stage_label(job: Job, status: str) -> str:
+def _stage_label(job: Job, status: State) -> str:
     if status == "queued" and job.stage is Stage.DECODING:
         return "Preparing the audio"
     return "Cancelled" if job.status is Status.CANCELLED else LABELS[status]
@@ -338,7 +355,7 @@ def _stage_label(job: Job, status: str) -> str:
 
 def _diarization(
     job: Job, speakers: Speakers | None, named: Sequence[str | None] | None
-) -> Document:
+) -> Diarization:
     """A job that has ended without a row has nobody in it to tell apart. ``named``: the label of
     each segment, None where the document leaves them out."""
     if speakers is not None:
@@ -348,9 +365,9 @@ def _diarization(
     found = sorted({turn.label for turn in speakers.turns}) if speakers else []
     return {
         "status": status,
-        "provider": speakers and speakers.provider,
-        "updated_at": speakers and speakers.updated_at,
-        "error": speakers and speakers.error,
+        "provider": speakers.provider if speakers else None,
+        "updated_at": speakers.updated_at if speakers else None,
+        "error": speakers.error if speakers else None,
         "warning": SPEAKERS_WARNING if status == "completed" else None,
         "speaker_count": len(found),
         "labelled_segment_count": (
@@ -360,20 +377,20 @@ def _diarization(
     }
 
 
-def _callback(job: Job, callback: Callback | None) -> Document | None:
+def _callback(job: Job, callback: Callback | None) -> CallbackStatus | None:
     if job.order.webhook_url is None:
         return None
     return {
         "url": job.order.webhook_url,
         "status": _callback_status(callback),
-        "http_status": callback and callback.http_status,
-        "last_attempt_at": callback and callback.tried_at,
-        "delivered_at": callback and callback.delivered_at,
-        "error": callback and callback.error,
+        "http_status": callback.http_status if callback else None,
+        "last_attempt_at": callback.tried_at if callback else None,
+        "delivered_at": callback.delivered_at if callback else None,
+        "error": callback.error if callback else None,
     }
 
 
-def _callback_status(callback: Callback | None) -> str:
+def _callback_status(callback: Callback | None) -> CallbackState:
     if callback is None or not callback.attempts:
         return "failed" if callback and callback.given_up else "pending"
     if callback.delivered_at:
@@ -381,7 +398,7 @@ def _callback_status(callback: Callback | None) -> str:
     return "failed" if callback.given_up else "retrying"
 
 
-def _liveness_state(job: Job, beat: float | None) -> str:
+def _liveness_state(job: Job, beat: float | None) -> LivenessState:
     if job.phase is not Phase.WORKING:
         return "inactive"
     if beat is None or beat < QUIET_S:
@@ -389,7 +406,7 @@ def _liveness_state(job: Job, beat: float | None) -> str:
     return "quiet" if beat < SUSPECT_S else "suspect" if beat < STALE_S else "stale"
 
 
-def _liveness_summary(state: str, beat: float | None) -> str:
+def _liveness_summary(state: LivenessState, beat: float | None) -> str:
     match state:
         case "inactive":
             return "Nothing is being done for this job now."
@@ -399,7 +416,7 @@ def _liveness_summary(state: str, beat: float | None) -> str:
             return f"The last sign of life is {beat:.0f} s old."
 
 
-def _config_document(config: Config) -> Document:
+def _config_document(config: Config) -> HubConfig:
     most = config.upload_max_mb
     return {
         "enabled": True,

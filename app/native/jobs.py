@@ -249,7 +249,7 @@ async def transcript(
     view: View,
     job_id: str,
     format_: Annotated[
-        str, QueryParameter(name="format", description="txt, srt, vtt, tsv or json")
+        str, QueryParameter(name="format", schema_extra={"enum": [*FORMATS, "json"]})
     ] = "txt",
 ) -> Response[Any]:
     """Of a job that is done; 409 for others."""

@@ -54,7 +54,12 @@ class Server:
         )  # fmt: skip
         threading.Thread(target=self._read, args=[self._process], daemon=True).start()
         line = self.wait_for_log(r"listening on (http://\S+),")
-        self.http = httpx.Client(base_url=line[1], timeout=30, trust_env=False)
+        self.http = httpx.Client(
+            base_url=line[1],
+            timeout=30,
+            trust_env=False,
+            event_hooks={"response": [self._documented]},
+        )
         return self
 
     def __enter__(self) -> "Server":
@@ -124,6 +129,17 @@ class Server:
 
     # What clients do.
 
+    def _documented(self, response: httpx.Response) -> None:
+        """Whatever a test provokes is in /docs."""
+        path, method = response.url.path, response.request.method.lower()
+        if not path.startswith(("/jobs", "/model", "/health", "/api")):
+            return
+        routes = documentation(str(self.http.base_url))
+        for route, operations in routes:
+            if route.fullmatch(path.rstrip("/")) and method in operations:
+                assert str(response.status_code) in operations[method]["responses"], response
+                return
+
     def load(self) -> None:
         self.http.post("/model/load")
         self.until(lambda: self.http.get("/model/status").json()["state"] == "ready")
@@ -165,3 +181,17 @@ class Server:
         while not true():
             assert time.monotonic() < deadline, "it never came to be:\n" + "\n".join(self.log)
             time.sleep(0.05)
+
+
+Routes = list[tuple[re.Pattern[str], dict[str, Any]]]
+_documentation: Routes = []
+
+
+def documentation(base_url: str) -> Routes:
+    """What /docs says of each route; the same of all servers."""
+    if not _documentation:
+        paths = httpx.get(f"{base_url}/docs/openapi.json", trust_env=False).json()["paths"]
+        for path in sorted(paths, key=lambda path: "{" in path):
+            pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path.rstrip("/")))
+            _documentation.append((re.compile(pattern), paths[path]))
+    return _documentation

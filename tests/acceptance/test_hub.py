@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 
+from app.hub.documents import HubJob, HubStatus, ShareLink
 from tests.acceptance.conftest import Start
 from tests.acceptance.hub_client import PASSWORD, Member
 from tests.acceptance.receiver import Receiver
@@ -62,6 +64,16 @@ def test_an_upload_goes_from_queued_to_its_transcript(ann: Member, clip: Path) -
     assert [line["message"] for line in done["runtime_log"]][-1] == "done"
     assert done["liveness"]["state"] == "inactive"
     assert str(ann.server.folder) not in str(done)
+
+
+def test_every_document_has_the_shape_that_the_documentation_says(ann: Member, clip: Path) -> None:
+    number = ann.upload(clip)["id"]
+    msgspec.convert(ann.ended(number), HubJob)
+    msgspec.convert(ann.get("/jobs")["jobs"], list[HubJob])
+    msgspec.convert(ann.get("/status"), HubStatus)
+    shared = ann.ask("POST", f"/jobs/{number}/share", json={"with_audio": True}).json()["share"]
+    assert msgspec.convert(shared, ShareLink) == shared
+    assert ann.job(number).keys() == HubJob.__required_keys__
 
 
 def test_a_job_by_token_is_called_back_and_shared(
