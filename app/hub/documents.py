@@ -208,7 +208,7 @@ class Counts(TypedDict):
 
 
 class Answer(TypedDict):
-    ok: bool
+    ok: Literal[True]
 
 
 class Said(Answer):
@@ -260,9 +260,12 @@ class SignedIn(TypedDict):
     user: User
 
 
-class HubFault(Said):
+class HubFault(TypedDict):
     """What every refusal but a 422 says."""
 
+    ok: Literal[False]
+    message: str
 
-class FieldFaults(Said):
+
+class FieldFaults(HubFault):
     errors: dict[str, list[str]]

@@ -89,6 +89,14 @@ def test_a_text_field_of_300_mb_is_refused_and_never_held(shared: Server) -> Non
     assert shared.http.get("/livez").status_code == 200
 
 
+def test_an_upload_over_the_limit_is_refused_and_leaves_nothing(start: Start, talk: Path) -> None:
+    server = start(UPLOAD_MAX_MB=1)
+    server.load()
+    response = server.http.post("/jobs", files={"audio": ("a.wav", talk.read_bytes())})
+    assert said(response) == (413, "the file is larger than 1 MB, which is all that is taken")
+    assert list((server.folder / "data" / "spool").iterdir()) == []
+
+
 def test_a_thousand_parts_are_too_many(shared: Server) -> None:
     body = b"".join(part(f"field{n}", b"x") for n in range(1000)) + END
     status, sentence = said(shared.http.post("/jobs", content=body, headers=MULTIPART))

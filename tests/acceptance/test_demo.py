@@ -37,6 +37,16 @@ def test_the_bundled_dialogue_comes_out_right(start: Start) -> None:
     assert {word for word in heard if word in WORDS["de"]}
 
 
+def test_german_words_are_written_in_english_when_a_translation_is_asked_for(start: Start) -> None:
+    server = start(WHISPER_MODEL="demo", WHISPER_MODEL_PATH="")
+    server.load()
+    job = server.ended(server.submit(RECORDING, language="de", task="translate"))
+    assert (job["task"], job["language"]) == ("translate", "de")
+    heard = [word for segment in job["segments"] for word in words(segment["text"])]
+    english = sum(word in WORDS["en"] for word in heard)
+    assert english > 0.9 * len(heard) > 40
+
+
 def test_the_dialogue_is_a_minute_of_two_languages_with_all_their_words() -> None:
     assert SAID[-1]["end"] > 60
     assert {phrase["language"] for phrase in SAID} == {"en", "de"}

@@ -285,6 +285,8 @@ def test_metrics_are_prometheus_text(shared: Server, clip: Path) -> None:
     text = shared.http.get("/metrics").text
     for name in (
         "whisperbox_queue_depth 0.0",
+        "whisperbox_queue_age_seconds 0.0",
+        'whisperbox_deliveries{outcome="waiting"} 0.0',
         'whisperbox_model_state{state="ready"} 1.0',
         "whisperbox_audio_seconds_total",
         "whisperbox_model_load_seconds_count",

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -90,6 +92,39 @@ def test_a_stop_gives_back_a_chunk_that_takes_too_long(
     assert server.stop() == 0
     server.start()
     assert server.job(job_id)["status"] in ("queued", "running")
+
+
+def test_a_server_that_stops_says_so_and_takes_no_more(
+    start: Start, slow: Path, talk: Path, clip: Path
+) -> None:
+    server = start(WHISPER_MODEL_PATH=slow, SHUTDOWN_GRACE_SECS=5)
+    server.load()
+    job_id = server.submit(talk)
+    server.until(lambda: server.job(job_id)["status"] == "running")
+    os.kill(server.pid, signal.SIGTERM)
+    server.until(lambda: server.http.get("/readyz").status_code == 503)
+    assert server.http.get("/livez").status_code == 200
+    answer = server.http.post("/jobs", files={"audio": ("a.wav", clip.read_bytes())})
+    assert (answer.status_code, answer.json()["error"]) == (503, "the server is shutting down")
+    assert "retry-after" in answer.headers
+    server.until(lambda: not server.running)
+    assert server.stop() == 0
+
+
+def test_a_crash_of_the_queue_has_the_guides_words_and_is_mended(start: Start, clip: Path) -> None:
+    server = start()
+    server.load()
+    database = next((server.folder / "data").glob("*.db"))
+
+    def rename(table: str, to: str) -> None:
+        with closing(sqlite3.connect(database, timeout=10)) as db, db:
+            db.execute(f"ALTER TABLE {table} RENAME TO {to}")
+
+    rename("jobs", "elsewhere")
+    answer = server.http.post("/jobs", files={"audio": ("a.wav", clip.read_bytes())})
+    assert (answer.status_code, answer.json()) == (500, {"error": "worker channel closed"})
+    rename("elsewhere", "jobs")
+    assert server.ended(server.submit(clip))["status"] == "done"
 
 
 def test_an_engine_that_is_killed_costs_a_chunk(start: Start, talk: Path) -> None:
