@@ -86,6 +86,10 @@ class Hub:
             raise NotFound(f"job {number} not found")
         return job
 
+    def kept(self, job: Job) -> bool:
+        """Whether what was submitted is still there, or can be fetched again."""
+        return job.order.source_url is not None or self.system.spool.input(job.id).exists()
+
     async def turns(self, job: Job) -> tuple[Turn, ...]:
         """Who speaks when, as far as it is known."""
         speakers = (await self.system.speakers.of_jobs([job])).get(job.number)
@@ -111,6 +115,7 @@ class Hub:
             texts=(await self.system.texts.of_jobs([job]))[job.number],
             speakers=(await self.system.speakers.of_jobs([job])).get(job.number),
             log=await jobs.log(job),
+            kept=self.kept(job),
         )
 
     async def _shown(self, jobs: Sequence[Job]) -> list[HubJob]:
@@ -128,6 +133,7 @@ class Hub:
                 callback=callbacks.get(job.number),
                 texts=texts[job.number],
                 speakers=speakers.get(job.number),
+                kept=self.kept(job),
             )
             for job in jobs
         ]

@@ -177,7 +177,7 @@ def _check(
     flag: Literal["can_cancel_now", "can_restart_now", "can_delete"],
     sentence: str,
 ) -> None:
-    if not may(job, hub.config)[flag]:
+    if not may(job, hub.config, kept=True)[flag]:
         raise Conflict(sentence)
 
 

@@ -122,8 +122,10 @@ def job_document(
     texts: Sequence[Text] = (),
     speakers: Speakers | None = None,
     log: Sequence[LogLine] = (),
+    kept: bool = True,
 ) -> HubJob:
-    """``now`` in seconds since the epoch; ``segments`` None leaves the transcript out."""
+    """``now`` in seconds since the epoch; ``segments`` None leaves the transcript out; ``kept``:
+    whether what was submitted is still there to be heard again."""
     status, order = status_of(job), job.order
     elapsed = elapsed_secs(job, now)
     faster = speed(job, elapsed)
@@ -167,7 +169,7 @@ def job_document(
         "cpu_threads_configured": config.threads,
         "liveness": liveness(job, now),
         "cancel_requested_at": job.completed_at if job.status is Status.CANCELLED else None,
-        **may(job, config),
+        **may(job, config, kept),
         "transcript_text": None if shown is None else transcript_text(shown),
         "transcript_segments": [] if shown is None else _segments(shown, named),
         "speaker_aware_transcript": dialogue(shown, named) if shown and any(named) else None,
@@ -179,15 +181,15 @@ def job_document(
     }
 
 
-def may(job: Job, config: Config) -> May:
+def may(job: Job, config: Config, kept: bool) -> May:
     """What may be done, from the one table of what may be done when.
 
     A job that only waits is not cancelled in this dialect but deleted.
     """
     return {
         "can_cancel_now": job.allows(Action.CANCEL) and job.phase is Phase.WORKING,
-        "can_restart_now": job.allows(Action.RESTART),
-        "can_reset_for_retry": job.allows(Action.RESTART) and job.phase is Phase.BROKEN,
+        "can_restart_now": job.allows(Action.RESTART) and kept,
+        "can_reset_for_retry": job.allows(Action.RESTART) and kept and job.phase is Phase.BROKEN,
         "can_delete": job.allows(Action.DELETE),
         "can_analyze_transcript": config.assists and job.phase is Phase.DONE and job.segments > 0,
     }

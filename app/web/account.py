@@ -64,6 +64,9 @@ async def make_token(request: AnyRequest, hub: Hub) -> Response[Any]:
         return await _page(request, hub, 422, problem=f"Days are 1 to {MOST_DAYS}, or none.")
     expires = time.time() + int(days) * DAY_S if days else None
     accounts = hub.system.accounts
+    if name in {t.name for t in await accounts.tokens(caller.account.number) if not t.revoked_at}:
+        problem = f"There is a token named {name}: revoke it, or choose another name."
+        return await _page(request, hub, 422, problem=problem)
     secret, _ = await create_token(accounts, caller.account, name, [API_SCOPE], expires)
     return await _page(request, hub, secret=secret)
 

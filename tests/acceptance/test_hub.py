@@ -499,6 +499,23 @@ def test_a_running_job_is_cancelled_and_not_deleted(start: Start, slow: Path, ta
     assert ann.ask("DELETE", f"/jobs/{job['id']}").status_code in (200, 422)
 
 
+def test_what_is_no_longer_kept_cannot_be_restarted_and_its_document_says_so(
+    ann: Member, tmp_path: Path
+) -> None:
+    noise = tmp_path / "noise.wav"
+    noise.write_bytes(b"no audio at all")
+    job = ann.ended(ann.upload(noise)["id"])
+    assert (job["can_restart_now"], job["can_reset_for_retry"]) == (True, True)
+    spool = ann.server.folder / "data" / "spool"
+    for file in spool.iterdir():
+        if file.read_bytes() == noise.read_bytes():
+            file.unlink()
+    job = ann.job(job["id"])
+    assert (job["can_restart_now"], job["can_reset_for_retry"]) == (False, False)
+    answer = refused(ann.ask("POST", f"/jobs/{job['id']}/restart"), 422)
+    assert "no longer kept" in answer["message"]
+
+
 def test_a_restart_repeats_the_job_as_it_was_submitted(
     start: Start, scripted: Path, clip: Path
 ) -> None:

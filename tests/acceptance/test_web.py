@@ -1,5 +1,6 @@
 """The pages without a browser: who gets what, and what bad input gets."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -306,6 +307,19 @@ def test_a_password_is_changed_only_with_the_old_one(
     assert other.get("/whisper/account").status_code == 303
     for each in (visitor, other):
         each.http.close()
+
+
+def test_a_page_of_a_new_token_that_is_sent_again_makes_no_other(
+    visitors: dict[str, Visitor],
+) -> None:
+    root = visitors["root"]
+    made = [root.post("/whisper/account/tokens", name="twice") for _ in range(2)]
+    assert [answer.status_code for answer in made] == [200, 422]
+    assert "There is a token named twice" in made[1].text
+    number = re.search(r"tokens/(\d+)/revoke", made[1].text)
+    assert number
+    assert root.post(f"/whisper/account/tokens/{number[1]}/revoke").status_code == 303
+    assert root.post("/whisper/account/tokens", name="twice").status_code == 200
 
 
 @pytest.mark.parametrize("days", ["9" * 300, "9" * 5000, "²", "-1", "0", "1.5"])

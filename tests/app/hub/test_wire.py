@@ -181,7 +181,7 @@ def test_every_state_has_the_contracts_name_and_permits_what_the_contract_says(
 ) -> None:
     one = api_job(**changes)
     assert status_of(one) == status
-    assert may(one, CONFIG) == {
+    assert may(one, CONFIG, kept=True) == {
         "can_cancel_now": status in ("downloading", "transcribing", "finalizing"),
         "can_restart_now": status in ("failed", "queued"),
         "can_reset_for_retry": status == "failed",
