@@ -156,10 +156,17 @@ async def line(request: AnyRequest, hub: Hub, number: Number, index: Index) -> R
 
 @get("/jobs/{number:int}/lines/{index:int}/edit", include_in_schema=False)
 async def edit(request: AnyRequest, hub: Hub, number: Number, index: Index) -> Response[str]:
-    job = await _done(request, hub, number)
+    return await _form_of(request, hub, await _done(request, hub, number), index)
+
+
+async def _form_of(
+    request: AnyRequest, hub: Hub, job: Job, index: int, mine: str | None = None
+) -> Response[str]:
+    """``mine``: what was to be saved over another's text."""
     values: dict[str, Any] = {
         "job": job,
         "line": await _line(hub, job, index),
+        "mine": mine,
         "raw": (await _segment(hub, job, index, raw=True)).text.strip(),
         "versions": await hub.system.corrections.versions(job, index),
     }
@@ -179,9 +186,12 @@ async def correct(request: AnyRequest, hub: Hub, number: Number, index: Index) -
     if len(text) > LONGEST_LINE:
         raise Invalid(f"A line has at most {LONGEST_LINE} characters.")
     before = await _segment(hub, job, index)
+    there = before.text.strip()
     if "raw" in given:
         await _put(request, hub, job, before, None)
-    elif text != before.text.strip():
+    elif text != there:
+        if given.get("was", there) != there:  # somebody else has been quicker
+            return await _form_of(request, hub, job, index, text)
         await _put(request, hub, job, before, text)
     if request.headers.get("hx-request"):
         return fragment(

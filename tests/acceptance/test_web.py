@@ -377,6 +377,23 @@ def test_what_is_sent_after_a_sign_out_stays_in_its_form(house: tuple[Server, Me
     assert back == f"/sign-in?next=%2Fwhisper%2Fjobs%2F{number}%3Fline%3D3"
 
 
+def test_a_line_that_somebody_else_has_changed_is_not_written_over_unasked(
+    house: tuple[Server, Member, int], visitors: dict[str, Visitor]
+) -> None:
+    _, _, number = house
+    path, ada, root = f"/whisper/jobs/{number}/lines/1", visitors["ada"], visitors["root"]
+    found = re.search(r'name="was" value="([^"]*)"', ada.get(f"{path}/edit").text)
+    assert found
+    assert root.post(path, text="Root was quicker.", was=found[1]).status_code == 303
+    asked = ada.post(path, text="Ada's words.", was=found[1])
+    assert asked.status_code == 200
+    assert "Somebody has changed this line meanwhile" in asked.text
+    assert "Ada&#39;s words.</textarea>" in asked.text
+    assert "Root was quicker." in ada.get(path).text
+    assert ada.post(path, text="Ada's words.", was="Root was quicker.").status_code == 303
+    assert "Ada&#39;s words." in ada.get(path).text
+
+
 def test_a_download_is_named_after_its_recording(
     house: tuple[Server, Member, int], visitors: dict[str, Visitor]
 ) -> None:
