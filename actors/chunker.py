@@ -1,17 +1,19 @@
 """Decodes an input, finds where somebody speaks, and plans the chunks."""
 
 import logging
+from functools import partial
 from typing import assert_never
 
 import anyio
 import numpy as np
 
-from actors.audio.decoding import decode
+from actors.audio.decoding import BROKEN, decode
 from actors.audio.planning import plan
 from actors.audio.silence import FRAME, Levels, levels, speech, waveform
 from actors.kernel.actor import Actor
 from actors.kernel.beside import Beside
 from actors.kernel.mailbox import Address, Mailbox
+from actors.kernel.processes import Killed, persistently
 from actors.messages import (
     Beat,
     ChunkerMessage,
@@ -64,28 +66,31 @@ class Chunker(Actor[ChunkerMessage]):
         try:
             self._queue.tell(await self._planned_when_there_is_room(job_id))
         except Exception as error:
-            if not isinstance(error, Invalid | OSError):
+            if not isinstance(error, Invalid | Killed):
                 log.exception("splitting failed", extra={"job": job_id})
             self._queue.tell(SplitFailed(job_id, _sentence(error)))
 
     async def _planned_when_there_is_room(self, job_id: str) -> Planned:
-        """An accepted job is not failed by a full disk: it waits for space."""
+        """An accepted job is not failed by a full disk, or by what else is short: it waits."""
         while True:
             try:
-                return await self._planned(job_id)
-            except NoSpace as error:
-                log.warning("%s; trying again", error.message, extra={"job": job_id})
-                self._queue.tell(Beat(job_id, Stage.DECODING, error.message))
+                return await persistently(partial(self._planned, job_id))
+            except (NoSpace, OSError) as error:
+                problem = _sentence(error)
+                log.warning("%s; trying again", problem, extra={"job": job_id})
+                self._queue.tell(Beat(job_id, Stage.DECODING, problem))
             await anyio.sleep(FULL_DISK_PAUSE_S)
 
     async def _planned(self, job_id: str) -> Planned:
-        part = self._spool.part(job_id)
+        source, part = self._spool.input(job_id), self._spool.part(job_id)
+        if not source.exists():
+            raise Invalid("the submitted file is no longer kept: submit it again")
         # One buffer: an array for each block leaves holes in the heap, five times their own size.
         heard, rest, size = bytearray(), b"", 0
         beat_at = anyio.current_time()
         try:
             with part.open("wb") as file:
-                async for block in decode(self._spool.input(job_id)):
+                async for block in decode(source):
                     await anyio.to_thread.run_sync(file.write, block)
                     size += len(block)
                     if size % CHECK_DISK_EVERY < len(block) and not self._spool.spare_bytes():
@@ -118,8 +123,10 @@ def _plan(level: Levels, length: int) -> list[Chunk]:
 
 def _sentence(error: Exception) -> str:
     match error:
-        case Invalid(message=message):
+        case Invalid(message=message) | NoSpace(message=message):
             return message
+        case Killed():
+            return BROKEN
         case OSError(strerror=reason):
             return f"the audio could not be stored: {reason}"
         case _:

@@ -13,6 +13,7 @@ from actors.engine.catalogue import Model
 from actors.engine.pulling import PullFailed, pull
 from actors.kernel.actor import Actor
 from actors.kernel.mailbox import Address, Mailbox
+from actors.kernel.processes import Killed
 from actors.messages import (
     BroadcasterMessage,
     DiarizerMessage,
@@ -119,6 +120,8 @@ class Diarizer(Actor[DiarizerMessage]):
                 found = await self._found_in(recording)
             except TimeoutError:
                 problem = "it took too long"
+            except Killed as killed:
+                problem = f"the child that listens did not live: {killed}"
             except Exception:
                 log.exception("looking for speakers failed", extra={"job": job_id})
                 problem = "an error in the server, which its log shows"

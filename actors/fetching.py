@@ -5,11 +5,13 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 
 import anyio
 import msgspec
 
+from actors.kernel.processes import Killed, persistently
 from actors.lines import said
 from actors.outbound import Incoming, Outbound
 from actors.proxy import open_proxy
@@ -153,7 +155,9 @@ class Fetcher:
         room = min(self._limits.most_bytes, self._spool.spare_bytes())
         try:
             try:
-                title = await self._from_page(url, target, room, report)
+                title = await persistently(partial(self._from_page, url, target, room, report))
+            except Killed:
+                raise Invalid("the page's recording broke off") from None
             except Invalid:
                 if room < self._limits.most_bytes:
                     raise NoSpace("the disk has too little free space for a recording") from None

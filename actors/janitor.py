@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import assert_never
 
@@ -10,7 +12,7 @@ import anyio
 from actors.kernel.actor import Actor
 from actors.kernel.mailbox import Mailbox
 from actors.messages import JanitorMessage, Release, Remove, Sweep
-from storage.blobs import Spool
+from storage.blobs import GOING, Spool
 from storage.jobs import Jobs
 from storage.records import Job, SpeakersStatus
 from storage.speakers import SpeakerTurns
@@ -62,7 +64,7 @@ class Janitor(Actor[JanitorMessage]):
         files = [self._spool.pcm(job_id)]
         if not self._keep_input_secs and not await self._still_heard(job):
             files.append(self._spool.input(job_id))
-        await anyio.to_thread.run_sync(_unlink, files)
+        await self._remove(files)
 
     async def _still_heard(self, job: Job | None) -> bool:
         """Whether somebody still listens for its speakers, and releases it again afterwards."""
@@ -86,12 +88,29 @@ class Janitor(Actor[JanitorMessage]):
             elif not job.status.terminal:
                 keep = True
             else:
-                keep = path.suffix == ".input" and age < self._keep_input_secs
+                keep = path.suffix == ".input" and await self._is_kept(job, now)
             if not keep:
                 doomed.append(path)
         if doomed:
             log.info("removing %d files that nobody needs", len(doomed))
-            await anyio.to_thread.run_sync(_unlink, doomed)
+            await self._remove(doomed)
+
+    async def _is_kept(self, job: Job, now: float) -> bool:
+        assert job.completed_at
+        since = now - datetime.fromisoformat(job.completed_at).timestamp()
+        return since < self._keep_input_secs or await self._still_heard(job)
+
+    async def _remove(self, paths: list[Path]) -> None:
+        """But for those of a job that is restarted meanwhile: out of its sight first, a restart
+        that comes later finds nothing; one that came before has its file again."""
+        aside = {path: path.with_name(path.name + GOING) for path in paths}
+        await anyio.to_thread.run_sync(_rename, aside)
+        known = await self._jobs.known(list({_owner(path) for path in paths}))
+        wanted = {
+            path for path in paths if (job := known.get(_owner(path))) and not job.status.terminal
+        }
+        await anyio.to_thread.run_sync(_rename, {aside[path]: path for path in wanted})
+        await anyio.to_thread.run_sync(_unlink, [aside[path] for path in paths])
 
 
 def _owner(path: Path) -> str:
@@ -103,6 +122,16 @@ def _changed(path: Path) -> float | None:
         return path.stat().st_mtime
     except OSError:
         return None
+
+
+def _rename(names: Mapping[Path, Path]) -> None:
+    for old, new in names.items():
+        try:
+            old.rename(new)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            log.warning("cannot move %s: %s", old, error.strerror)
 
 
 def _unlink(paths: list[Path]) -> None:

@@ -9,7 +9,7 @@ import anyio
 import msgspec
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from actors.kernel.processes import open_child
+from actors.kernel.processes import check, open_child
 
 LONGEST_LINE = 64 << 20
 
@@ -27,6 +27,9 @@ async def said(
     ``given`` is all that the child reads from its stdin.
 
     To be closed, with `contextlib.aclosing`, before its caller goes on.
+
+    Raises:
+        Killed: a signal ended the child.
     """
     async with await open_child(
         command, stdin=subprocess.PIPE, stderr=None, env=environment
@@ -42,7 +45,8 @@ async def said(
                 line = await lines.receive_until(b"\n", LONGEST_LINE)
                 yield msgspec.json.decode(line, type=kind)
         except (anyio.IncompleteRead, anyio.EndOfStream):
-            pass
+            await child.wait()
+            check(child)
         finally:
             if child.returncode is None:
                 child.kill()

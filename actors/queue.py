@@ -216,9 +216,7 @@ class Queue(Actor[QueueMessage]):
         there = self._spool.input(job.id).exists()
         if not there and job.order.source_url is None:
             raise Conflict("the submitted file is no longer kept: submit it again")
-        job = await self._jobs.restart(job.id) or job
-        if not there and job.size_bytes is not None:
-            job = await self._jobs.refetch(job.id) or job
+        job = await self._jobs.restart(job.id, refetch=not there) or job
         log.info("job restarted", extra={"job": job.id})
         self._changed(job)
         self._register(job)

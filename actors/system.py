@@ -158,6 +158,7 @@ async def open_system(
 
     with owned(plan.data_dir):
         spool = Spool(plan.data_dir / "spool")
+        spool.tidy()
         async with (
             open_database(plan.data_dir / DATABASE) as database,
             open_outbound(plan.webhooks) as outbound,

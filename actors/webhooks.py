@@ -38,6 +38,7 @@ PAUSES_S = (1, 2, 30, 300, 1800, *(h * 3600 for h in (2, 5, 10, 14, 20, 24)))
 QUICK_TRIES = 3
 SPREAD = 0.2
 """Later tries are spread by so much either way, lest a receiver that was down meets all at once."""
+LONGEST_PAUSE_S = PAUSES_S[-1] * (1 + SPREAD)
 AT_ONCE = 32
 AT_ONCE_PER_HOST = 4
 LOOK_AHEAD = 200
@@ -55,6 +56,7 @@ class Outbox(Protocol):
         self, now: float, besides: Iterable[str], limit: int, each: int
     ) -> list[Delivery]: ...
     async def next_due(self, after: float) -> float | None: ...
+    async def sooner(self, latest: float) -> None: ...
     async def announce(
         self, event: str, targets: Iterable[tuple[str, str]], happened_at: str, due: float
     ) -> None: ...
@@ -168,6 +170,9 @@ class Webhooks(Actor[WebhookMessage]):
         self._sleeping.cancel()
         self._timer += 1
         if (due := await self._outbox.next_due(now)) is not None:
+            if due > now + LONGEST_PAUSE_S:
+                due = now + LONGEST_PAUSE_S
+                await self._outbox.sooner(due)
             self._sleeping = self.later(max(0.0, due - now), TimerRang("due", self._timer))
 
     @staticmethod

@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Sequence
 from contextlib import aclosing
+from functools import partial
 
 import anyio
 import msgspec
 
 from actors.engine.languages import LANGUAGES
+from actors.kernel.processes import Killed, persistently
 from actors.lines import said
 from actors.llm import RETRIES, Answer, Task
 from storage.records import TextKind
@@ -25,6 +27,9 @@ class Provider(msgspec.Struct, frozen=True):
     translation_model: str
     part_chars: int
     timeout_secs: float
+
+
+BROKE_OFF = "the language model's text broke off"
 
 
 class Writer:
@@ -46,7 +51,13 @@ class Writer:
             base_url=provider.base_url,
             api_key=provider.api_key,
         )
-        answer = Answer(error="the language model's text broke off")
+        try:
+            return await persistently(partial(self._written, task))
+        except Killed:
+            return Answer(error=BROKE_OFF)
+
+    async def _written(self, task: Task) -> Answer:
+        answer = Answer(error=BROKE_OFF)
         command = [sys.executable, "-m", "actors.llm"]
         async with aclosing(said(command, Answer, given=msgspec.json.encode(task))) as answers:
             while True:
@@ -60,7 +71,7 @@ class Writer:
                     return Answer(error=problem, tokens=answer.tokens)
         if answer.text or answer.error:
             return answer
-        return Answer(error="the language model's text broke off", tokens=answer.tokens)
+        return Answer(error=BROKE_OFF, tokens=answer.tokens)
 
     @property
     def _patience_secs(self) -> float:

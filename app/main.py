@@ -43,7 +43,7 @@ from app.native.wire import webhook_body
 from app.passwords import hashed
 from app.settings import Settings
 from storage.accounts import Accounts
-from storage.errors import Fatal, Invalid, Unusable
+from storage.errors import Fatal, Invalid, NoSpace, Unusable
 from storage.jobs import Jobs
 from storage.records import Delivery
 from storage.shares import Shares
@@ -64,7 +64,7 @@ def run(settings: Settings) -> int:
     status = 0
     try:
         anyio.run(serve, settings)
-    except* Unusable as group:
+    except* (Unusable, NoSpace) as group:
         log.error("%s", _first(group))
         status = 1
     except* (GaveUp, Fatal) as group:

@@ -17,6 +17,8 @@ RESERVE_SHARE = 0.05
 """The larger of the two stays free, or a filled disk takes the database down with it. On a small
 disk the share alone counts: see `Spool.spare_bytes`."""
 
+GOING = ".going"
+"""What the janitor appends to a file's name before it removes it."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -69,6 +71,15 @@ class Spool:
     def discard(self, job_id: str) -> None:
         """Drop an input that became no job."""
         self.input(job_id).unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """After the last process: what was on its way in goes, since nothing resumes it; what was
+        on its way out is looked at again. Blocks."""
+        for path in self.files():
+            if path.suffix in (".part", ".page"):
+                path.unlink()
+            elif path.suffix == GOING:
+                path.rename(path.with_suffix(""))
 
     def files(self) -> list[Path]:
         return [path for path in self.folder.iterdir() if path.is_file()]

@@ -3,6 +3,7 @@
 Everything here runs on asyncio, since aiosqlite does.
 """
 
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,6 +16,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from storage.errors import Fatal, NoSpace, Unusable
 from storage.migrate import migrate
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Connection = aiosqlite.Connection
@@ -95,7 +98,7 @@ class Database:
 
     async def _commit(self, group: list[_Write]) -> None:
         first, *others = group
-        await self._writer.execute("BEGIN IMMEDIATE")
+        await self._begin()
         if not await self._done(first):
             await self._writer.execute("ROLLBACK")
             await self._writer.execute("BEGIN IMMEDIATE")
@@ -105,6 +108,18 @@ class Database:
                 await self._writer.execute("ROLLBACK TO one")
             await self._writer.execute("RELEASE one")
         await self._writer.execute("COMMIT")
+
+    async def _begin(self) -> None:
+        """Once nobody else is writing; nothing of ours has been, so that waiting costs nothing."""
+        while True:
+            try:
+                await self._writer.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                log.warning("another program holds the database; waiting for it")
+            else:
+                return
 
     async def _done(self, write: _Write) -> bool:
         """Whether it succeeded; otherwise what it did is to be rolled back."""

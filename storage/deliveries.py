@@ -66,6 +66,14 @@ class Deliveries:
 
         return await self._database.read(select)
 
+    async def sooner(self, latest: float) -> None:
+        """What falls due later than that moment does so then: a clock was put back."""
+
+        async def work(c: Connection) -> None:
+            await c.execute("UPDATE deliveries SET due = ? WHERE due > ?", (latest, latest))
+
+        await self._database.write(work)
+
     async def counts(self) -> dict[str, int]:
         """Rows by outcome: ``waiting``, ``delivered``, ``failed``."""
 

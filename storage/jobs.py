@@ -323,8 +323,10 @@ class Jobs:
 
         return await self._database.write(work)
 
-    async def restart(self, job_id: str) -> Job | None:
+    async def restart(self, job_id: str, *, refetch: bool = False) -> Job | None:
         """Back to the queue as first submitted; None where the job waits, runs or is done.
+
+        ``refetch``: its input is gone, but can be had again from its source_url.
 
         What is still to be said of its earlier end is not said any more.
         """
@@ -335,8 +337,10 @@ class Jobs:
                 "UPDATE jobs SET status = 'queued', error = NULL, completed_at = NULL, "
                 "started_at = NULL, chunks_total = NULL, chunks_done = 0, segments = 0, "
                 "crashes = 0, detected_language = NULL, duration_secs = NULL, stage = NULL, "
-                "stage_detail = NULL, output_at = NULL, heard_by = NULL "
+                "stage_detail = NULL, output_at = NULL, heard_by = NULL, "
+                "size_bytes = iif(?, NULL, size_bytes) "
                 "WHERE id = ? AND status IN ('failed', 'cancelled')",
+                refetch,
                 job_id,
             )
             if job is None:
@@ -356,14 +360,6 @@ class Jobs:
             return job
 
         return await self._database.write(work)
-
-    async def refetch(self, job_id: str) -> Job | None:
-        """The input is gone but can be fetched again; None where it cannot, or the job is over."""
-        return await self._change(
-            f"UPDATE jobs SET size_bytes = NULL WHERE id = ? AND {_OPEN} "
-            "AND source_url IS NOT NULL AND chunks_total IS NULL",
-            job_id,
-        )
 
     async def delete(self, job_id: str) -> bool:
         """Whether there was such a job; all that hangs on it goes with it."""

@@ -9,7 +9,7 @@ import anyio
 import anyio.abc
 import msgspec
 
-from actors.kernel.processes import open_child
+from actors.kernel.processes import check, open_child
 from storage.errors import Invalid
 
 
@@ -17,6 +17,7 @@ class _Refused(msgspec.Struct):
     refused: str
 
 
+BROKEN = "the file made the audio decoder fail"
 BLOCK = 1 << 18
 """Bytes read at once: eight seconds of audio."""
 
@@ -26,6 +27,7 @@ async def decode(source: Path) -> AsyncIterator[bytes]:
 
     Raises:
         Invalid: it cannot be decoded; the message is a sentence for whoever sent the file.
+        Killed: a signal ended the child.
     """
     command = [sys.executable, "-m", "actors.audio.decoder", str(source)]
     async with await open_child(command, stdin=subprocess.DEVNULL) as child:
@@ -42,6 +44,7 @@ async def decode(source: Path) -> AsyncIterator[bytes]:
         finally:
             if child.returncode is None:
                 child.kill()
+        check(child)
         if child.returncode:
             raise Invalid(_sentence(said))
 
@@ -57,4 +60,4 @@ def _sentence(said: bytes) -> str:
     try:
         return msgspec.json.decode(said.splitlines()[-1], type=_Refused).refused
     except (IndexError, msgspec.DecodeError):
-        return "the file made the audio decoder fail"
+        return BROKEN

@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import msgspec
 
+from actors.kernel.processes import persistently
 from actors.lines import said
 from storage.records import Turn
 
@@ -40,11 +41,16 @@ async def find(recording: Path, how: Listening) -> Found:
 
     Raises:
         TimeoutError: it took longer than it may.
+        Killed: a signal ended each try.
     """
     command = [
         sys.executable, "-m", "actors.audio.speakers",
         str(recording), str(how.models), str(how.most_speakers), str(how.threads),
     ]  # fmt: skip
-    with anyio.fail_after(how.patience_secs):
+
+    async def look() -> Found:
         async with aclosing(said(command, Found)) as lines:
             return await anext(lines, Found(unavailable="the recording could not be looked at"))
+
+    with anyio.fail_after(how.patience_secs):
+        return await persistently(look)

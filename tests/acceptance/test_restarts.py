@@ -200,6 +200,23 @@ def test_a_signal_to_every_process_costs_no_recording(
     assert server.ended(job_id)["status"] == "done"
 
 
+def test_a_decoder_that_is_killed_costs_a_pause(start: Start, tmp_path: Path) -> None:
+    server = start()
+    server.load()
+    job_id = server.submit(an_hour_of_silence(tmp_path / "silence.flac"))
+
+    def decoder() -> psutil.Process | None:
+        children = psutil.Process(server.pid).children()
+        return next((c for c in children if "actors.audio.decoder" in c.cmdline()), None)
+
+    server.until(lambda: decoder() is not None)
+    found = decoder()
+    assert found
+    found.kill()
+    server.wait_for_log("a child ended too early")
+    assert server.ended(job_id)["status"] == "done"
+
+
 def test_no_child_outlives_a_killed_server(start: Start) -> None:
     server = start()
     server.load()

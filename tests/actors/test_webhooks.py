@@ -16,7 +16,7 @@ import trio.testing
 
 from actors.kernel.mailbox import Mailbox
 from actors.messages import ModelLoaded, ModelUnloaded, Register, Wake, WebhookMessage
-from actors.webhooks import AT_ONCE_PER_HOST, PAUSES_S, Webhooks
+from actors.webhooks import AT_ONCE_PER_HOST, LONGEST_PAUSE_S, PAUSES_S, Webhooks
 from storage.records import Delivery
 from tests.probe import Probe
 
@@ -57,6 +57,9 @@ class Outbox:
 
     async def next_due(self, after: float) -> float | None:
         return min((at for at in self.when.values() if at > after), default=None)
+
+    async def sooner(self, latest: float) -> None:
+        self.when = {name: min(at, latest) for name, at in self.when.items()}
 
     async def announce(
         self, event: str, targets: Iterable[tuple[str, str]], happened_at: str, due: float
@@ -133,6 +136,15 @@ async def living(network: Network) -> AsyncIterator[House]:
         )  # fmt: skip
         yield house
         group.cancel_scope.cancel()
+
+
+async def test_a_clock_that_was_put_back_holds_nothing_up() -> None:
+    async with living(Network()) as house:
+        house.outbox.add(delivery())
+        house.outbox.when["msg_1"] = 400 * 86_400.0
+        house.me.tell(Wake())
+        await anyio.sleep(LONGEST_PAUSE_S + 1)
+        assert len(house.network.asked) == 1
 
 
 async def test_a_delivery_is_made_once_and_signed() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.blobs import Spool, owned
+from storage.blobs import GOING, Spool, owned
 from storage.errors import NoSpace, Unusable
 
 
@@ -28,6 +28,14 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(NoSpace), Spool(tmp_path).receiving("a"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert Spool(tmp_path).files() == []
+
+
+def test_what_was_on_its_way_in_goes_and_what_was_on_its_way_out_is_back(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for name in ("a.input", "a.1234.part", "a.1234.page", f"b.input{GOING}"):
+        (tmp_path / name).touch()
+    spool.tidy()
+    assert {path.name for path in spool.files()} == {"a.input", "b.input"}
 
 
 def test_a_data_folder_has_one_owner(tmp_path: Path) -> None:

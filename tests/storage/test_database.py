@@ -1,3 +1,4 @@
+import logging
 import sqlite3
 from pathlib import Path
 
@@ -38,6 +39,23 @@ async def test_a_write_is_there_for_readers_and_after_reopening(tmp_path: Path) 
         assert await count(database) == 1
     async with open_database(tmp_path / "a.db") as database:
         assert await count(database) == 1
+
+
+async def test_a_write_waits_for_another_program_that_holds_the_database(tmp_path: Path) -> None:
+    told, handler = anyio.Event(), logging.Handler()
+    handler.emit = lambda record: told.set()  # type: ignore[method-assign]
+    logging.getLogger("storage.database").addHandler(handler)
+    async with open_database(tmp_path / "a.db") as database:
+        await database._writer.execute("PRAGMA busy_timeout = 20")
+        other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        async with anyio.create_task_group() as group:
+            group.start_soon(database.write, lambda c: insert(c, 7))
+            await told.wait()
+            other.execute("ROLLBACK")
+        other.close()
+        assert await count(database) == 1
+    logging.getLogger("storage.database").removeHandler(handler)
 
 
 async def test_writes_at_once_all_succeed(tmp_path: Path) -> None:
