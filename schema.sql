@@ -91,6 +91,7 @@ CREATE TABLE jobs (
     beat_at            TEXT,  -- the last sign of life
     output_at          TEXT,  -- of the last committed chunk
     heard_by           TEXT,  -- the model that it was given to
+    engaged            INTEGER NOT NULL DEFAULT 0,  -- whether it is the one at the engine
     CHECK ((completed_at IS NOT NULL) = (status IN ('done', 'failed', 'cancelled'))),
     CHECK ((error IS NOT NULL) = (status = 'failed')),
     CHECK ((webhook_url IS NULL) = (webhook_format IS NULL)),
@@ -103,6 +104,7 @@ CREATE TABLE jobs (
 
 CREATE INDEX jobs_waiting ON jobs (number) WHERE status IN ('queued', 'running');
 CREATE INDEX jobs_of_owner ON jobs (owner, number);
+CREATE INDEX jobs_engaged ON jobs (engaged) WHERE engaged;
 
 -- What happened to a job, for people.
 CREATE TABLE job_log (

@@ -127,6 +127,7 @@ class Queue(Actor[QueueMessage]):
         self._unavailable: str | None = None
         """The model that could not be loaded just now."""
         self._draining = False
+        self._engaged: str | None = None
         self._work: Work | None = None
 
     async def started(self) -> None:
@@ -316,6 +317,7 @@ class Queue(Actor[QueueMessage]):
     async def _model_gone(self) -> None:
         """Whatever the engine was at has been answered before, or never will be."""
         self._model = self._chunk = self._work = None
+        await self._engage(None)
         await self._step()
 
     async def _model_waits(self, message: ModelWaits) -> None:
@@ -421,6 +423,7 @@ class Queue(Actor[QueueMessage]):
         if chunk is None:
             await self._finish(job.id, Status.FAILED, "the plan of this job is lost")
             return
+        await self._engage(job.id)
         self._waiting.served(job, passing=rightful is not None and rightful.id != job.id)
         self._chunk = (job.id, chunk.ordinal)
         self._inference.tell(
@@ -435,6 +438,12 @@ class Queue(Actor[QueueMessage]):
                 job.order.word_timestamps,
             )
         )
+
+    async def _engage(self, job_id: str | None) -> None:
+        """Should the server end now, this is the job that may have ended it."""
+        if job_id != self._engaged:
+            await self._jobs.engage(job_id)
+            self._engaged = job_id
 
     def _say_what_is_wanted(self, job: Job | None) -> None:
         work = Work(job.id, self._named(job)) if job else Work(None)

@@ -432,16 +432,28 @@ class Jobs:
         return await self._database.write(work)
 
     async def charge_interrupted(self) -> None:
-        """Count a crash against every job that the last process left running.
+        """Count a crash against the job that the last process left at the engine.
 
         A clean stop parks its jobs, so that they are not running now. Nobody is at any stage.
         """
 
         async def work(c: Connection) -> None:
-            await c.execute("UPDATE jobs SET crashes = crashes + 1 WHERE status = 'running'")
+            await c.execute(
+                "UPDATE jobs SET crashes = crashes + 1 WHERE status = 'running' AND engaged"
+            )
+            await c.execute("UPDATE jobs SET engaged = 0 WHERE engaged")
             await c.execute(
                 "UPDATE jobs SET stage = NULL, stage_detail = NULL WHERE status = 'queued'"
             )
+
+        await self._database.write(work)
+
+    async def engage(self, job_id: str | None) -> None:
+        """That job, and no other, is at the engine."""
+
+        async def work(c: Connection) -> None:
+            await c.execute("UPDATE jobs SET engaged = 0 WHERE engaged")
+            await c.execute("UPDATE jobs SET engaged = 1 WHERE id = ?", (job_id,))
 
         await self._database.write(work)
 

@@ -352,6 +352,25 @@ async def test_a_job_that_kills_the_server_three_times_is_given_up(tmp_path: Pat
         assert job.error == "the server was ended while it worked on this job, 3 times"
 
 
+async def test_the_end_of_the_server_is_charged_to_the_job_at_the_engine_alone(
+    tmp_path: Path,
+) -> None:
+    async with living(tmp_path) as house:
+        await house.submit("a")
+        house.planned("a", chunks=3)
+        house.me.tell(ModelReady("base"))
+        house.done(await house.chunk(), "one")
+        await house.chunk()
+        house.me.tell(ModelGone())
+        await house.job("a")
+    for _ in range(CRASHES):  # while the model loads, say
+        async with living(tmp_path) as house:
+            assert (await house.job("a")).crashes == 0
+    async with living(tmp_path) as house:
+        house.spool.pcm("a").write_bytes(b"x")
+        assert (await house.job("a")).status is Status.RUNNING
+
+
 async def test_a_drain_lets_the_chunk_finish_and_costs_the_job_nothing(tmp_path: Path) -> None:
     async with living(tmp_path) as house:
         await house.submit("a")
