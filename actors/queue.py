@@ -415,6 +415,10 @@ class Queue(Actor[QueueMessage]):
         self._say_what_is_wanted(job or self._waiting.choose(_is_there, self._wants, self._model))
         if job is None or self._model != self._wants(job):
             return
+        if not self._spool.pcm(job.id).exists():  # somebody has cleared it away
+            self._split.discard(job.id)
+            await self._split_next()
+            return
         rightful = self._waiting.choose(self._is_split, self._wants, None)
         if job.status is Status.QUEUED:
             job = await self._jobs.start(job.id, self._wants(job)) or job

@@ -338,6 +338,23 @@ async def test_audio_that_is_gone_is_decoded_again_without_a_new_plan(tmp_path: 
         assert (await house.chunk()).ordinal == 1
 
 
+async def test_audio_that_is_cleared_away_between_two_chunks_is_decoded_again(
+    tmp_path: Path,
+) -> None:
+    async with living(tmp_path) as house:
+        await house.submit("a")
+        house.planned("a", chunks=3)
+        house.me.tell(ModelReady("base"))
+        first = await house.chunk()
+        house.spool.pcm("a").unlink()
+        house.chunker.told()
+        house.done(first, "one")
+        assert await house.chunker.next() == Split("a")
+        house.planned("a", chunks=3)
+        assert (await house.chunk()).ordinal == 1
+        assert (await house.job("a")).crashes == 0
+
+
 async def test_a_job_that_kills_the_server_three_times_is_given_up(tmp_path: Path) -> None:
     for _ in range(CRASHES):
         async with living(tmp_path) as house:
