@@ -24,7 +24,7 @@ from actors.messages import (
     SplitsLost,
     StopSplit,
 )
-from storage.blobs import DISK_FULL, Spool, settle
+from storage.blobs import DISK_FULL, NOT_KEPT, Spool, settle
 from storage.errors import Invalid, NoSpace
 from storage.records import RATE, SAMPLE_BYTES, Chunk, Stage
 
@@ -84,7 +84,7 @@ class Chunker(Actor[ChunkerMessage]):
     async def _planned(self, job_id: str) -> Planned:
         source, part = self._spool.input(job_id), self._spool.part(job_id)
         if not source.exists():
-            raise Invalid("the submitted file is no longer kept: submit it again")
+            raise Invalid(NOT_KEPT)
         # One buffer: an array for each block leaves holes in the heap, five times their own size.
         heard, rest, size = bytearray(), b"", 0
         beat_at = anyio.current_time()

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import assert_never
 
@@ -16,6 +15,7 @@ from storage.blobs import GOING, Spool
 from storage.jobs import Jobs
 from storage.records import Job, SpeakersStatus
 from storage.speakers import SpeakerTurns
+from storage.times import seconds
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +61,9 @@ class Janitor(Actor[JanitorMessage]):
         job = await self._jobs.get(job_id)
         if job is not None and not job.status.terminal:
             return  # it was restarted since
-        files = [self._spool.pcm(job_id)]
+        await anyio.to_thread.run_sync(_unlink, [self._spool.pcm(job_id)])
         if not self._keep_input_secs and not await self._still_heard(job):
-            files.append(self._spool.input(job_id))
-        await self._remove(files)
+            await self._remove([self._spool.input(job_id)])
 
     async def _still_heard(self, job: Job | None) -> bool:
         """Whether somebody still listens for its speakers, and releases it again afterwards."""
@@ -97,7 +96,7 @@ class Janitor(Actor[JanitorMessage]):
 
     async def _is_kept(self, job: Job, now: float) -> bool:
         assert job.completed_at
-        since = now - datetime.fromisoformat(job.completed_at).timestamp()
+        since = now - seconds(job.completed_at)
         return since < self._keep_input_secs or await self._still_heard(job)
 
     async def _remove(self, paths: list[Path]) -> None:

@@ -63,7 +63,7 @@ from actors.messages import (
     Work,
 )
 from actors.turns import Turns
-from storage.blobs import Spool
+from storage.blobs import NOT_KEPT, Spool
 from storage.errors import Busy, Conflict, NotFound
 from storage.jobs import Jobs
 from storage.records import Action, Job, Segment, Stage, Status, Task
@@ -216,7 +216,7 @@ class Queue(Actor[QueueMessage]):
             return job
         there = self._spool.input(job.id).exists()
         if not there and job.order.source_url is None:
-            raise Conflict("the submitted file is no longer kept: submit it again")
+            raise Conflict(NOT_KEPT)
         job = await self._jobs.restart(job.id, refetch=not there) or job
         log.info("job restarted", extra={"job": job.id})
         self._changed(job)

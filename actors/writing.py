@@ -51,12 +51,15 @@ class Writer:
             base_url=provider.base_url,
             api_key=provider.api_key,
         )
+        spent: list[int] = []
         try:
-            return await persistently(partial(self._written, task))
+            answer = await persistently(partial(self._written, task, spent))
         except Killed:
-            return Answer(error=BROKE_OFF)
+            answer = Answer(error=BROKE_OFF)
+        return msgspec.structs.replace(answer, tokens=answer.tokens + sum(spent))
 
-    async def _written(self, task: Task) -> Answer:
+    async def _written(self, task: Task, spent: list[int]) -> Answer:
+        """``spent`` gets the tokens of a try that is killed: they are paid for all the same."""
         answer = Answer(error=BROKE_OFF)
         command = [sys.executable, "-m", "actors.llm"]
         async with aclosing(said(command, Answer, given=msgspec.json.encode(task))) as answers:
@@ -66,6 +69,9 @@ class Writer:
                         answer = await anext(answers)
                     except StopAsyncIteration:
                         break
+                    except Killed:
+                        spent.append(answer.tokens)
+                        raise
                 if patience.cancelled_caught:
                     problem = "the language model did not answer in time"
                     return Answer(error=problem, tokens=answer.tokens)

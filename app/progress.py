@@ -1,8 +1,7 @@
 """How far a job is, how fast it goes, and when it will be over. Pure functions of its row."""
 
-from datetime import datetime
-
 from storage.records import Job, Status
+from storage.times import seconds
 
 
 def elapsed_secs(job: Job, now: float) -> float | None:
@@ -26,11 +25,6 @@ def left_secs(job: Job, elapsed: float | None) -> float | None:
         return None
     assert job.chunks_total is not None
     return elapsed * (job.chunks_total - job.chunks_done) / job.chunks_done
-
-
-def seconds(moment: str) -> float:
-    """A time as the rows have it, in seconds since the epoch."""
-    return datetime.fromisoformat(moment).timestamp()
 
 
 def human(secs: float | None) -> str | None:

@@ -19,6 +19,7 @@ disk the share alone counts: see `Spool.spare_bytes`."""
 
 GOING = ".going"
 """What the janitor appends to a file's name before it removes it."""
+NOT_KEPT = "the submitted file is no longer kept: submit it again"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 

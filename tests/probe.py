@@ -1,5 +1,6 @@
-"""A mailbox whose messages a test reads in an actor's stead."""
+"""What stands in an actor's stead, or in a child's."""
 
+from pathlib import Path
 from typing import TypeVar
 
 import anyio
@@ -29,3 +30,10 @@ class Probe(Mailbox[M]):
                 message = (await self.receive()).message
                 if kind is None or isinstance(message, kind):
                     return message
+
+
+def dying(path: Path, line: str) -> str:
+    """A program in Python's stead that says that line and is killed."""
+    path.write_text(f"#!/bin/sh\necho '{line}'\nkill -9 $$\n")
+    path.chmod(0o755)
+    return str(path)

@@ -99,7 +99,7 @@ def main() -> None:
         ("ggml_backend_dev_type", [ctypes.c_void_p], ctypes.c_int),
         ("ggml_backend_dev_name", [ctypes.c_void_p], ctypes.c_char_p),
         ("ggml_backend_dev_description", [ctypes.c_void_p], ctypes.c_char_p),
-        ("ggml_backend_dev_memory", [ctypes.c_void_p] + 2 * [ctypes.c_void_p], None),
+        ("ggml_backend_dev_memory", 3 * [ctypes.c_void_p], None),
     ):
         function = getattr(ggml, name)
         function.argtypes, function.restype = arguments, gives

@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import msgspec
 
 from actors.engine.catalogue import Model
+from actors.kernel.processes import Killed
 from actors.lines import said
 
 
@@ -37,9 +38,10 @@ async def pull(model: Model, report: Callable[[int, int], object]) -> None:
     model.path.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "actors.engine.pull", str(model.path)]
     last = _Line(error="the download ended without a word")
-    async with aclosing(said(command, _Line)) as lines:
-        async for last in lines:
-            if last.total:
-                report(last.done, last.total)
+    with suppress(Killed):  # it broke off, and can be resumed
+        async with aclosing(said(command, _Line)) as lines:
+            async for last in lines:
+                if last.total:
+                    report(last.done, last.total)
     if last.path is None:
         raise PullFailed(last.error or "the download broke off", certain=last.certain)

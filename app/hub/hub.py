@@ -17,7 +17,7 @@ from app.hub.wire import Config, job_document
 from app.limits import Limiter
 from app.uploads import queued
 from storage.errors import Busy, Conflict, NotFound, OverQuota
-from storage.records import Job, Turn, View
+from storage.records import Job, Phase, Turn, View
 
 MOST_LISTED = 500
 SHARE_TRIES, SHARE_WINDOW_S = 10, 300
@@ -87,8 +87,13 @@ class Hub:
         return job
 
     def kept(self, job: Job) -> bool:
-        """Whether what was submitted is still there, or can be fetched again."""
-        return job.order.source_url is not None or self.system.spool.input(job.id).exists()
+        """Whether what was submitted is still there, or can be fetched again. The disk is asked
+        only of jobs that have ended without a transcript: the others' need is never in doubt."""
+        return (
+            job.phase is not Phase.BROKEN
+            or job.order.source_url is not None
+            or self.system.spool.input(job.id).exists()
+        )
 
     async def turns(self, job: Job) -> tuple[Turn, ...]:
         """Who speaks when, as far as it is known."""

@@ -30,7 +30,7 @@ from app.hub.documents import (
     TextState,
     Translation,
 )
-from app.progress import elapsed_secs, human, seconds, speed
+from app.progress import elapsed_secs, human, speed
 from app.speakers import dialogue, labels
 from storage.records import (
     Action,
@@ -48,7 +48,7 @@ from storage.records import (
     TextKind,
     TextStatus,
 )
-from storage.times import utc
+from storage.times import seconds, utc
 
 CHANNELS = {WEB: "Web queue", API: "API queue", NATIVE: "Native API"}
 LABELS: dict[State, str] = {

@@ -105,6 +105,13 @@ class House:
         )
         self.me.tell(Planned(name, float(chunks), plan))
 
+    async def first_of_three(self, name: str) -> Transcribe:
+        """The first chunk of a new job, with the model ready."""
+        await self.submit(name)
+        self.planned(name, chunks=3)
+        self.me.tell(ModelReady("base"))
+        return await self.chunk()
+
     def done(self, chunk: Transcribe, *texts: str) -> None:
         segments = tuple(
             Segment(index=n, start=0.0, end=1.0, text=text) for n, text in enumerate(texts)
@@ -325,10 +332,7 @@ async def test_after_a_kill_the_next_chunk_is_the_first_that_was_not_committed(
 
 async def test_audio_that_is_gone_is_decoded_again_without_a_new_plan(tmp_path: Path) -> None:
     async with living(tmp_path) as house:
-        await house.submit("a")
-        house.planned("a", chunks=3)
-        house.me.tell(ModelReady("base"))
-        house.done(await house.chunk(), "one")
+        house.done(await house.first_of_three("a"), "one")
         await house.job("a")
         house.spool.pcm("a").unlink()
     async with living(tmp_path) as house:
@@ -342,10 +346,7 @@ async def test_audio_that_is_cleared_away_between_two_chunks_is_decoded_again(
     tmp_path: Path,
 ) -> None:
     async with living(tmp_path) as house:
-        await house.submit("a")
-        house.planned("a", chunks=3)
-        house.me.tell(ModelReady("base"))
-        first = await house.chunk()
+        first = await house.first_of_three("a")
         house.spool.pcm("a").unlink()
         house.chunker.told()
         house.done(first, "one")
@@ -373,10 +374,7 @@ async def test_the_end_of_the_server_is_charged_to_the_job_at_the_engine_alone(
     tmp_path: Path,
 ) -> None:
     async with living(tmp_path) as house:
-        await house.submit("a")
-        house.planned("a", chunks=3)
-        house.me.tell(ModelReady("base"))
-        house.done(await house.chunk(), "one")
+        house.done(await house.first_of_three("a"), "one")
         await house.chunk()
         house.me.tell(ModelGone())
         await house.job("a")

@@ -1,15 +1,18 @@
 """The language child, asking a real server on loopback."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.kernel import processes
 from actors.llm import MOST_PARTS, Answer, parts
-from actors.writing import Provider, Writer
+from actors.writing import BROKE_OFF, Provider, Writer
 from storage.records import TextKind
+from tests.probe import dying
 from tests.provider import LanguageModel, data_of
 
 pytestmark = pytest.mark.anyio
@@ -128,3 +131,12 @@ def test_parts_lose_no_word_and_are_never_too_long(lines: list[str], most: int) 
     made = list(parts(lines, most))
     assert all(len(part) <= most for part in made)
     assert "".join("".join(made).split()) == "".join("".join(lines).split())
+
+
+async def test_the_tokens_of_a_child_that_is_killed_are_counted_at_each_try(
+    model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "PAUSE_S", 0)
+    monkeypatch.setattr("sys.executable", dying(tmp_path / "python", '{"tokens": 7}'))
+    answer = await write(model, TextKind.ANALYSIS, ["Hello."])
+    assert (answer.error, answer.tokens) == (BROKE_OFF, 7 * processes.TRIES)

@@ -6,6 +6,7 @@ import pytest
 from actors.engine.catalogue import Catalogue, Model
 from actors.engine.pulling import PullFailed, pull
 from tests.hub import Hub, hub
+from tests.probe import dying
 
 pytestmark = pytest.mark.anyio
 
@@ -40,6 +41,15 @@ async def test_a_download_goes_on_where_an_earlier_process_was_ended(
     await pull(model(tmp_path), lambda *_: None)
     assert (tmp_path / "ggml-tiny.bin").read_bytes() == whole
     assert place.ranges == ["bytes=2000000-"]
+
+
+async def test_a_download_that_is_killed_can_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", dying(tmp_path / "python", '{"done": 1, "total": 2}'))
+    with pytest.raises(PullFailed, match="broke off") as failed:
+        await pull(model(tmp_path), lambda *_: None)
+    assert not failed.value.certain
 
 
 async def test_a_connection_that_breaks_off_is_taken_up_again(place: Hub, tmp_path: Path) -> None:
