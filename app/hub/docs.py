@@ -16,6 +16,8 @@ from litestar.openapi.spec import (
 )
 
 from app.hub.documents import FieldFaults, HubFault
+from app.hub.forms import FILE, LONGEST, MOST_TRANSLATIONS
+from storage.records import Task
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -91,16 +93,23 @@ _ORDER: Properties = {
     "source_url": Schema(
         type=_TEXT, format=OpenAPIFormat.URI, description="Media, or a page with media"
     ),
-    "source_label": Schema(type=_TEXT, max_length=255, description="What people call it"),
-    "source_note": Schema(type=_TEXT, max_length=5000),
+    "source_label": Schema(
+        type=_TEXT, max_length=LONGEST["source_label"], description="What people call it"
+    ),
+    "source_note": Schema(type=_TEXT, max_length=LONGEST["source_note"]),
     "model": Schema(type=_TEXT, description="A model's name; omit for the server's"),
     "language": Schema(type=_TEXT, description="ISO 639-1; omit, or auto, to have it detected"),
-    "task": Schema(type=_TEXT, enum=["transcribe", "translate"], default="transcribe"),
+    "task": Schema(type=_TEXT, enum=[*Task], default=Task.TRANSCRIBE),
     "word_timestamps": Schema(type=_FLAG, default=False),
-    "prompt": Schema(type=_TEXT, max_length=2000, description="Names and words to expect"),
+    "prompt": Schema(
+        type=_TEXT, max_length=LONGEST["prompt"], description="Names and words to expect"
+    ),
     "analysis_language": Schema(type=_TEXT, description="ISO 639-1"),
     "translation_target_languages": Schema(
-        type=OpenAPIType.ARRAY, items=Schema(type=_TEXT), max_items=20, description="ISO 639-1"
+        type=OpenAPIType.ARRAY,
+        items=Schema(type=_TEXT),
+        max_items=MOST_TRANSLATIONS,
+        description="ISO 639-1",
     ),
     "disable_diarization": Schema(type=_FLAG, default=False),
 }
@@ -122,7 +131,7 @@ class Queueing(HubOperation):
         fields = self.required | _ORDER
         small, whole = (
             Schema(type=OpenAPIType.OBJECT, properties=some, required=[*self.required] or None)
-            for some in (fields, {"media_file": _FILE, **fields})
+            for some in (fields, {FILE: _FILE, **fields})
         )
         schemas = {JSON: small, FORM: small, MULTIPART: whole}
         self.request_body = RequestBody(

@@ -88,7 +88,7 @@ class Hub:
 
     def kept(self, job: Job) -> bool:
         """Whether what was submitted is still there, or can be fetched again. The disk is asked
-        only of jobs that have ended without a transcript: the others' need is never in doubt."""
+        only about jobs that have ended without a transcript: no others are heard again."""
         return (
             job.phase is not Phase.BROKEN
             or job.order.source_url is not None

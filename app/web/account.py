@@ -6,14 +6,14 @@ from typing import Any
 from litestar import Request, Response, get, post
 from litestar.response import Redirect
 
-from app.access import API_SCOPE, WEB_SESSION_S, Access, caller_of, create_token
+from app.access import API_SCOPE, WEB_SESSION_S, Access, Caller, caller_of, create_token
 from app.hub.hub import Hub
 from app.hub.jobs import Number
 from app.web.queue import digits, shell
 from app.web.render import app_page
 from app.web.signing import SIGN_IN, cookie
 from storage.errors import Refusal
-from storage.records import Permission
+from storage.records import Permission, Token
 from storage.times import utc
 
 AnyRequest = Request[Any, Any, Any]
@@ -64,7 +64,7 @@ async def make_token(request: AnyRequest, hub: Hub) -> Response[Any]:
         return await _page(request, hub, 422, problem=f"Days are 1 to {MOST_DAYS}, or none.")
     expires = time.time() + int(days) * DAY_S if days else None
     accounts = hub.system.accounts
-    if name in {t.name for t in await accounts.tokens(caller.account.number) if not t.revoked_at}:
+    if name in {token.name for token in await _tokens(hub, caller)}:
         problem = f"There is a token named {name}: revoke it, or choose another name."
         return await _page(request, hub, 422, problem=problem)
     secret, _ = await create_token(accounts, caller.account, name, [API_SCOPE], expires)
@@ -103,7 +103,7 @@ async def _page(
         done=done,
         secret=secret,
         base_url=hub.config.base_url,
-        tokens=[t for t in await accounts.tokens(caller.account.number) if not t.revoked_at],
+        tokens=await _tokens(hub, caller),
         may_use_api=caller.account.may(Permission.API),
         sessions=await accounts.sessions(caller.account.number, now),
         this_session=caller.session,
@@ -113,6 +113,12 @@ async def _page(
         quota_jobs=hub.quota_jobs,
         tokens_spent=tokens_spent,
     )
+
+
+async def _tokens(hub: Hub, caller: Caller) -> list[Token]:
+    """Those in force, and those that have run out."""
+    tokens = await hub.system.accounts.tokens(caller.account.number)
+    return [token for token in tokens if not token.revoked_at]
 
 
 handlers = [page, password, make_token, revoke_token, sign_out_everywhere]
