@@ -92,6 +92,7 @@ CREATE TABLE jobs (
     output_at          TEXT,  -- of the last committed chunk
     heard_by           TEXT,  -- the model that it was given to
     engaged            INTEGER NOT NULL DEFAULT 0,  -- whether it is the one at the engine
+    attempt            INTEGER NOT NULL DEFAULT 1,  -- how often it was begun: each restart is another
     CHECK ((completed_at IS NOT NULL) = (status IN ('done', 'failed', 'cancelled'))),
     CHECK ((error IS NOT NULL) = (status = 'failed')),
     CHECK ((webhook_url IS NULL) = (webhook_format IS NULL)),

@@ -1,48 +1,93 @@
-"""The whole house on one page: who is there, and who knows whom."""
+"""The whole wiring on one page: who is there, and who hears what."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 
-from actors.analyst import Analyst
-from actors.audio.diarizing import Listening
-from actors.broadcaster import Broadcaster
-from actors.chunker import Chunker
-from actors.diarizer import Diarizer
-from actors.engine.catalogue import Catalogue
-from actors.engine.devices import Device
-from actors.fetching import Fetcher, Limits
-from actors.gpu import Gpu
-from actors.inference import Inference
-from actors.ingest import Ingest
-from actors.janitor import Janitor
-from actors.kernel.mailbox import Address, Mailbox
-from actors.kernel.supervisor import Factory, supervise
-from actors.lifecycle import Lifecycle
-from actors.messages import (
-    AnalystMessage,
-    BroadcasterMessage,
-    ChunkerMessage,
-    CloseStreams,
-    DiarizerMessage,
-    Drain,
+from actors.diarization.diarizer import Diarizer
+from actors.diarization.messages import DiarizerMessage
+from actors.diarization.process import find
+from actors.diarization.settings import DiarizationSettings
+from actors.engine.inference import Inference
+from actors.engine.messages import (
+    ChunkDone,
+    ChunkFailed,
+    EngineEnded,
+    EngineFailed,
+    EngineReady,
     InferenceMessage,
-    IngestMessage,
-    JanitorMessage,
-    LifecycleMessage,
-    QueueMessage,
-    WebhookMessage,
 )
-from actors.outbound import open_outbound
-from actors.preparing import preparer
-from actors.queue import Queue
-from actors.reach import Reach
-from actors.webhooks import Render, Webhooks
-from actors.writing import Provider, Writer
+from actors.engine.settings import EngineSettings
+from actors.events.broadcaster import Broadcaster
+from actors.events.messages import BroadcasterMessage, CloseStreams
+from actors.jobs.janitor import Janitor
+from actors.jobs.messages import (
+    ChunkCommitted,
+    Drain,
+    JanitorMessage,
+    JobChanged,
+    JobDeleted,
+    JobEnded,
+    JobExpired,
+    JobQueued,
+    QueueMessage,
+    RecordingArrivedLate,
+    SpeakersSettled,
+    TextSettled,
+)
+from actors.jobs.preparation import Preparation
+from actors.jobs.queue import Queue
+from actors.jobs.scheduler import Scheduler
+from actors.jobs.settings import RetentionSettings
+from actors.kernel.mailbox import Address, Mailbox
+from actors.kernel.publisher import Publisher
+from actors.kernel.supervisor import Factory, supervise
+from actors.llm.analyst import Analyst
+from actors.llm.client import LanguageModel
+from actors.llm.messages import AnalystMessage
+from actors.llm.settings import LanguageModelSettings
+from actors.media.chunker import Chunker
+from actors.media.fetching import Fetcher
+from actors.media.ingest import Ingest
+from actors.media.messages import (
+    ChunkerMessage,
+    Fetched,
+    FetchesLost,
+    FetchFailed,
+    Heartbeat,
+    IngestMessage,
+    MakeRoom,
+    Planned,
+    SplitFailed,
+    SplitsLost,
+)
+from actors.media.settings import FetchSettings
+from actors.models.catalogue import SPEAKERS, Catalogue
+from actors.models.devices import Device
+from actors.models.lifecycle import Lifecycle
+from actors.models.messages import (
+    LifecycleMessage,
+    ModelChanged,
+    ModelFailed,
+    ModelGone,
+    ModelLoaded,
+    ModelReady,
+    ModelUnloaded,
+    ModelWaits,
+)
+from actors.models.provisioning import provisioner
+from actors.models.settings import ModelSettings
+from actors.models.vram import Gpu
+from actors.net.address_policy import AddressPolicy
+from actors.net.client import open_outbound
+from actors.webhooks.dispatcher import Render, Webhooks
+from actors.webhooks.messages import WebhookMessage
+from actors.webhooks.settings import WebhookSettings
 from storage.accounts import Accounts
 from storage.blobs import Spool, owned
 from storage.corrections import Corrections
@@ -60,37 +105,29 @@ HURRY_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """The plain values that the wiring needs. Times in seconds."""
+class Configuration:
+    """What the operator has set, by feature, and what was found out about this box."""
 
     data_dir: Path
     catalogue: Catalogue
-    default_model: str
-    aliases: Mapping[str, str]
-    """Other names of models, and what they mean."""
     gpu: Gpu
     device: Device | None
     """The GPU that the engine is to take; None: the CPU."""
-    cuda_device: str
     threads: int
-    idle_secs: float
-    gpu_poll_secs: int
-    keep_input_secs: float
-    webhook_secret: bytes | None
-    webhooks: Reach
-    fetches: Reach
-    fetch_limits: Limits
-    provider: Provider | None
-    tokens_a_day: int
-    diarization: bool
-    listening: Listening
+    models: ModelSettings
+    engine: EngineSettings
+    fetch: FetchSettings
+    webhooks: WebhookSettings
+    language_model: LanguageModelSettings
+    diarization: DiarizationSettings
+    retention: RetentionSettings
 
 
 @dataclass
 class System:
     """What the edge holds: addresses to ask, and rows to read."""
 
-    plan: Plan
+    configuration: Configuration
     database: Database
     jobs: Jobs
     deliveries: Deliveries
@@ -102,11 +139,15 @@ class System:
     corrections: Corrections
     search: Search
     spool: Spool
+    fetch_policy: AddressPolicy
     lifecycle: Address[LifecycleMessage]
     queue: Address[QueueMessage]
     broadcaster: Address[BroadcasterMessage]
     analyst: Address[AnalystMessage]
     webhooks: Address[WebhookMessage]
+    janitor: Address[JanitorMessage]
+    mailboxes: tuple[Mailbox[Any], ...]
+    publisher: Publisher
     factories: dict[str, Factory]
     drained: anyio.Event
     draining: bool = False
@@ -135,11 +176,11 @@ class System:
 
 @asynccontextmanager
 async def open_system(
-    plan: Plan, render: Callable[[Jobs, Shares, Texts], Render]
+    configuration: Configuration, renderer: Callable[["System"], Render]
 ) -> AsyncIterator[System]:
     """Own the data folder, open what lies in it, and lay the wires.
 
-    ``render`` is the edge's: it makes the bodies of webhooks from the rows.
+    ``renderer`` is the edge's: what it returns makes the bodies of webhooks from the rows.
 
     Raises:
         Unusable: the data folder or the database cannot be used; the message says why.
@@ -156,98 +197,148 @@ async def open_system(
     janitor: Mailbox[JanitorMessage] = Mailbox("janitor")
     drained = anyio.Event()
 
-    with owned(plan.data_dir):
-        spool = Spool(plan.data_dir / "spool")
+    publisher = Publisher(
+        {
+            # About jobs, from the queue:
+            JobQueued: [webhooks],
+            JobChanged: [broadcaster],
+            ChunkCommitted: [broadcaster],
+            JobEnded: [broadcaster, analyst, diarizer, webhooks, janitor],
+            JobDeleted: [broadcaster, janitor],
+            RecordingArrivedLate: [janitor],
+            # From the janitor, and from whoever stores recordings:
+            JobExpired: [queue],
+            MakeRoom: [janitor],
+            # About what is made of transcripts, from the diarizer and the analyst:
+            SpeakersSettled: [broadcaster, janitor],
+            TextSettled: [broadcaster, webhooks],
+            # About recordings, from ingest and the chunker:
+            Heartbeat: [queue],
+            Fetched: [queue],
+            FetchFailed: [queue],
+            FetchesLost: [queue],
+            Planned: [queue],
+            SplitFailed: [queue],
+            SplitsLost: [queue],
+            # About chunks and the engine, from inference:
+            ChunkDone: [queue],
+            ChunkFailed: [queue],
+            EngineReady: [lifecycle],
+            EngineFailed: [lifecycle],
+            EngineEnded: [lifecycle],
+            # About models, from the lifecycle:
+            ModelChanged: [broadcaster],
+            ModelReady: [queue],
+            ModelGone: [queue],
+            ModelWaits: [queue],
+            ModelFailed: [queue],
+            ModelLoaded: [webhooks],
+            ModelUnloaded: [webhooks],
+        }
+    )
+    publish = publisher.publish
+
+    models, fetch = configuration.models, configuration.fetch
+    posting = AddressPolicy(private=configuration.webhooks.webhook_private_networks)
+    fetching = AddressPolicy(networks=fetch.fetch_networks)
+    catalogue, language_model = configuration.catalogue, configuration.language_model
+
+    with owned(configuration.data_dir):
+        spool = Spool(configuration.data_dir / "spool")
         spool.tidy()
         async with (
-            open_database(plan.data_dir / DATABASE) as database,
-            open_outbound(plan.webhooks) as outbound,
-            open_outbound(plan.fetches) as inbound,
+            open_database(configuration.data_dir / DATABASE) as database,
+            open_outbound(posting) as outbound,
+            open_outbound(fetching) as inbound,
         ):
             jobs, deliveries, shares = Jobs(database), Deliveries(database), Shares(database)
             texts, speakers, usage = Texts(database), SpeakerTurns(database), Usage(database)
-            fetcher = Fetcher(inbound, plan.fetches, spool, plan.fetch_limits)
             await jobs.charge_interrupted()
             listeners = await deliveries.listeners()
-            factories: dict[str, Callable[[], Any]] = {
+
+            def build_queue() -> Queue:
+                scheduler = Scheduler()
+                preparation = Preparation(scheduler, spool, ingest=ingest, chunker=chunker)
+                return Queue(
+                    queue,
+                    jobs=jobs,
+                    spool=spool,
+                    scheduler=scheduler,
+                    preparation=preparation,
+                    lifecycle=lifecycle,
+                    inference=inference,
+                    publish=publish,
+                    model_for=catalogue.resolve,
+                    drained=drained,
+                )
+
+            factories: Mapping[str, Callable[[], Any]] = {
                 "broadcaster": lambda: Broadcaster(broadcaster),
                 "webhooks": lambda: Webhooks(
                     webhooks,
                     outbox=deliveries,
                     listeners=listeners,
-                    render=render(jobs, shares, texts),
+                    render=renderer(system),
                     post=outbound.post,
-                    broadcaster=broadcaster,
-                    secret=plan.webhook_secret,
+                    publish=publish,
+                    secret=configuration.webhooks.webhook_secret,
                 ),
                 "analyst": lambda: Analyst(
                     analyst,
                     texts=texts,
                     jobs=jobs,
                     usage=usage,
-                    webhooks=webhooks,
-                    broadcaster=broadcaster,
-                    write=Writer(plan.provider).write if plan.provider else None,
-                    tokens_a_day=plan.tokens_a_day,
+                    publish=publish,
+                    write=LanguageModel(language_model).write if language_model.present else None,
+                    tokens_a_day=language_model.quota_llm_tokens,
                 ),
                 "diarizer": lambda: Diarizer(
                     diarizer,
                     speakers=speakers,
                     spool=spool,
-                    janitor=janitor,
-                    broadcaster=broadcaster,
-                    listening=plan.listening,
-                    voices=plan.catalogue.voices(),
+                    publish=publish,
+                    voices=catalogue.voices(),
+                    find=partial(
+                        find,
+                        settings=configuration.diarization,
+                        models=catalogue.folder / SPEAKERS,
+                        threads=configuration.threads,
+                    ),
                 ),
                 "janitor": lambda: Janitor(
                     janitor,
                     jobs=jobs,
                     speakers=speakers,
                     spool=spool,
-                    keep_input_secs=plan.keep_input_secs,
+                    publish=publish,
+                    retention=configuration.retention,
                 ),
-                "ingest": lambda: Ingest(ingest, fetch=fetcher.fetch, queue=queue),
-                "chunker": lambda: Chunker(chunker, spool=spool, queue=queue),
+                "ingest": lambda: Ingest(
+                    ingest,
+                    fetch=Fetcher(inbound, fetching, spool, fetch).fetch,
+                    publish=publish,
+                ),
+                "chunker": lambda: Chunker(chunker, spool=spool, publish=publish),
                 "inference": lambda: Inference(
                     inference,
-                    queue=queue,
-                    lifecycle=lifecycle,
-                    use_gpu=plan.device is not None,
-                    cuda_device=plan.cuda_device,
-                    threads=plan.threads,
+                    publish=publish,
+                    use_gpu=configuration.device is not None,
+                    cuda_device=str(configuration.engine.cuda_device),
+                    threads=configuration.threads,
                 ),
                 "lifecycle": lambda: Lifecycle(
                     lifecycle,
                     inference=inference,
-                    queue=queue,
-                    broadcaster=broadcaster,
-                    webhooks=webhooks,
-                    prepare=preparer(plan.catalogue),
-                    vram=lambda: plan.gpu.vram() if plan.device else None,
-                    default_model=plan.default_model,
-                    idle_secs=plan.idle_secs,
-                    poll_secs=plan.gpu_poll_secs,
+                    publish=publish,
+                    provision=provisioner(catalogue),
+                    vram=lambda: configuration.gpu.vram() if configuration.device else None,
+                    default_model=catalogue.default,
+                    settings=models,
                 ),
-                "queue": lambda: Queue(
-                    queue,
-                    jobs=jobs,
-                    spool=spool,
-                    lifecycle=lifecycle,
-                    ingest=ingest,
-                    chunker=chunker,
-                    inference=inference,
-                    broadcaster=broadcaster,
-                    analyst=analyst,
-                    diarizer=diarizer,
-                    webhooks=webhooks,
-                    janitor=janitor,
-                    default_model=plan.default_model,
-                    aliases=plan.aliases,
-                    drained=drained,
-                ),
+                "queue": build_queue,
             }
-            yield System(
-                plan,
+            system = System(
+                configuration,
                 database,
                 jobs,
                 deliveries,
@@ -259,11 +350,19 @@ async def open_system(
                 Corrections(database),
                 Search(database),
                 spool,
+                fetching,
                 lifecycle,
                 queue,
                 broadcaster,
                 analyst,
                 webhooks,
-                factories,
+                janitor,
+                (
+                    lifecycle, queue, ingest, chunker, inference,
+                    broadcaster, analyst, diarizer, webhooks, janitor,
+                ),
+                publisher,
+                dict(factories),
                 drained,
-            )
+            )  # fmt: skip
+            yield system

@@ -12,31 +12,35 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.openapi.spec import Server
 from litestar.static_files import create_static_files_router
-from litestar.types import Message, Scope
+from litestar.types import ASGIApp, Message, Scope
 
-from actors.system import System
-from app import faults
-from app.access import Access
+from app.auth.access import Access
+from app.http.base_path import under_path
 from app.hub import account, shares, transcribe
+from app.hub import errors as hub_errors
 from app.hub import jobs as hub_jobs
-from app.hub.hub import Hub
+from app.native import errors as native_errors
 from app.native import health, jobs, model
-from app.settings import Settings, in_force
-from app.web import pages, troubles
+from app.services.services import Services
+from app.settings import Settings, values_in_use
+from app.web import errors as page_errors
+from app.web import pages, render
 from storage.records import View
 
 HERE = Path(__file__).parent
 
 
-def create_app(system: System, settings: Settings, hub: Hub, access: Access) -> Litestar:
+def create_app(services: Services, access: Access, settings: Settings) -> ASGIApp:
     cors = CORSConfig(
-        allow_origins=list(settings.cors_origins),
+        allow_origins=list(settings.server.cors_origins),
         expose_headers=["Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining"],
     )
-    told = in_force(settings)
-    intake = jobs.Intake(system, settings.queue_when_unloaded, settings.upload_max_mb << 20 or None)
-    return Litestar(
+    base_path = services.info.base_path
+    render.serve_under(base_path)
+    shown_settings = values_in_use(settings)
+    app = Litestar(
         route_handlers=[
             jobs.router,
             model.router,
@@ -44,7 +48,7 @@ def create_app(system: System, settings: Settings, hub: Hub, access: Access) -> 
             account.router,
             hub_jobs.router,
             transcribe.router,
-            *shares.routers,
+            shares.router,
             *pages.routers,
             create_static_files_router(
                 "/assets",
@@ -54,33 +58,35 @@ def create_app(system: System, settings: Settings, hub: Hub, access: Access) -> 
             ),
         ],
         dependencies={
-            "system": Provide(lambda: system, sync_to_thread=False),
-            "hub": Provide(lambda: hub, sync_to_thread=False),
+            "services": Provide(lambda: services, sync_to_thread=False),
             "access": Provide(lambda: access, sync_to_thread=False),
             "view": Provide(_view, sync_to_thread=False),
-            "intake": Provide(lambda: intake, sync_to_thread=False),
-            "settings_told": Provide(lambda: told, sync_to_thread=False),
+            "shown_settings": Provide(lambda: shown_settings, sync_to_thread=False),
         },
-        exception_handlers=faults.HANDLERS | {HTTPException: _unrouted},
+        exception_handlers=native_errors.HANDLERS | {HTTPException: _unrouted},
         before_send=[_say_allowance],
         state=State({"access": access}, deep_copy=False),
         logging_config=None,
-        cors_config=cors if settings.cors_origins else None,
+        cors_config=cors if settings.server.cors_origins else None,
         openapi_config=OpenAPIConfig(
             title="Whisperbox",
             version=metadata.version("whisperbox"),
             description="Speech to text on your own box. The integration guide is docs/guide.md.",
             path="/docs",
-            render_plugins=[_swagger()],
+            render_plugins=[_swagger(base_path)],
+            servers=[Server(url=base_path or "/")],
             use_handler_docstrings=True,
         ),
     )
+    return under_path(app, base_path) if base_path else app
 
 
 def _unrouted(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-    """A page for whoever came by a browser's address bar."""
-    by_hand = "text/html" in request.headers.get("accept", "")
-    return (troubles.failed_request if by_hand else faults.unrouted)(request, error)
+    """No route was found: a page for a browser, else an error of the path's own dialect."""
+    if "text/html" in request.headers.get("accept", ""):
+        return page_errors.failed_request(request, error)
+    hub = request.url.path.startswith("/api/")
+    return (hub_errors.http_error if hub else native_errors.http_error)(request, error)
 
 
 def _view(request: Request[Any, Any, Any]) -> View:
@@ -100,9 +106,9 @@ async def _say_allowance(message: Message, scope: Scope) -> None:
             headers["X-RateLimit-Reset"] = str(int(time.time()) + allowance.retry_after)
 
 
-def _swagger() -> SwaggerRenderPlugin:
+def _swagger(base_path: str) -> SwaggerRenderPlugin:
     """From our own files: a box without internet has documentation, too."""
-    folder = "/assets/swagger-ui"
+    folder = f"{base_path}/assets/swagger-ui"
     return SwaggerRenderPlugin(
         path="/",
         js_url=f"{folder}/swagger-ui-bundle.js",

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from app import hardware
+from actors.models import processors
 from bench.serving import FULL_WINDOW, serving
 from tests.acceptance.server import Server
 from tests.audio import wav
@@ -67,7 +67,7 @@ def measure(folder: Path) -> list[str]:
 
 def _interleaved(server: Server, model: Path, recording: Path) -> list[tuple[float, float]]:
     command = [sys.executable, "-c", WHOLE_FILE, str(model), str(recording)]
-    command.append(str(hardware.threads()))
+    command.append(str(processors.threads()))
     with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-3, text=True) as whole:
         assert whole.stdin
         assert whole.stdout

@@ -45,7 +45,7 @@ def measure_long_file(folder: Path) -> list[str]:
                 peaks["server"] = max(peaks["server"], resident_mb(server.pid))
                 for child in psutil.Process(server.pid).children():
                     try:
-                        if "actors.audio.decoder" in child.cmdline():
+                        if "actors.media.decode_child" in child.cmdline():
                             rss = child.memory_info().rss / 2**20
                             peaks["decoder"] = max(peaks["decoder"], rss)
                     except psutil.NoSuchProcess:

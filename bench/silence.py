@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from actors.audio.planning import plan
-from actors.audio.silence import levels, speech
+from actors.media.planning import plan
+from actors.media.silence import levels, speech
 from storage.records import RATE
 from tests.audio import babble
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.audio import channels, voices
-from actors.audio.decoder import decoded
-from actors.audio.silence import is_speech, levels, stretches
+from actors.diarization import channels, voices
+from actors.media.decode_child import decoded
+from actors.media.silence import is_speech, levels, stretches
 from storage.records import RATE
 from tests.audio import babble, write_wav
 
@@ -44,7 +44,7 @@ CONVERSATIONS = (
 CROSSTALK = 10 ** (-30 / 20)
 FRAME_S = 0.01
 
-Turns = list[tuple[float, float, str]]
+Scheduler = list[tuple[float, float, str]]
 Samples = NDArray[np.int16]
 
 
@@ -76,18 +76,18 @@ def measure(folder: Path) -> list[str]:
     return lines
 
 
-def _conversations() -> Iterator[tuple[str, Samples, Turns]]:
+def _conversations() -> Iterator[tuple[str, Samples, Scheduler]]:
     for seed, names in enumerate(CONVERSATIONS):
         if all(any(SPEECH.glob(READERS[name])) for name in names):
             yield f"conversation of {', '.join(names)}", *_conversation(names, seed)
 
 
-def _conversation(names: tuple[str, ...], seed: int) -> tuple[Samples, Turns]:
+def _conversation(names: tuple[str, ...], seed: int) -> tuple[Samples, Scheduler]:
     """Fourteen turns of two to seven seconds with short pauses."""
     rng = np.random.default_rng(seed)
     said = {name: _sentences(name) for name in names}
     parts: list[Samples] = []
-    turns: Turns = []
+    turns: Scheduler = []
     at, who = 0, ""
     for _ in range(14):
         who = str(rng.choice([name for name in names if name != who]))
@@ -114,10 +114,10 @@ def _sentences(name: str) -> list[Samples]:
     return found
 
 
-def _recordings() -> list[tuple[str, Samples, Turns]]:
+def _recordings() -> list[tuple[str, Samples, Scheduler]]:
     takes_turns = [(float(3 * n), 3.0 * n + 2.5, "AB"[n % 2]) for n in range(20)]
     noise = babble(*itertools.chain.from_iterable([((2.5, True), (0.5, False))] * 20))
-    made: list[tuple[str, Samples, Turns]] = [("noise", noise, takes_turns)]
+    made: list[tuple[str, Samples, Scheduler]] = [("noise", noise, takes_turns)]
     sample = SHARED / "pyannote_sample.wav"
     if sample.exists():
         with wave.open(str(sample)) as file:
@@ -129,7 +129,7 @@ def _recordings() -> list[tuple[str, Samples, Turns]]:
     return made
 
 
-def _call(samples: Samples, reference: Turns, labels: list[str]) -> Samples:
+def _call(samples: Samples, reference: Scheduler, labels: list[str]) -> Samples:
     own = np.zeros((len(samples), 2))
     for start, end, label in reference:
         at = slice(round(start * RATE), round(end * RATE))
@@ -138,7 +138,7 @@ def _call(samples: Samples, reference: Turns, labels: list[str]) -> Samples:
     return np.asarray((own + CROSSTALK * own[:, ::-1] + noise).clip(-32768, 32767), np.int16)
 
 
-def error_rate(reference: Turns, found: Turns, seconds: float) -> float:
+def error_rate(reference: Scheduler, found: Scheduler, seconds: float) -> float:
     truth, guess = (_activity(turns, seconds) for turns in (reference, found))
     shared = truth.astype(np.int64) @ guess.T.astype(np.int64)
     few, many = sorted(shared.shape)
@@ -151,7 +151,7 @@ def error_rate(reference: Turns, found: Turns, seconds: float) -> float:
     return float(said - right) / float(truth.sum())
 
 
-def _activity(turns: Turns, seconds: float) -> NDArray[np.bool_]:
+def _activity(turns: Scheduler, seconds: float) -> NDArray[np.bool_]:
     """[speakers, frames]"""
     labels = sorted({label for *_, label in turns})
     active = np.zeros((len(labels), round(seconds / FRAME_S)), bool)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from storage.database import Connection, Database
+from storage.database import Connection, Database, changed, one, read, rows, write
 from storage.errors import Conflict
 from storage.records import Account, Permission, Session, Token
 
@@ -35,17 +35,13 @@ class Accounts:
     async def all(self) -> list[Account]:
         return await self._accounts("ORDER BY a.email")
 
-    async def find(self, email: str) -> tuple[Account, str] | None:
+    @read
+    async def find(self, c: Connection, email: str) -> tuple[Account, str] | None:
         """The account and the hash of its password."""
-
-        async def select(c: Connection) -> tuple[Account, str] | None:
-            rows = await c.execute_fetchall(
-                f"SELECT {_ACCOUNT}, password_hash FROM accounts a WHERE email = ?", (email,)
-            )
-            row = next(iter(rows), None)
-            return None if row is None else (_account(row), row["password_hash"])
-
-        return await self._database.read(select)
+        row = await one(
+            c, f"SELECT {_ACCOUNT}, password_hash FROM accounts a WHERE email = ?", email
+        )
+        return None if row is None else (_account(row), row["password_hash"])
 
     async def of_session(self, session: bytes, now: float) -> Account | None:
         """Whose session it is, while it lasts and the account is not disabled."""
@@ -57,72 +53,70 @@ class Accounts:
         )
         return found[0] if found else None
 
-    async def of_token(self, token: bytes, now: float) -> tuple[Account, Token] | None:
+    @read
+    async def of_token(
+        self, c: Connection, token: bytes, now: float
+    ) -> tuple[Account, Token] | None:
         """Whose token it is, while it holds and the account is not disabled."""
+        row = await one(
+            c,
+            f"SELECT {_TOKEN} FROM tokens t WHERE t.hash = ? AND t.revoked_at IS NULL "
+            "AND coalesce(t.expires, ?) >= ?",
+            token,
+            now,
+            now,
+        )
+        if row is None:
+            return None
+        found = _token(row)
+        accounts = await _select(c, "WHERE a.number = ? AND a.disabled_at IS NULL", found.account)
+        return (accounts[0], found) if accounts else None
 
-        async def select(c: Connection) -> tuple[Account, Token] | None:
-            rows = await c.execute_fetchall(
-                f"SELECT {_TOKEN} FROM tokens t WHERE t.hash = ? AND t.revoked_at IS NULL "
-                "AND coalesce(t.expires, ?) >= ?",
-                (token, now, now),
-            )
-            row = next(iter(rows), None)
-            if row is None:
-                return None
-            found = _token(row)
-            accounts = await _select(
-                c, "WHERE a.number = ? AND a.disabled_at IS NULL", found.account
-            )
-            return (accounts[0], found) if accounts else None
-
-        return await self._database.read(select)
-
-    async def tokens(self, account: int | None = None) -> list[Token]:
+    @read
+    async def tokens(self, c: Connection, account: int | None = None) -> list[Token]:
         """An account's tokens, or everybody's, newest first."""
-
-        async def select(c: Connection) -> list[Token]:
-            rows = await c.execute_fetchall(
-                f"SELECT {_TOKEN} FROM tokens t WHERE ?1 IS NULL OR t.account = ?1 "
-                "ORDER BY t.number DESC",
-                (account,),
-            )
-            return [_token(row) for row in rows]
-
-        return await self._database.read(select)
+        found = await rows(
+            c,
+            f"SELECT {_TOKEN} FROM tokens t WHERE ?1 IS NULL OR t.account = ?1 "
+            "ORDER BY t.number DESC",
+            account,
+        )
+        return [_token(row) for row in found]
 
     # Changes.
 
+    @write
     async def add(
-        self, email: str, password_hash: str, *, admin: bool, may: Iterable[Permission], now: str
+        self,
+        c: Connection,
+        email: str,
+        password_hash: str,
+        *,
+        admin: bool,
+        may: Iterable[Permission],
+        now: str,
     ) -> Account:
         """
         Raises:
             Conflict: there is an account with this address.
         """
-
-        async def work(c: Connection) -> Account:
-            try:
-                await c.execute(
-                    "INSERT INTO accounts (email, password_hash, admin, permissions, created_at) "
-                    "VALUES (?, ?, ?, ?, ?)",
-                    (email, password_hash, admin, _list(may), now),
-                )
-            except sqlite3.IntegrityError:
-                raise Conflict(f"there is an account {email} already") from None
-            return (await _select(c, "WHERE a.email = ?", email))[0]
-
-        return await self._database.write(work)
-
-    async def set_password(self, account: int, password_hash: str) -> None:
-        """Also ends every session of the account."""
-
-        async def work(c: Connection) -> None:
+        try:
             await c.execute(
-                "UPDATE accounts SET password_hash = ? WHERE number = ?", (password_hash, account)
+                "INSERT INTO accounts (email, password_hash, admin, permissions, created_at) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (email, password_hash, admin, _list(may), now),
             )
-            await c.execute("DELETE FROM sessions WHERE account = ?", (account,))
+        except sqlite3.IntegrityError:
+            raise Conflict(f"there is an account {email} already") from None
+        return (await _select(c, "WHERE a.email = ?", email))[0]
 
-        await self._database.write(work)
+    @write
+    async def set_password(self, c: Connection, account: int, password_hash: str) -> None:
+        """Also ends every session of the account."""
+        await c.execute(
+            "UPDATE accounts SET password_hash = ? WHERE number = ?", (password_hash, account)
+        )
+        await c.execute("DELETE FROM sessions WHERE account = ?", (account,))
 
     async def set_permissions(
         self, account: int, may: Iterable[Permission], *, admin: bool | None = None
@@ -135,19 +129,16 @@ class Accounts:
             account,
         )
 
-    async def set_disabled(self, account: int, since: str | None) -> None:
+    @write
+    async def set_disabled(self, c: Connection, account: int, since: str | None) -> None:
         """``since`` None enables the account again; its sessions are over in either case."""
+        await c.execute("UPDATE accounts SET disabled_at = ? WHERE number = ?", (since, account))
+        await c.execute("DELETE FROM sessions WHERE account = ?", (account,))
 
-        async def work(c: Connection) -> None:
-            await c.execute(
-                "UPDATE accounts SET disabled_at = ? WHERE number = ?", (since, account)
-            )
-            await c.execute("DELETE FROM sessions WHERE account = ?", (account,))
-
-        await self._database.write(work)
-
+    @write
     async def begin_session(
         self,
+        c: Connection,
         account: int,
         session: bytes,
         now: str,
@@ -157,16 +148,12 @@ class Accounts:
         about: str = "",
     ) -> None:
         """Sessions that ended before ``expired`` are forgotten by the way."""
-
-        async def work(c: Connection) -> None:
-            await c.execute("DELETE FROM sessions WHERE expires < ?", (expired,))
-            await c.execute(
-                "INSERT INTO sessions (hash, account, created_at, expires, about) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (session, account, now, expires, about),
-            )
-
-        await self._database.write(work)
+        await c.execute("DELETE FROM sessions WHERE expires < ?", (expired,))
+        await c.execute(
+            "INSERT INTO sessions (hash, account, created_at, expires, about) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (session, account, now, expires, about),
+        )
 
     async def end_session(self, session: bytes) -> None:
         await self._change("DELETE FROM sessions WHERE hash = ?", session)
@@ -174,29 +161,30 @@ class Accounts:
     async def end_sessions(self, account: int) -> None:
         await self._change("DELETE FROM sessions WHERE account = ?", account)
 
-    async def sessions(self, account: int, now: float) -> list[Session]:
+    @read
+    async def sessions(self, c: Connection, account: int, now: float) -> list[Session]:
         """Those that last still, newest first."""
-
-        async def select(c: Connection) -> list[Session]:
-            rows = await c.execute_fetchall(
-                "SELECT hash, created_at, expires, about FROM sessions "
-                "WHERE account = ? AND expires > ? ORDER BY created_at DESC",
-                (account, now),
+        found = await rows(
+            c,
+            "SELECT hash, created_at, expires, about FROM sessions "
+            "WHERE account = ? AND expires > ? ORDER BY created_at DESC",
+            account,
+            now,
+        )
+        return [
+            Session(
+                hash=bytes(row["hash"]),
+                created_at=row["created_at"],
+                expires=row["expires"],
+                about=row["about"],
             )
-            return [
-                Session(
-                    hash=bytes(row["hash"]),
-                    created_at=row["created_at"],
-                    expires=row["expires"],
-                    about=row["about"],
-                )
-                for row in rows
-            ]
+            for row in found
+        ]
 
-        return await self._database.read(select)
-
+    @write
     async def add_token(
         self,
+        c: Connection,
         account: int,
         token: bytes,
         *,
@@ -205,15 +193,19 @@ class Accounts:
         now: str,
         expires: float | None,
     ) -> Token:
-        async def work(c: Connection) -> Token:
-            rows = await c.execute_fetchall(
-                "INSERT INTO tokens AS t (hash, account, name, scopes, created_at, expires) "
-                f"VALUES (?, ?, ?, ?, ?, ?) RETURNING {_TOKEN.replace('t.', '')}",
-                (token, account, name, _list(scopes), now, expires),
-            )
-            return _token(next(iter(rows)))
-
-        return await self._database.write(work)
+        row = await one(
+            c,
+            "INSERT INTO tokens AS t (hash, account, name, scopes, created_at, expires) "
+            f"VALUES (?, ?, ?, ?, ?, ?) RETURNING {_TOKEN.replace('t.', '')}",
+            token,
+            account,
+            name,
+            _list(scopes),
+            now,
+            expires,
+        )
+        assert row is not None
+        return _token(row)
 
     async def token_seen(self, token: Token, now: str) -> None:
         """Note a token's use, at most once in SEEN_EVERY_S seconds."""
@@ -224,42 +216,39 @@ class Accounts:
             token.number,
         )
 
-    async def revoke_token(self, number: int, account: int | None, now: str) -> bool:
+    @write
+    async def revoke_token(self, c: Connection, number: int, account: int | None, now: str) -> bool:
         """Whether there was such a token, of that account where one is given, to revoke."""
-
-        async def work(c: Connection) -> bool:
-            changed = await c.execute(
+        return bool(
+            await changed(
+                c,
                 "UPDATE tokens SET revoked_at = ?1 WHERE number = ?2 AND revoked_at IS NULL "
                 "AND (?3 IS NULL OR account = ?3)",
-                (now, number, account),
+                now,
+                number,
+                account,
             )
-            return bool(changed.rowcount)
+        )
 
-        return await self._database.write(work)
-
-    async def key(self, name: str, fresh: bytes) -> bytes:
+    @write
+    async def key(self, c: Connection, name: str, fresh: bytes) -> bytes:
         """The key of that name: ``fresh`` if there was none."""
-
-        async def work(c: Connection) -> bytes:
-            await c.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (name, fresh))
-            rows = await c.execute_fetchall("SELECT value FROM keys WHERE name = ?", (name,))
-            return bytes(next(iter(rows))[0])
-
-        return await self._database.write(work)
+        await c.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (name, fresh))
+        row = await one(c, "SELECT value FROM keys WHERE name = ?", name)
+        assert row is not None
+        return bytes(row[0])
 
     async def _accounts(self, where: str, *values: object) -> list[Account]:
         return await self._database.read(lambda c: _select(c, where, *values))
 
-    async def _change(self, sql: str, *values: object) -> None:
-        async def work(c: Connection) -> None:
-            await c.execute(sql, values)
-
-        await self._database.write(work)
+    @write
+    async def _change(self, c: Connection, sql: str, *values: object) -> None:
+        await c.execute(sql, values)
 
 
 async def _select(c: Connection, where: str, *values: object) -> list[Account]:
-    rows = await c.execute_fetchall(f"SELECT {_ACCOUNT} FROM accounts a {where}", values)
-    return [_account(row) for row in rows]
+    found = await rows(c, f"SELECT {_ACCOUNT} FROM accounts a {where}", *values)
+    return [_account(row) for row in found]
 
 
 def _account(row: Any) -> Account:

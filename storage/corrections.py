@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from storage.database import Connection, Database
+from storage.database import Connection, Database, changed, one, read, rows, write
 from storage.records import Correction, Job, Word
 
 _IN_FORCE = (
@@ -20,8 +20,10 @@ class Corrections:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @write
     async def put(
         self,
+        c: Connection,
         job: Job,
         position: int,
         text: str | None,
@@ -31,68 +33,70 @@ class Corrections:
     ) -> bool:
         """A new version of a segment, or with None the engine's again; whether there is such a
         segment of a job that is done."""
-
-        async def work(c: Connection) -> bool:
-            changed = await c.execute(
+        return bool(
+            await changed(
+                c,
                 "INSERT INTO corrections (job_number, position, text, words, account, at) "
                 "SELECT job_number, position, ?, ?, ?, ? FROM segments "
                 "JOIN jobs ON jobs.number = job_number "
                 "WHERE job_number = ? AND position = ? AND status = 'done'",
-                (text, _encoded(words), account, now, job.number, position),
+                text,
+                _encoded(words),
+                account,
+                now,
+                job.number,
+                position,
             )
-            return bool(changed.rowcount)
+        )
 
-        return await self._database.write(work)
-
-    async def restore(self, job: Job, account: int | None, now: str) -> int:
+    @write
+    async def restore(self, c: Connection, job: Job, account: int | None, now: str) -> int:
         """Give every segment the engine's text again; how many had another."""
+        return await changed(
+            c,
+            "INSERT INTO corrections (job_number, position, text, account, at) "
+            "SELECT job_number, position, NULL, ?, ? FROM corrections c "
+            f"WHERE job_number = ? AND {_IN_FORCE}",
+            account,
+            now,
+            job.number,
+        )
 
-        async def work(c: Connection) -> int:
-            changed = await c.execute(
-                "INSERT INTO corrections (job_number, position, text, account, at) "
-                "SELECT job_number, position, NULL, ?, ? FROM corrections c "
-                f"WHERE job_number = ? AND {_IN_FORCE}",
-                (account, now, job.number),
-            )
-            return changed.rowcount
-
-        return await self._database.write(work)
-
-    async def count(self, job: Job) -> int:
+    @read
+    async def count(self, c: Connection, job: Job) -> int:
         """How many segments have another text than the engine's."""
+        row = await one(
+            c,
+            f"SELECT count(*) FROM corrections c WHERE job_number = ? AND {_IN_FORCE}",
+            job.number,
+        )
+        assert row is not None
+        return int(row[0])
 
-        async def select(c: Connection) -> int:
-            rows = await c.execute_fetchall(
-                f"SELECT count(*) FROM corrections c WHERE job_number = ? AND {_IN_FORCE}",
-                (job.number,),
-            )
-            return int(next(iter(rows))[0])
-
-        return await self._database.read(select)
-
-    async def versions(self, job: Job, position: int | None = None) -> list[Correction]:
+    @read
+    async def versions(
+        self, c: Connection, job: Job, position: int | None = None
+    ) -> list[Correction]:
         """Of one segment or of all, newest first."""
-
-        async def select(c: Connection) -> list[Correction]:
-            rows = await c.execute_fetchall(
-                "SELECT c.number, position, text, email, at FROM corrections c "
-                "LEFT JOIN accounts a ON a.number = c.account "
-                "WHERE job_number = ?1 AND (?2 IS NULL OR position = ?2) "
-                "ORDER BY c.number DESC",
-                (job.number, position),
+        found = await rows(
+            c,
+            "SELECT c.number, position, text, email, at FROM corrections c "
+            "LEFT JOIN accounts a ON a.number = c.account "
+            "WHERE job_number = ?1 AND (?2 IS NULL OR position = ?2) "
+            "ORDER BY c.number DESC",
+            job.number,
+            position,
+        )
+        return [
+            Correction(
+                number=row["number"],
+                position=row["position"],
+                text=row["text"],
+                email=row["email"],
+                at=row["at"],
             )
-            return [
-                Correction(
-                    number=row["number"],
-                    position=row["position"],
-                    text=row["text"],
-                    email=row["email"],
-                    at=row["at"],
-                )
-                for row in rows
-            ]
-
-        return await self._database.read(select)
+            for row in found
+        ]
 
 
 def _encoded(words: Sequence[Word]) -> str:

@@ -5,10 +5,11 @@ Everything here runs on asyncio, since aiosqlite does.
 
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import aiosqlite
 import anyio
@@ -20,6 +21,7 @@ from storage.migrate import migrate
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+P = ParamSpec("P")
 Connection = aiosqlite.Connection
 Work = Callable[[Connection], Awaitable[T]]
 
@@ -131,6 +133,57 @@ class Database:
             write.error = error
             return False
         return True
+
+
+class Repository(Protocol):
+    """A class whose methods are `read` or `write`."""
+
+    _database: Database
+
+
+R = TypeVar("R", bound=Repository)
+Method = Callable[Concatenate[R, Connection, P], Awaitable[T]]
+Bound = Callable[Concatenate[R, P], Coroutine[Any, Any, T]]
+
+
+def read(method: Method[R, P, T]) -> Bound[R, P, T]:
+    """A method that is given a read-only connection, within one snapshot."""
+
+    @wraps(method)
+    async def call(self: R, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._database.read(lambda c: method(self, c, *args, **kwargs))
+
+    return cast(Bound[R, P, T], call)
+
+
+def write(method: Method[R, P, T]) -> Bound[R, P, T]:
+    """A method that is one transaction, durable when it returns; see `Database.write`."""
+
+    @wraps(method)
+    async def call(self: R, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._database.write(lambda c: method(self, c, *args, **kwargs))
+
+    return cast(Bound[R, P, T], call)
+
+
+async def rows(c: Connection, sql: str, *values: object) -> list[sqlite3.Row]:
+    return list(await c.execute_fetchall(sql, values))
+
+
+async def one(c: Connection, sql: str, *values: object) -> sqlite3.Row | None:
+    """The first row, where there is any."""
+    return next(iter(await c.execute_fetchall(sql, values)), None)
+
+
+async def scalar(c: Connection, sql: str, *values: object) -> Any:
+    """The first column of the first row; None where there is no row."""
+    row = await one(c, sql, *values)
+    return None if row is None else row[0]
+
+
+async def changed(c: Connection, sql: str, *values: object) -> int:
+    """Execute a statement; how many rows it met."""
+    return (await c.execute(sql, values)).rowcount
 
 
 def _more(receive: MemoryObjectReceiveStream[_Write], most: int) -> list[_Write]:

@@ -32,6 +32,14 @@ class Task(StrEnum):
     TRANSLATE = "translate"
 
 
+class Channel(StrEnum):
+    """The door that a job came in by."""
+
+    NATIVE = "native"
+    WEB = "web"
+    API = "api"
+
+
 class Action(StrEnum):
     CANCEL = "cancel"
     RESTART = "restart"
@@ -85,8 +93,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     model_events: bool = False
     """Whether the webhook is told of the model's comings and goings, too."""
     idempotency_key: str | None = None
-    channel: str = "native"
-    """Which door the job came in by; the edge gives it its meaning."""
+    channel: str = Channel.NATIVE
     owner: int | None = None
     """The number of the account that submitted it, where one did."""
     urgent: bool = False
@@ -135,12 +142,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     stage_detail: str | None
     stage_at: str | None
     """When the stage began."""
-    beat_at: str | None
+    heartbeat_at: str | None
     """The last sign of life of whoever works on it."""
     output_at: str | None
     """When the last chunk was committed."""
-    heard_by: str | None = None
+    model_used: str | None = None
     """The model that it was given to; None until then."""
+    attempt: int = 1
+    """How often it was begun: each restart is another."""
 
     @property
     def language(self) -> str | None:

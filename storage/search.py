@@ -2,8 +2,8 @@
 
 import re
 
-from storage.database import Connection, Database
-from storage.jobs import seen, select_jobs
+from storage.database import Connection, Database, read, rows
+from storage.job_rows import seen, select_jobs
 from storage.records import Hit, Job, View
 
 MARK = ("\x02", "\x03")
@@ -20,7 +20,8 @@ class Search:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def spoken(self, text: str, view: View, limit: int) -> list[Hit]:
+    @read
+    async def spoken(self, c: Connection, text: str, view: View, limit: int) -> list[Hit]:
         """Segments of transcripts that are done in which all the words are said, or words that
         begin like them; the newest jobs first."""
         wanted, text = _query(text), text.strip()
@@ -33,42 +34,37 @@ class Search:
         else:
             excerpt, where = f"snippet(spoken, 0, ?, ?, '…', {EXCERPT})", "spoken MATCH ?"
             values = (*MARK, wanted)
+        found = await rows(
+            c,
+            f"SELECT j.number, s.position, s.start_secs, {excerpt} "
+            "FROM spoken JOIN segments s "
+            f"ON s.job_number = spoken.rowid >> {_POSITION_BITS} "
+            f"AND s.position = spoken.rowid & {2**_POSITION_BITS - 1} "
+            "JOIN jobs j ON j.number = s.job_number "
+            f"WHERE {where} AND j.status = 'done' AND {seen(view)} "
+            "ORDER BY spoken.rowid >> 24 DESC, spoken.rowid LIMIT ?",
+            *values,
+            limit,
+        )
+        hits = [(row[0], row[1], row[2], row[3]) for row in found]
+        jobs = await _jobs(c, {number for number, *_ in hits})
+        return [
+            Hit(job=jobs[number], position=position, start=start, excerpt=excerpt)
+            for number, position, start, excerpt in hits
+        ]
 
-        async def select(c: Connection) -> list[Hit]:
-            rows = await c.execute_fetchall(
-                f"SELECT j.number, s.position, s.start_secs, {excerpt} "
-                "FROM spoken JOIN segments s "
-                f"ON s.job_number = spoken.rowid >> {_POSITION_BITS} "
-                f"AND s.position = spoken.rowid & {2**_POSITION_BITS - 1} "
-                "JOIN jobs j ON j.number = s.job_number "
-                f"WHERE {where} AND j.status = 'done' AND {seen(view)} "
-                "ORDER BY spoken.rowid >> 24 DESC, spoken.rowid LIMIT ?",
-                (*values, limit),
-            )
-            found = [(row[0], row[1], row[2], row[3]) for row in rows]
-            jobs = await _jobs(c, {number for number, *_ in found})
-            return [
-                Hit(job=jobs[number], position=position, start=start, excerpt=excerpt)
-                for number, position, start, excerpt in found
-            ]
-
-        return await self._database.read(select)
-
-    async def named(self, text: str, view: View, limit: int) -> list[Job]:
+    @read
+    async def named(self, c: Connection, text: str, view: View, limit: int) -> list[Job]:
         """Jobs whose label, note, file or address has the text in it, newest first."""
         pattern = "%" + re.sub(r"([\\%_])", r"\\\1", text.strip()) + "%"
-
-        async def select(c: Connection) -> list[Job]:
-            return await select_jobs(
-                c,
-                r"WHERE (label LIKE ?1 ESCAPE '\' OR filename LIKE ?1 ESCAPE '\' "
-                r"OR source_url LIKE ?1 ESCAPE '\' OR note LIKE ?1 ESCAPE '\') "
-                f"AND {seen(view)} ORDER BY number DESC LIMIT ?2",
-                pattern,
-                limit,
-            )
-
-        return await self._database.read(select)
+        return await select_jobs(
+            c,
+            r"WHERE (label LIKE ?1 ESCAPE '\' OR filename LIKE ?1 ESCAPE '\' "
+            r"OR source_url LIKE ?1 ESCAPE '\' OR note LIKE ?1 ESCAPE '\') "
+            f"AND {seen(view)} ORDER BY number DESC LIMIT ?2",
+            pattern,
+            limit,
+        )
 
 
 async def _jobs(c: Connection, numbers: set[int]) -> dict[int, Job]:

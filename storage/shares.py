@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from storage.database import Connection, Database
+from storage.database import Connection, Database, changed, one, read, rows, write
 from storage.records import Job, Share
 
 _SHARE = (
@@ -28,38 +28,37 @@ class Shares:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of_jobs(self, jobs: Sequence[Job]) -> dict[int, Share]:
+    @read
+    async def of_jobs(self, c: Connection, jobs: Sequence[Job]) -> dict[int, Share]:
         """By the job's number."""
         if not jobs:
             return {}
+        numbers = [job.number for job in jobs]
+        found = await rows(
+            c,
+            f"SELECT {_SHARE} FROM shares s "
+            f"WHERE s.job_number IN ({', '.join('?' * len(numbers))})",
+            *numbers,
+        )
+        return {row["job_number"]: _share(row) for row in found}
 
-        async def select(c: Connection) -> dict[int, Share]:
-            numbers = [job.number for job in jobs]
-            rows = await c.execute_fetchall(
-                f"SELECT {_SHARE} FROM shares s "
-                f"WHERE s.job_number IN ({', '.join('?' * len(numbers))})",
-                numbers,
-            )
-            return {row["job_number"]: _share(row) for row in rows}
-
-        return await self._database.read(select)
-
-    async def find(self, token: str, now: float) -> tuple[Share, str] | None:
+    @read
+    async def find(self, c: Connection, token: str, now: float) -> tuple[Share, str] | None:
         """The share of that token, unless it has expired, and its job's id."""
+        row = await one(
+            c,
+            f"SELECT {_SHARE}, jobs.id FROM shares s JOIN jobs ON jobs.number = s.job_number "
+            "WHERE s.token = ? AND jobs.status = 'done' AND coalesce(s.expires, ?) >= ?",
+            token,
+            now,
+            now,
+        )
+        return None if row is None else (_share(row), row["id"])
 
-        async def select(c: Connection) -> tuple[Share, str] | None:
-            rows = await c.execute_fetchall(
-                f"SELECT {_SHARE}, jobs.id FROM shares s JOIN jobs ON jobs.number = s.job_number "
-                "WHERE s.token = ? AND jobs.status = 'done' AND coalesce(s.expires, ?) >= ?",
-                (token, now, now),
-            )
-            row = next(iter(rows), None)
-            return None if row is None else (_share(row), row["id"])
-
-        return await self._database.read(select)
-
+    @write
     async def put(
         self,
+        c: Connection,
         job: Job,
         now: str,
         *,
@@ -69,48 +68,38 @@ class Shares:
         with_downloads: bool = True,
     ) -> Share:
         """Share a job, or change how it is shared: the address stays."""
+        row = await one(
+            c,
+            "INSERT INTO shares AS s "
+            "(token, job_number, created_at, expires, password_hash, with_audio, "
+            "with_downloads) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job_number) DO UPDATE SET "
+            "expires = excluded.expires, password_hash = excluded.password_hash, "
+            "with_audio = excluded.with_audio, with_downloads = excluded.with_downloads "
+            f"RETURNING {_SHARE.replace('s.', '')}",
+            new_token(),
+            job.number,
+            now,
+            expires,
+            password_hash,
+            with_audio,
+            with_downloads,
+        )
+        assert row is not None
+        return _share(row)
 
-        async def work(c: Connection) -> Share:
-            rows = await c.execute_fetchall(
-                "INSERT INTO shares AS s "
-                "(token, job_number, created_at, expires, password_hash, with_audio, "
-                "with_downloads) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job_number) DO UPDATE SET "
-                "expires = excluded.expires, password_hash = excluded.password_hash, "
-                "with_audio = excluded.with_audio, with_downloads = excluded.with_downloads "
-                f"RETURNING {_SHARE.replace('s.', '')}",
-                (
-                    new_token(),
-                    job.number,
-                    now,
-                    expires,
-                    password_hash,
-                    with_audio,
-                    with_downloads,
-                ),
-            )
-            return _share(next(iter(rows)))
-
-        return await self._database.write(work)
-
-    async def revoke(self, job: Job) -> bool:
+    @write
+    async def revoke(self, c: Connection, job: Job) -> bool:
         """Whether there was one. Its address never works again."""
+        return bool(await changed(c, "DELETE FROM shares WHERE job_number = ?", job.number))
 
-        async def work(c: Connection) -> bool:
-            changed = await c.execute("DELETE FROM shares WHERE job_number = ?", (job.number,))
-            return bool(changed.rowcount)
-
-        return await self._database.write(work)
-
-    async def seen(self, token: str, now: str) -> None:
-        async def work(c: Connection) -> None:
-            await c.execute(
-                "UPDATE shares SET access_count = access_count + 1, last_accessed_at = ? "
-                "WHERE token = ?",
-                (now, token),
-            )
-
-        await self._database.write(work)
+    @write
+    async def seen(self, c: Connection, token: str, now: str) -> None:
+        await c.execute(
+            "UPDATE shares SET access_count = access_count + 1, last_accessed_at = ? "
+            "WHERE token = ?",
+            (now, token),
+        )
 
 
 def _share(row: Any) -> Share:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from storage.database import Connection, Database
+from storage.database import Connection, Database, changed, one, read, rows, write
 from storage.records import Job, Speakers, SpeakersStatus, Turn
 
 _turns = msgspec.json.Decoder(tuple[Turn, ...])
@@ -23,51 +23,37 @@ class SpeakerTurns:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of_jobs(self, jobs: Sequence[Job]) -> dict[int, Speakers]:
+    @read
+    async def of_jobs(self, c: Connection, jobs: Sequence[Job]) -> dict[int, Speakers]:
         """By the job's number."""
         numbers = [job.number for job in jobs]
+        marks = ", ".join("?" * len(numbers))
+        names: defaultdict[int, dict[str, str]] = defaultdict(dict)
+        for row in await rows(
+            c, f"SELECT * FROM speaker_names WHERE job_number IN ({marks})", *numbers
+        ):
+            names[row["job_number"]][row["label"]] = row["name"]
+        found = await rows(c, f"SELECT * FROM speakers WHERE job_number IN ({marks})", *numbers)
+        return {row["job_number"]: _speakers(row, names[row["job_number"]]) for row in found}
 
-        async def select(c: Connection) -> dict[int, Speakers]:
-            marks = ", ".join("?" * len(numbers))
-            names: defaultdict[int, dict[str, str]] = defaultdict(dict)
-            rows = await c.execute_fetchall(
-                f"SELECT * FROM speaker_names WHERE job_number IN ({marks})", numbers
-            )
-            for row in rows:
-                names[row["job_number"]][row["label"]] = row["name"]
-            rows = await c.execute_fetchall(
-                f"SELECT * FROM speakers WHERE job_number IN ({marks})", numbers
-            )
-            return {row["job_number"]: _speakers(row, names[row["job_number"]]) for row in rows}
-
-        return await self._database.read(select)
-
-    async def name(self, job: Job, label: str, name: str | None) -> None:
+    @write
+    async def name(self, c: Connection, job: Job, label: str, name: str | None) -> None:
         """Call whoever has ``label`` (None: by the label again)."""
+        await c.execute(
+            "DELETE FROM speaker_names WHERE job_number = ? AND label = ?", (job.number, label)
+        )
+        if name:
+            await c.execute("INSERT INTO speaker_names VALUES (?, ?, ?)", (job.number, label, name))
 
-        async def work(c: Connection) -> None:
-            await c.execute(
-                "DELETE FROM speaker_names WHERE job_number = ? AND label = ?", (job.number, label)
-            )
-            if name:
-                await c.execute(
-                    "INSERT INTO speaker_names VALUES (?, ?, ?)", (job.number, label, name)
-                )
-
-        await self._database.write(work)
-
-    async def next(self) -> tuple[Speakers, str] | None:
+    @read
+    async def next(self, c: Connection) -> tuple[Speakers, str] | None:
         """The oldest job that waits for its speakers, and its id."""
-
-        async def select(c: Connection) -> tuple[Speakers, str] | None:
-            rows = await c.execute_fetchall(
-                "SELECT s.*, jobs.id FROM speakers s JOIN jobs ON jobs.number = s.job_number "
-                "WHERE s.status = 'pending' ORDER BY s.job_number LIMIT 1"
-            )
-            row = next(iter(rows), None)
-            return None if row is None else (_speakers(row), row["id"])
-
-        return await self._database.read(select)
+        row = await one(
+            c,
+            "SELECT s.*, jobs.id FROM speakers s JOIN jobs ON jobs.number = s.job_number "
+            "WHERE s.status = 'pending' ORDER BY s.job_number LIMIT 1",
+        )
+        return None if row is None else (_speakers(row), row["id"])
 
     async def begin(self, job_number: int, now: str) -> bool:
         """Pending becomes running; False where it is not pending."""
@@ -103,11 +89,9 @@ class SpeakerTurns:
         """Those that were looked for when the server ended are to be looked for again."""
         await self._change("UPDATE speakers SET status = 'pending' WHERE status = 'running'")
 
-    async def _change(self, sql: str, *values: object) -> bool:
-        async def work(c: Connection) -> bool:
-            return bool((await c.execute(sql, values)).rowcount)
-
-        return await self._database.write(work)
+    @write
+    async def _change(self, c: Connection, sql: str, *values: object) -> bool:
+        return bool(await changed(c, sql, *values))
 
 
 async def want_speakers(c: Connection, job: Job, now: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from storage.database import Connection, Database
+from storage.database import Connection, Database, changed, one, read, rows, write
 from storage.records import Job, Text, TextKind, TextStatus
 from storage.usage import note_usage
 
@@ -19,54 +19,47 @@ class Texts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of_jobs(self, jobs: Sequence[Job]) -> dict[int, list[Text]]:
+    @read
+    async def of_jobs(self, c: Connection, jobs: Sequence[Job]) -> dict[int, list[Text]]:
         """By the job's number."""
         found: dict[int, list[Text]] = {job.number: [] for job in jobs}
-
-        async def select(c: Connection) -> None:
-            marks = ", ".join("?" * len(found))
-            rows = await c.execute_fetchall(
-                f"SELECT {_TEXT} FROM texts t WHERE job_number IN ({marks})", list(found)
-            )
-            for row in rows:
-                found[row["job_number"]].append(_text(row))
-
-        await self._database.read(select)
+        marks = ", ".join("?" * len(found))
+        for row in await rows(
+            c, f"SELECT {_TEXT} FROM texts t WHERE job_number IN ({marks})", *found
+        ):
+            found[row["job_number"]].append(_text(row))
         return found
 
-    async def pending(self, limit: int) -> list[tuple[Text, str]]:
+    @read
+    async def pending(self, c: Connection, limit: int) -> list[tuple[Text, str]]:
         """Texts to be written, the oldest first, with the id of their job."""
+        found = await rows(
+            c,
+            f"SELECT {_TEXT}, jobs.id FROM texts t JOIN jobs ON jobs.number = t.job_number "
+            "WHERE t.status = 'pending' ORDER BY t.updated_at LIMIT ?",
+            limit,
+        )
+        return [(_text(row), row["id"]) for row in found]
 
-        async def select(c: Connection) -> list[tuple[Text, str]]:
-            rows = await c.execute_fetchall(
-                f"SELECT {_TEXT}, jobs.id FROM texts t JOIN jobs ON jobs.number = t.job_number "
-                "WHERE t.status = 'pending' ORDER BY t.updated_at LIMIT ?",
-                (limit,),
-            )
-            return [(_text(row), row["id"]) for row in rows]
-
-        return await self._database.read(select)
-
-    async def want(self, job: Job, kind: TextKind, language: str, now: str) -> None:
+    @write
+    async def want(self, c: Connection, job: Job, kind: TextKind, language: str, now: str) -> None:
         """Have a text written, or written anew."""
+        await _want(c, job.number, kind, language, now)
 
-        async def work(c: Connection) -> None:
-            await _want(c, job.number, kind, language, now)
-
-        await self._database.write(work)
-
-    async def begin(self, text: Text, now: str) -> bool:
+    @write
+    async def begin(self, c: Connection, text: Text, now: str) -> bool:
         """Pending becomes running; False where it is not pending."""
-
-        async def work(c: Connection) -> bool:
-            changed = await c.execute(
+        return bool(
+            await changed(
+                c,
                 "UPDATE texts SET status = 'running', tries = tries + 1, updated_at = ? "
                 "WHERE job_number = ? AND kind = ? AND language = ? AND status = 'pending'",
-                (now, text.job_number, text.kind, text.language),
+                now,
+                text.job_number,
+                text.kind,
+                text.language,
             )
-            return bool(changed.rowcount)
-
-        return await self._database.write(work)
+        )
 
     async def done(
         self, text: Text, words: str, model: str, truncated: bool, tokens: int, now: str, due: float
@@ -93,16 +86,15 @@ class Texts:
             due,
         )
 
-    async def revive(self) -> None:
+    @write
+    async def revive(self, c: Connection) -> None:
         """What was being written when the server ended is to be written again."""
+        await c.execute("UPDATE texts SET status = 'pending' WHERE status = 'running'")
 
-        async def work(c: Connection) -> None:
-            await c.execute("UPDATE texts SET status = 'pending' WHERE status = 'running'")
-
-        await self._database.write(work)
-
+    @write
     async def _settle(
         self,
+        c: Connection,
         change: str,
         values: tuple[object, ...],
         text: Text,
@@ -110,17 +102,18 @@ class Texts:
         now: str,
         due: float,
     ) -> None:
-        async def work(c: Connection) -> None:
-            await note_usage(c, await _owner(c, text.job_number), tokens=tokens)
-            changed = await c.execute(
-                f"UPDATE texts SET {change}, updated_at = ? "
-                "WHERE job_number = ? AND kind = ? AND language = ? AND status = 'running'",
-                (*values, now, text.job_number, text.kind, text.language),
-            )
-            if changed.rowcount and not await _still_open(c, text.job_number):
-                await put_into_outbox(c, text.job_number, due)
-
-        await self._database.write(work)
+        await note_usage(c, await _owner(c, text.job_number), tokens=tokens)
+        if await changed(
+            c,
+            f"UPDATE texts SET {change}, updated_at = ? "
+            "WHERE job_number = ? AND kind = ? AND language = ? AND status = 'running'",
+            *values,
+            now,
+            text.job_number,
+            text.kind,
+            text.language,
+        ) and not await _still_open(c, text.job_number):
+            await put_into_outbox(c, text.job_number, due)
 
 
 async def want_texts(c: Connection, job: Job, now: str) -> None:
@@ -153,16 +146,16 @@ async def _want(c: Connection, number: int, kind: TextKind, language: str, now: 
 
 
 async def _owner(c: Connection, number: int) -> int | None:
-    rows = await c.execute_fetchall("SELECT owner FROM jobs WHERE number = ?", (number,))
-    row = next(iter(rows), None)
+    row = await one(c, "SELECT owner FROM jobs WHERE number = ?", number)
     return None if row is None else row["owner"]
 
 
 async def _still_open(c: Connection, number: int) -> bool:
-    rows = await c.execute_fetchall(
-        "SELECT * FROM texts WHERE job_number = ? AND status IN ('pending', 'running')", (number,)
+    return None is not await one(
+        c,
+        "SELECT 1 FROM texts WHERE job_number = ? AND status IN ('pending', 'running')",
+        number,
     )
-    return next(iter(rows), None) is not None
 
 
 def _text(row: Any) -> Text:

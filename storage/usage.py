@@ -1,6 +1,6 @@
 """What an account has had of what is limited by the day; a deleted job gives nothing back."""
 
-from storage.database import NOW, Connection, Database
+from storage.database import NOW, Connection, Database, one, read
 
 KEPT = "-2 days"
 
@@ -9,19 +9,17 @@ class Usage:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of_a_day(self, account: int) -> tuple[float, int]:
+    @read
+    async def of_a_day(self, c: Connection, account: int) -> tuple[float, int]:
         """Seconds of audio, and tokens of the language model, in the last 24 hours."""
-
-        async def select(c: Connection) -> tuple[float, int]:
-            rows = await c.execute_fetchall(
-                "SELECT total(audio_secs), total(tokens) FROM usage WHERE account = ? "
-                "AND at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 day')",
-                (account,),
-            )
-            row = next(iter(rows))
-            return float(row[0]), int(row[1])
-
-        return await self._database.read(select)
+        row = await one(
+            c,
+            "SELECT total(audio_secs), total(tokens) FROM usage WHERE account = ? "
+            "AND at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 day')",
+            account,
+        )
+        assert row is not None
+        return float(row[0]), int(row[1])
 
 
 async def note_usage(

@@ -14,6 +14,6 @@ def job(**changes: Any) -> Job:
         "order": Order(language="en"), "size_bytes": 1, "detected_language": None,
         "duration_secs": 120.5, "chunks_total": 7, "chunks_done": 3, "segments": 0, "crashes": 0,
         "error": None, "created_at": AT, "started_at": None, "completed_at": None, "stage": None,
-        "stage_detail": None, "stage_at": None, "beat_at": None, "output_at": None,
+        "stage_detail": None, "stage_at": None, "heartbeat_at": None, "output_at": None,
     }  # fmt: skip
     return Job(**fields | changes)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import anyio
 
-from app.client import ServerSaid, connect
-from app.passwords import hashed, verify
+from app.auth.passwords import hashed, verify
+from app.cli.client import ServerSaid, connect
+from app.cli.terminal import bar, terminal, transcribe
 from app.settings import Settings
-from app.show import bar, terminal, transcribe
 from storage.accounts import Accounts
 from storage.database import DATABASE, open_database
 from storage.times import utc
@@ -28,9 +28,9 @@ EMAIL = "demo@whisperbox.example"
 
 def main() -> int:
     settings = Settings.from_environment(os.environ)
-    port = _free_port(settings.port)
+    port = _free_port(settings.server.port)
     server = f"http://127.0.0.1:{port}"
-    data_dir = settings.data_dir / "demo"  # the password is shown, so it must open nothing else
+    data_dir = settings.server.data_dir / "demo"  # the password is shown, so it must open nothing else
     password = anyio.run(_account, data_dir)
     environment = os.environ | {
         "DATA_DIR": str(data_dir),

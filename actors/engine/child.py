@@ -17,11 +17,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.audio import silence
 from actors.engine import protocol
 from actors.engine.edges import at_speech
-from actors.engine.protocol import Failed, Heard, Loaded, Result, Window, frame
+from actors.engine.protocol import EngineSegment, Failed, Loaded, Result, Window, frame
 from actors.engine.words import Token, words_of
+from actors.media import silence
 from storage.records import RATE
 
 SHORTEST = RATE * 12 // 10
@@ -113,13 +113,13 @@ class Engine:
         whisper.assign_abort_callback(params, self._abort.is_set)
         return params
 
-    def _segment(self, n: int, language: str, words: bool) -> Heard:
+    def _segment(self, n: int, language: str, words: bool) -> EngineSegment:
         context = self._context
         start = whisper.whisper_full_get_segment_t0(context, n) / 100
         end = max(start, whisper.whisper_full_get_segment_t1(context, n) / 100)
         text = whisper.whisper_full_get_segment_text(context, n).decode(errors="replace").strip()
         found = words_of(self._tokens(n), language, start, end) if words else ()
-        return Heard(text, start, end, found)
+        return EngineSegment(text, start, end, found)
 
     def _tokens(self, n: int) -> list[Token]:
         context = self._context

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from actors.engine.protocol import Heard, HeardWord
+from actors.engine.protocol import EngineSegment, EngineWord
 from storage.records import RATE, Span
 
 REACH_S = 0.7
@@ -17,7 +17,7 @@ REACH_S = 0.7
 more gains nothing."""
 
 
-def at_speech(segments: Sequence[Heard], speech: Sequence[Span]) -> Iterator[Heard]:
+def at_speech(segments: Sequence[EngineSegment], speech: Sequence[Span]) -> Iterator[EngineSegment]:
     """The segments with their edges moved to those of ``speech`` (samples of the same window).
 
     An edge in silence moves inwards to the speech. One within speech moves outwards to where that
@@ -40,7 +40,7 @@ def at_speech(segments: Sequence[Heard], speech: Sequence[Span]) -> Iterator[Hea
 
 
 def _elsewhere(
-    segment: Heard, spoken: list[tuple[float, float]], free_from: float, free_until: float
+    segment: EngineSegment, spoken: list[tuple[float, float]], free_from: float, free_until: float
 ) -> tuple[float, float] | None:
     """Where the words of a segment that is all in silence were said, if that is near."""
     if any(begins < segment.end and segment.start < ends for begins, ends in spoken):
@@ -53,7 +53,7 @@ def _elsewhere(
     return min(near)[1:] if near else None
 
 
-def _start(segment: Heard, spoken: list[tuple[float, float]], free_from: float) -> float:
+def _start(segment: EngineSegment, spoken: list[tuple[float, float]], free_from: float) -> float:
     begins = next((begins for begins, ends in spoken if ends > segment.start), segment.end)
     if segment.start <= begins < segment.end:
         return begins
@@ -62,7 +62,7 @@ def _start(segment: Heard, spoken: list[tuple[float, float]], free_from: float) 
     return segment.start
 
 
-def _end(segment: Heard, spoken: list[tuple[float, float]], free_until: float) -> float:
+def _end(segment: EngineSegment, spoken: list[tuple[float, float]], free_until: float) -> float:
     ends = next((ends for begins, ends in reversed(spoken) if begins < segment.end), segment.start)
     if segment.start < ends <= segment.end:
         return ends
@@ -71,10 +71,10 @@ def _end(segment: Heard, spoken: list[tuple[float, float]], free_until: float) -
     return segment.end
 
 
-def _within(segment: Heard, start: float, end: float) -> tuple[HeardWord, ...]:
+def _within(segment: EngineSegment, start: float, end: float) -> tuple[EngineWord, ...]:
     """The words, the first and the last of which move with the segment's edges."""
     words = [
-        HeardWord(
+        EngineWord(
             word.text,
             start if word.start == segment.start else min(max(word.start, start), end),
             end if word.end == segment.end else min(max(word.end, start), end),

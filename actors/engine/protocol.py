@@ -53,26 +53,26 @@ class Loaded(msgspec.Struct, frozen=True, tag=True):
     """The engine's version and build flags, for people."""
 
 
-class HeardWord(msgspec.Struct, frozen=True, array_like=True):
+class EngineWord(msgspec.Struct, frozen=True, array_like=True):
     text: str
     start: float
     end: float
     probability: float
 
 
-class Heard(msgspec.Struct, frozen=True, array_like=True):
+class EngineSegment(msgspec.Struct, frozen=True, array_like=True):
     """A segment, in seconds from the start of the window."""
 
     text: str
     start: float
     end: float
-    words: tuple[HeardWord, ...]
+    words: tuple[EngineWord, ...]
 
 
 class Result(msgspec.Struct, frozen=True, tag=True):
     id: int
     language: str
-    segments: tuple[Heard, ...]
+    segments: tuple[EngineSegment, ...]
     secs: float
     """Spent in the engine."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actors.engine.protocol import HeardWord
+from actors.engine.protocol import EngineWord
 
 UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "km", "bo", "yue"})
 """Languages written without spaces between words: every character stands alone there."""
@@ -27,7 +27,7 @@ class _Word:
 
 def words_of(
     tokens: Sequence[Token], language: str, start: float, end: float
-) -> tuple[HeardWord, ...]:
+) -> tuple[EngineWord, ...]:
     """The words of a segment, their times within it and never running backwards.
 
     A word's probability is the mean of its tokens'.
@@ -40,7 +40,7 @@ def words_of(
             words[-1].probabilities.append(token.probability)
         else:
             words.append(_Word(token.data, token.start, token.end, [token.probability]))
-    heard: list[HeardWord] = []
+    heard: list[EngineWord] = []
     for word in words:
         text = word.data.decode(errors="replace").strip()
         if not text:
@@ -48,7 +48,7 @@ def words_of(
         start = min(max(start, word.start), end)
         until = min(max(start, word.end), end)
         heard.append(
-            HeardWord(text, start, until, sum(word.probabilities) / len(word.probabilities))
+            EngineWord(text, start, until, sum(word.probabilities) / len(word.probabilities))
         )
         start = until
     return tuple(heard)

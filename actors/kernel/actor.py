@@ -23,7 +23,7 @@ class Actor(Generic[M]):
 
     def __init__(self, mailbox: Mailbox[M]) -> None:
         self.me = mailbox
-        self._beside: TaskGroup
+        self._tasks: TaskGroup
 
     async def started(self) -> None:
         """Before the first message: reload from storage what the actor needs."""
@@ -31,7 +31,7 @@ class Actor(Generic[M]):
     async def handle(self, message: M) -> object:
         raise NotImplementedError
 
-    def beside(self, work: Callable[..., Awaitable[object]], *args: object) -> anyio.CancelScope:
+    def spawn(self, work: Callable[..., Awaitable[object]], *args: object) -> anyio.CancelScope:
         """Run ``work`` beside the mailbox, until it ends or the returned scope is cancelled.
 
         It must not touch the actor's state: it reports by telling ``self.me``.
@@ -42,7 +42,7 @@ class Actor(Generic[M]):
             with scope:
                 await work(*args)
 
-        self._beside.start_soon(run)
+        self._tasks.start_soon(run)
         return scope
 
     def later(self, seconds: float, message: M) -> anyio.CancelScope:
@@ -52,11 +52,11 @@ class Actor(Generic[M]):
             await anyio.sleep(seconds)
             self.me.tell(message)
 
-        return self.beside(wait)
+        return self.spawn(wait)
 
     async def run(self) -> None:
         """Handle messages until cancelled or crashed."""
-        async with anyio.create_task_group() as self._beside:
+        async with anyio.create_task_group() as self._tasks:
             await self.started()
             while True:
                 envelope = await self.me.receive()
@@ -69,8 +69,8 @@ class Actor(Generic[M]):
     async def _answer(self, question: M, reply: Reply[Any]) -> None:
         try:
             reply.answer(await self.handle(question))
-        except Refusal as no:
-            reply.fail(no)
+        except Refusal as refusal:
+            reply.fail(refusal)
         except BaseException:
             reply.fail(Crashed(self.me.name))
             raise

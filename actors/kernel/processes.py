@@ -48,7 +48,7 @@ def check(child: Process) -> None:
         raise Killed(f"it was ended by signal {-code}")
 
 
-async def persistently(work: Callable[[], Awaitable[T]]) -> T:
+async def retry_if_killed(work: Callable[[], Awaitable[T]]) -> T:
     """The outcome of ``work``, which is tried again where its child is killed.
 
     Raises:

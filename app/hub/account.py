@@ -5,10 +5,13 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Router, post
 
-from app.access import SESSION_S, Access, address_of, caller_of, signed_in
-from app.faults import HUB_HANDLERS, Unprocessable
-from app.hub.docs import documented, takes
+from app.auth.access import SESSION_S, Access
+from app.auth.connection import address_of, caller_of
+from app.auth.guards import signed_in
+from app.http.errors import Unprocessable
 from app.hub.documents import Answer, SignedIn
+from app.hub.errors import HANDLERS
+from app.hub.openapi import documented, takes
 from storage.errors import Invalid
 
 LONGEST_BODY = 16 << 10
@@ -69,6 +72,6 @@ router = Router(
         login,
         Router("/", route_handlers=[logout], guards=[signed_in]),
     ],
-    exception_handlers=HUB_HANDLERS,
+    exception_handlers=HANDLERS,
     tags=["account"],
 )

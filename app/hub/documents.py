@@ -260,12 +260,12 @@ class SignedIn(TypedDict):
     user: User
 
 
-class HubFault(TypedDict):
+class HubError(TypedDict):
     """What every refusal but a 422 says."""
 
     ok: Literal[False]
     message: str
 
 
-class FieldFaults(HubFault):
+class FieldErrors(HubError):
     errors: dict[str, list[str]]

@@ -1,26 +1,34 @@
 """/api/whisper: the queue, for those who have signed in."""
 
+import time
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Router, delete, get, post
-from litestar.params import PathParameter, QueryParameter
+from litestar.params import QueryParameter
 
 from actors.engine.languages import LANGUAGES
-from actors.messages import Cancel, Delete, LoadModel, Restart, WantText
-from app.access import caller_of, signed_in
-from app.faults import HUB_HANDLERS, Unprocessable
-from app.hub.docs import Queueing, documented, takes
-from app.hub.documents import HubStatus, JobAndMessage, ManyJobs, OneJob, Said, Started
-from app.hub.forms import read_json
-from app.hub.hub import MOST_LISTED, Hub
-from app.hub.wire import may, status_document
+from actors.jobs.messages import Cancel, Delete, Restart
+from actors.llm.messages import RequestText
+from actors.models.messages import LoadModel
+from app.auth.connection import caller_of
+from app.auth.guards import signed_in
+from app.http.bodies import read_json
+from app.http.errors import Unprocessable
+from app.http.parameters import Number
+from app.hub.documents import HubJob, HubStatus, JobAndMessage, ManyJobs, OneJob, Said, Started
+from app.hub.errors import HANDLERS
+from app.hub.openapi import Queueing, documented, takes
+from app.hub.orders import FIELDS, FILE, URL
+from app.hub.wire import job_document, may, status_document
+from app.services.services import Services
 from storage.errors import Conflict
-from storage.records import Job, Permission, Status, TextKind
+from storage.records import Channel, Job, Permission, Status, TextKind, View
 
 AnyRequest = Request[Any, Any, Any]
+MOST_LISTED = 500
 Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=MOST_LISTED)]
-Number = Annotated[int, PathParameter(ge=1, le=2**62)]
 
 
 class AnalysisWanted(msgspec.Struct):
@@ -33,19 +41,19 @@ class RunNow(msgspec.Struct):
 
 
 @get("/status", summary="Counters and configuration", **documented())
-async def status(request: AnyRequest, hub: Hub) -> HubStatus:
+async def status(request: AnyRequest, services: Services) -> HubStatus:
     caller = caller_of(request)
     return status_document(
-        await hub.system.jobs.counts(caller.jobs),
+        await services.system.jobs.counts(caller.jobs),
         can_manage_all=caller.account.may(Permission.MANAGE),
-        config=hub.config,
+        info=services.info,
     )
 
 
 @get("/jobs", summary="The jobs one may see, newest first", **documented())
-async def page(request: AnyRequest, hub: Hub, limit: Limit = 100) -> ManyJobs:
+async def page(request: AnyRequest, services: Services, limit: Limit = 100) -> ManyJobs:
     """One's own, or for managers all. Without transcripts."""
-    return {"ok": True, "jobs": await hub.listed(caller_of(request).jobs, limit)}
+    return {"ok": True, "jobs": await listed(services, caller_of(request).jobs, limit)}
 
 
 @post(
@@ -55,15 +63,22 @@ async def page(request: AnyRequest, hub: Hub, limit: Limit = 100) -> ManyJobs:
     request_max_body_size=None,
     **documented(503, operation=Queueing),
 )
-async def submit(request: AnyRequest, hub: Hub) -> JobAndMessage:
+async def submit(request: AnyRequest, services: Services) -> JobAndMessage:
     """JSON or a form with `source_url`, or multipart with `media_file`. Always queues."""
-    job = await hub.submit(request, caller_of(request), by_token=False)
-    return {"ok": True, "message": "The job is queued.", "job": await hub.shown(job)}
+    job = await services.submissions.submit_for(
+        request,
+        caller_of(request),
+        FIELDS,
+        file_field=FILE,
+        url_field=URL,
+        channel=Channel.WEB,
+    )
+    return {"ok": True, "message": "The job is queued.", "job": await shown(services, job)}
 
 
 @get("/jobs/{number:int}", summary="One job in full", **documented(404))
-async def one(request: AnyRequest, hub: Hub, number: Number) -> OneJob:
-    return {"ok": True, "job": await hub.in_full(await _seen(request, hub, number))}
+async def one(request: AnyRequest, services: Services, number: Number) -> OneJob:
+    return {"ok": True, "job": await in_full(services, await _seen(request, services, number))}
 
 
 @post(
@@ -72,16 +87,16 @@ async def one(request: AnyRequest, hub: Hub, number: Number) -> OneJob:
     summary="Analyse a transcript again",
     **documented(404, 503, operation=takes(AnalysisWanted)),
 )
-async def analyze(request: AnyRequest, hub: Hub, number: Number) -> JobAndMessage:
+async def analyze(request: AnyRequest, services: Services, number: Number) -> JobAndMessage:
     """`{language}`, an ISO 639-1 code; left out, as the job was submitted."""
-    job = await _seen(request, hub, number)
+    job = await _seen(request, services, number)
     caller_of(request).require(Permission.ASSIST)
     language = (await read_json(request, AnalysisWanted)).language
     if language is not None and language not in LANGUAGES:
         raise Unprocessable({"language": ["This is no language code that Whisper knows."]})
-    ask = WantText(job.id, TextKind.ANALYSIS, language or job.analysis_language)
-    await hub.system.analyst.ask(ask)
-    return {"ok": True, "message": "The analysis is on its way.", "job": await hub.shown(job)}
+    ask = RequestText(job.id, TextKind.ANALYSIS, language or job.analysis_language)
+    await services.system.analyst.ask(ask)
+    return {"ok": True, "message": "The analysis is on its way.", "job": await shown(services, job)}
 
 
 @post(
@@ -90,11 +105,11 @@ async def analyze(request: AnyRequest, hub: Hub, number: Number) -> JobAndMessag
     summary="Cancel a job that is worked on",
     **documented(404, 503),
 )
-async def cancel(request: AnyRequest, hub: Hub, number: Number) -> JobAndMessage:
-    job = await _seen(request, hub, number)
-    _check(job, hub, "can_cancel_now", "Only a job that is being processed can be cancelled.")
-    job = await hub.system.queue.ask(Cancel(job.id))
-    return {"ok": True, "message": "The job is cancelled.", "job": await hub.shown(job)}
+async def cancel(request: AnyRequest, services: Services, number: Number) -> JobAndMessage:
+    job = await _seen(request, services, number)
+    _check(job, services, "can_cancel_now", "Only a job that is being processed can be cancelled.")
+    job = await services.system.queue.ask(Cancel(job.id))
+    return {"ok": True, "message": "The job is cancelled.", "job": await shown(services, job)}
 
 
 @post(
@@ -103,12 +118,12 @@ async def cancel(request: AnyRequest, hub: Hub, number: Number) -> JobAndMessage
     summary="Put a job back into the queue",
     **documented(404, 503),
 )
-async def restart(request: AnyRequest, hub: Hub, number: Number) -> JobAndMessage:
+async def restart(request: AnyRequest, services: Services, number: Number) -> JobAndMessage:
     """A failed one, with its parameters as first submitted; one that waits stays as it is."""
-    job = await _seen(request, hub, number)
-    _check(job, hub, "can_restart_now", "Only a failed or queued job can be restarted.")
-    job = await hub.system.queue.ask(Restart(job.id))
-    return {"ok": True, "message": "The job is queued again.", "job": await hub.shown(job)}
+    job = await _seen(request, services, number)
+    _check(job, services, "can_restart_now", "Only a failed or queued job can be restarted.")
+    job = await services.system.queue.ask(Restart(job.id))
+    return {"ok": True, "message": "The job is queued again.", "job": await shown(services, job)}
 
 
 @delete(
@@ -117,12 +132,15 @@ async def restart(request: AnyRequest, hub: Hub, number: Number) -> JobAndMessag
     summary="Delete a job and its files for good",
     **documented(404, 503),
 )
-async def remove(request: AnyRequest, hub: Hub, number: Number) -> Said:
-    job = await _seen(request, hub, number)
+async def remove(request: AnyRequest, services: Services, number: Number) -> Said:
+    job = await _seen(request, services, number)
     _check(
-        job, hub, "can_delete", "A job that is being processed cannot be deleted: cancel it first."
+        job,
+        services,
+        "can_delete",
+        "A job that is being processed cannot be deleted: cancel it first.",
     )
-    await hub.system.queue.ask(Delete(job.id))
+    await services.system.queue.ask(Delete(job.id))
     return {"ok": True, "message": "The job is deleted."}
 
 
@@ -132,11 +150,11 @@ async def remove(request: AnyRequest, hub: Hub, number: Number) -> Said:
     summary="Send a job's callback again",
     **documented(404, 503),
 )
-async def replay(request: AnyRequest, hub: Hub, number: Number) -> JobAndMessage:
+async def replay(request: AnyRequest, services: Services, number: Number) -> JobAndMessage:
     """One that was delivered or given up; with the same id, so that receivers can tell."""
-    job = await _seen(request, hub, number)
-    await hub.replay(job)
-    return {"ok": True, "message": "The callback is on its way.", "job": await hub.shown(job)}
+    job = await _seen(request, services, number)
+    await services.jobs.replay_callback(job)
+    return {"ok": True, "message": "The callback is on its way.", "job": await shown(services, job)}
 
 
 @post(
@@ -145,7 +163,7 @@ async def replay(request: AnyRequest, hub: Hub, number: Number) -> JobAndMessage
     summary="Start now (managers)",
     **documented(503, operation=takes(RunNow)),
 )
-async def run_now(request: AnyRequest, hub: Hub) -> Started:
+async def run_now(request: AnyRequest, services: Services) -> Started:
     """`{limit, reset_failed}`: loads the model; `reset_failed` first puts up to `limit` failed
     jobs back into the queue, those that can be."""
     caller = caller_of(request)
@@ -153,12 +171,12 @@ async def run_now(request: AnyRequest, hub: Hub) -> Started:
     wanted = await read_json(request, RunNow)
     again = 0
     if wanted.reset_failed:
-        failed = await hub.system.jobs.page(Status.FAILED, None, wanted.limit, caller.jobs)
+        failed = await services.system.jobs.page(Status.FAILED, None, wanted.limit, caller.jobs)
         for job in failed:
-            again += await hub.try_restart(job)
-    waiting = await hub.system.jobs.depth()
+            again += await services.jobs.try_restart(job)
+    waiting = await services.system.jobs.depth()
     if waiting:
-        await hub.system.lifecycle.ask(LoadModel())
+        await services.system.lifecycle.ask(LoadModel())
     return {
         "ok": True,
         "message": f"{waiting} waiting jobs are being worked on; {again} were put back.",
@@ -167,17 +185,38 @@ async def run_now(request: AnyRequest, hub: Hub) -> Started:
     }
 
 
-async def _seen(request: AnyRequest, hub: Hub, number: int) -> Job:
-    return await hub.find(number, caller_of(request).jobs)
+async def listed(services: Services, view: View, limit: int) -> list[HubJob]:
+    jobs = await services.system.jobs.page(None, None, limit, view)
+    return await _shown(services, jobs)
+
+
+async def shown(services: Services, job: Job) -> HubJob:
+    """One job without its transcript, as an answer to what was done with it."""
+    return (await _shown(services, [job]))[0]
+
+
+async def in_full(services: Services, job: Job) -> HubJob:
+    return job_document(await services.jobs.full_details(job), services.info, time.time())
+
+
+async def _shown(services: Services, jobs: Sequence[Job]) -> list[HubJob]:
+    now = time.time()
+    return [
+        job_document(details, services.info, now) for details in await services.jobs.details(jobs)
+    ]
+
+
+async def _seen(request: AnyRequest, services: Services, number: int) -> Job:
+    return await services.jobs.find(number, caller_of(request).jobs)
 
 
 def _check(
     job: Job,
-    hub: Hub,
+    services: Services,
     flag: Literal["can_cancel_now", "can_restart_now", "can_delete"],
     sentence: str,
 ) -> None:
-    if not may(job, hub.config, kept=True)[flag]:
+    if not may(job, services.info, kept=True)[flag]:
         raise Conflict(sentence)
 
 
@@ -187,6 +226,6 @@ router = Router(
         status, page, submit, one, analyze, cancel, restart, remove, replay, run_now,
     ],
     guards=[signed_in],
-    exception_handlers=HUB_HANDLERS,
+    exception_handlers=HANDLERS,
     tags=["hub"],
 )  # fmt: skip

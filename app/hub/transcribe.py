@@ -2,13 +2,17 @@
 
 from litestar import Router, get, post
 
-from app.access import by_token, caller_of
-from app.faults import HUB_HANDLERS
-from app.hub.docs import QueueingByToken, documented
+from app.auth.connection import caller_of
+from app.auth.guards import by_token
+from app.http.parameters import Number
 from app.hub.documents import HubStatus, JobAndMessage, ManyJobs, OneJob
-from app.hub.hub import Hub
-from app.hub.jobs import AnyRequest, Limit, Number
+from app.hub.errors import HANDLERS
+from app.hub.jobs import AnyRequest, Limit, in_full, listed, shown
+from app.hub.openapi import QueueingByToken, documented
+from app.hub.orders import CALLBACK, FILE, TOKEN_FIELDS, URL
 from app.hub.wire import status_document
+from app.services.services import Services
+from storage.records import Channel
 
 
 @post(
@@ -18,38 +22,47 @@ from app.hub.wire import status_document
     request_max_body_size=None,
     **documented(503, operation=QueueingByToken),
 )
-async def submit(request: AnyRequest, hub: Hub) -> JobAndMessage:
+async def submit(request: AnyRequest, services: Services) -> JobAndMessage:
     """As `POST /api/whisper/jobs`, and `callback_url` is required."""
-    job = await hub.submit(request, caller_of(request), by_token=True)
+    job = await services.submissions.submit_for(
+        request,
+        caller_of(request),
+        TOKEN_FIELDS,
+        file_field=FILE,
+        url_field=URL,
+        channel=Channel.API,
+        required=[CALLBACK],
+        shared=True,
+    )
     return {
         "ok": True,
         "message": "Whisper API job queued. A callback will be sent when the job reaches a "
         "terminal state.",
-        "job": await hub.shown(job),
+        "job": await shown(services, job),
     }
 
 
 @get("/status", summary="Counters and configuration", **documented())
-async def status(request: AnyRequest, hub: Hub) -> HubStatus:
-    counts = await hub.system.jobs.counts(caller_of(request).api_jobs)
-    return status_document(counts, can_manage_all=False, config=hub.config)
+async def status(request: AnyRequest, services: Services) -> HubStatus:
+    counts = await services.system.jobs.counts(caller_of(request).api_jobs)
+    return status_document(counts, can_manage_all=False, info=services.info)
 
 
 @get("/jobs", summary="The token owner's jobs, newest first", **documented())
-async def page(request: AnyRequest, hub: Hub, limit: Limit = 100) -> ManyJobs:
-    return {"ok": True, "jobs": await hub.listed(caller_of(request).api_jobs, limit)}
+async def page(request: AnyRequest, services: Services, limit: Limit = 100) -> ManyJobs:
+    return {"ok": True, "jobs": await listed(services, caller_of(request).api_jobs, limit)}
 
 
 @get("/jobs/{number:int}", summary="One job in full", **documented(404))
-async def one(request: AnyRequest, hub: Hub, number: Number) -> OneJob:
-    job = await hub.find(number, caller_of(request).api_jobs)
-    return {"ok": True, "job": await hub.in_full(job)}
+async def one(request: AnyRequest, services: Services, number: Number) -> OneJob:
+    job = await services.jobs.find(number, caller_of(request).api_jobs)
+    return {"ok": True, "job": await in_full(services, job)}
 
 
 router = Router(
     "/api/whisper/transcribe",
     route_handlers=[submit, status, page, one],
     guards=[by_token],
-    exception_handlers=HUB_HANDLERS,
+    exception_handlers=HANDLERS,
     tags=["hub by token"],
 )

@@ -4,13 +4,11 @@ Lists leave the transcript and the log out, which are in the document of one job
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from actors.engine.languages import LANGUAGES
-from app.access import API, NATIVE, WEB
 from app.hub.documents import (
     Analysis,
     CallbackState,
@@ -30,13 +28,15 @@ from app.hub.documents import (
     TextState,
     Translation,
 )
-from app.progress import elapsed_secs, human, speed
-from app.speakers import dialogue, labels
+from app.services.info import ServerInfo
+from app.services.jobs import CHANNEL_LABELS, JobDetails, title
+from app.services.progress import elapsed_secs, human, speed
+from app.services.share import share_url
+from app.transcripts.attribution import dialogue, labels
 from storage.records import (
     Action,
     Callback,
     Job,
-    LogLine,
     Phase,
     Segment,
     Share,
@@ -50,7 +50,6 @@ from storage.records import (
 )
 from storage.times import seconds, utc
 
-CHANNELS = {WEB: "Web queue", API: "API queue", NATIVE: "Native API"}
 LABELS: dict[State, str] = {
     "queued": "Queued",
     "downloading": "Downloading",
@@ -79,26 +78,6 @@ SPEAKERS_STATES: dict[SpeakersStatus, SpeakersState] = {
 }
 
 
-@dataclass(frozen=True)
-class Config:
-    """What the documents say of the server itself."""
-
-    base_url: str
-    default_model: str
-    upload_max_mb: int | None
-    pages: bool
-    cookies: bool
-    cookie_lines: int
-    threads: int
-    assists: bool
-    """Whether there is a language model."""
-    diarization: bool
-    voices: bool
-    """Whether voices can be told apart, or channels alone."""
-    most_speakers: int
-    diarization_secs: float
-
-
 def status_of(job: Job) -> State:
     match job.status:
         case Status.QUEUED:
@@ -111,39 +90,26 @@ def status_of(job: Job) -> State:
             return "failed"
 
 
-def job_document(
-    job: Job,
-    config: Config,
-    now: float,
-    *,
-    share: Share | None = None,
-    callback: Callback | None = None,
-    segments: Sequence[Segment] | None = None,
-    texts: Sequence[Text] = (),
-    speakers: Speakers | None = None,
-    log: Sequence[LogLine] = (),
-    kept: bool = True,
-) -> HubJob:
-    """``now`` in seconds since the epoch; ``segments`` None leaves the transcript out; ``kept``:
-    whether what was submitted is still there to be heard again."""
+def job_document(details: JobDetails, info: ServerInfo, now: float) -> HubJob:
+    """``now`` in seconds since the epoch; details without segments leave the transcript out."""
+    job = details.job
     status, order = status_of(job), job.order
     elapsed = elapsed_secs(job, now)
     faster = speed(job, elapsed)
-    shown = segments if job.status is Status.DONE else None
-    turns = speakers.turns if speakers else ()
-    named = labels(shown or (), turns)
+    shown = details.segments if job.status is Status.DONE else None
+    named = labels(shown or (), details.turns)
     return {
         "id": job.number,
         "queue_channel": order.channel,
-        "queue_channel_label": CHANNELS.get(order.channel, order.channel),
+        "queue_channel_label": CHANNEL_LABELS.get(order.channel, order.channel),
         "status": status,
         "status_label": LABELS[status],
         "cancelled": job.status is Status.CANCELLED,
         "progress_percent": job.percent,
         "stage_label": _stage_label(job, status),
         "stage_detail": job.stage_detail,
-        "stage_updated_at": job.beat_at or job.stage_at,
-        "runtime_log": [{"at": each.at, "message": each.line} for each in log],
+        "stage_updated_at": job.heartbeat_at or job.stage_at,
+        "runtime_log": [{"at": each.at, "message": each.line} for each in details.log],
         "last_error": last_error(job),
         "source_type": "url" if order.source_url else "upload",
         "source_url": order.source_url,
@@ -154,7 +120,7 @@ def job_document(
         "source_size_bytes": job.size_bytes,
         "source_duration_seconds": _rounded(job.duration_secs),
         "source_duration_human": human(job.duration_secs),
-        "model": order.model or job.heard_by or config.default_model,
+        "model": order.model or job.model_used or info.default_model,
         "language": job.language,
         "analysis_language_preference": order.analysis_language,
         "translation_target_languages": list(order.translations),
@@ -166,22 +132,24 @@ def job_document(
         "processing_elapsed_human": human(elapsed),
         "observed_throughput_multiplier": faster,
         "observed_throughput_summary": None if faster is None else f"{faster:g}× real time",
-        "cpu_threads_configured": config.threads,
+        "cpu_threads_configured": info.configuration.threads,
         "liveness": liveness(job, now),
         "cancel_requested_at": job.completed_at if job.status is Status.CANCELLED else None,
-        **may(job, config, kept),
+        **may(job, info, details.recording_kept),
         "transcript_text": None if shown is None else transcript_text(shown),
         "transcript_segments": [] if shown is None else _segments(shown, named),
         "speaker_aware_transcript": dialogue(shown, named) if shown and any(named) else None,
-        "analysis": _analysis(texts, shown is not None),
-        "translations": _translations(job, texts, shown is not None),
-        "diarization": _diarization(job, speakers, named if segments is not None else None),
-        "callback": _callback(job, callback),
-        "share": share_document(share, config) if share else None,
+        "analysis": _analysis(details.texts, shown is not None),
+        "translations": _translations(job, details.texts, shown is not None),
+        "diarization": _diarization(
+            job, details.speakers, named if details.segments is not None else None
+        ),
+        "callback": _callback(job, details.callback),
+        "share": share_document(details.share, info.base_url) if details.share else None,
     }
 
 
-def may(job: Job, config: Config, kept: bool) -> May:
+def may(job: Job, info: ServerInfo, kept: bool) -> May:
     """What may be done, from the one table of what may be done when.
 
     A job that only waits is not cancelled in this dialect but deleted.
@@ -191,17 +159,19 @@ def may(job: Job, config: Config, kept: bool) -> May:
         "can_restart_now": job.allows(Action.RESTART) and kept,
         "can_reset_for_retry": job.allows(Action.RESTART) and kept and job.phase is Phase.BROKEN,
         "can_delete": job.allows(Action.DELETE),
-        "can_analyze_transcript": config.assists and job.phase is Phase.DONE and job.segments > 0,
+        "can_analyze_transcript": info.has_language_model
+        and job.phase is Phase.DONE
+        and job.segments > 0,
     }
 
 
 def liveness(job: Job, now: float) -> Liveness:
-    beat, output = _age(job.beat_at, now), _age(job.output_at, now)
+    beat, output = _age(job.heartbeat_at, now), _age(job.output_at, now)
     state = _liveness_state(job, beat)
     return {
         "state": state,
         "summary": _liveness_summary(state, beat),
-        "heartbeat_at": job.beat_at,
+        "heartbeat_at": job.heartbeat_at,
         "heartbeat_age_seconds": _rounded(beat),
         "last_output_at": job.output_at,
         "last_output_age_seconds": _rounded(output),
@@ -212,9 +182,9 @@ def liveness(job: Job, now: float) -> Liveness:
     }
 
 
-def share_document(share: Share, config: Config) -> ShareLink:
+def share_document(share: Share, base_url: str) -> ShareLink:
     return {
-        "url": share_url(share, config),
+        "url": share_url(share, base_url),
         "token": share.token,
         "created_at": share.created_at,
         "expires_at": _moment(share.expires),
@@ -226,15 +196,11 @@ def share_document(share: Share, config: Config) -> ShareLink:
     }
 
 
-def share_url(share: Share, config: Config) -> str:
-    return f"{config.base_url}/shared/whisper/transcript/{share.token}"
-
-
 def status_document(
     counts: Mapping[tuple[Status, bool], int],
     *,
     can_manage_all: bool,
-    config: Config,
+    info: ServerInfo,
 ) -> HubStatus:
     """``counts``: jobs by status and whether they are being fetched."""
     return {
@@ -248,17 +214,13 @@ def status_document(
             + counts.get((Status.CANCELLED, False), 0),
         },
         "can_manage_all": can_manage_all,
-        "config": _config_document(config),
+        "config": _config_document(info),
     }
 
 
-def callback_body(
-    job: Job,
-    config: Config,
-    share: Share | None,
-    segments: Sequence[Segment],
-    texts: Sequence[Text],
-) -> bytes:
+def callback_body(details: JobDetails, info: ServerInfo) -> bytes:
+    """The body of a job's callback; ``details`` with its segments."""
+    job, segments = details.job, details.segments or ()
     done = job.status is Status.DONE
     status = status_of(job)
     about: dict[str, Any] = {
@@ -266,31 +228,27 @@ def callback_body(
         "status": status,
         "status_label": LABELS[status],
         "queue_channel": job.order.channel,
-        "queue_channel_label": CHANNELS.get(job.order.channel, job.order.channel),
-        "source": source(job),
-        "model": job.order.model or job.heard_by or config.default_model,
+        "queue_channel_label": CHANNEL_LABELS.get(job.order.channel, job.order.channel),
+        "source": title(job),
+        "model": job.order.model or job.model_used or info.default_model,
         "language": job.language,
-        "job_url": f"{config.base_url}/whisper/jobs/{job.number}",
+        "job_url": f"{info.base_url}/whisper/jobs/{job.number}",
     }
     if done:
-        url = share and share_url(share, config)
+        url = details.share and share_url(details.share, info.base_url)
         about |= {
             "share_url": url,
             "transcript_text": transcript_text(segments),
-            "analysis_text": next((t.text for t in texts if t.kind is TextKind.ANALYSIS), None),
-            "translations": _translations(job, texts, True),
+            "analysis_text": next(
+                (t.text for t in details.texts if t.kind is TextKind.ANALYSIS), None
+            ),
+            "translations": _translations(job, details.texts, True),
             "share": url and {"url": url},
         }
     else:
         about["failure_error"] = last_error(job)
     event = "whisper.job.completed" if done else "whisper.job.failed"
     return msgspec.json.encode({"ok": done, "event": event, "job": about})
-
-
-def source(job: Job) -> str:
-    """What a person would call it."""
-    order = job.order
-    return order.label or order.filename or order.source_url or f"Job {job.number}"
 
 
 def last_error(job: Job) -> str | None:
@@ -418,11 +376,12 @@ def _liveness_summary(state: LivenessState, beat: float | None) -> str:
             return f"The last sign of life is {beat:.0f} s old."
 
 
-def _config_document(config: Config) -> HubConfig:
-    most = config.upload_max_mb
+def _config_document(info: ServerInfo) -> HubConfig:
+    most, fetch = info.upload_max_mb, info.configuration.fetch
+    diarization = info.configuration.diarization
     return {
         "enabled": True,
-        "default_model": config.default_model,
+        "default_model": info.default_model,
         "upload_max_mb": most,
         "upload_limit": {
             "configured_mb": most,
@@ -433,20 +392,20 @@ def _config_document(config: Config) -> HubConfig:
             "php_post_max_mb": None,
             "limited_by_php": False,
         },
-        "ytdlp_configured": config.pages,
+        "ytdlp_configured": fetch.fetch_pages,
         "ytdlp_cookies": {
-            "configured": config.cookies,
-            "source": "file" if config.cookies else None,
-            "line_count": config.cookie_lines,
+            "configured": info.cookie_lines is not None,
+            "source": None if info.cookie_lines is None else "file",
+            "line_count": info.cookie_lines or 0,
         },
-        "cpu_threads": config.threads,
+        "cpu_threads": info.configuration.threads,
         "diarization": {
-            "enabled": config.diarization,
-            "provider": "voices" if config.voices else "channels",
+            "enabled": diarization.diarization,
+            "provider": "voices" if info.diarizes_voices else "channels",
             "provider_supported": True,
             "min_speakers": 1,
-            "max_speakers": config.most_speakers if config.voices else 2,
-            "timeout_seconds": int(config.diarization_secs),
+            "max_speakers": diarization.max_speakers if info.diarizes_voices else 2,
+            "timeout_seconds": int(diarization.diarization_timeout_secs),
             "warning": SPEAKERS_WARNING,
         },
     }

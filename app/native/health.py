@@ -8,11 +8,11 @@ from litestar import Response, Router, get
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-from actors.messages import State
-from actors.system import System
-from app.access import native
-from app.native.docs import answers
+from actors.models.messages import State
+from app.auth.guards import native
+from app.native.openapi import answers
 from app.native.wire import Health, Outcome, model_document
+from app.services.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -20,16 +20,17 @@ MODEL_STATES = ("unloaded", "loading", "waiting_for_gpu", "ready")
 
 
 @get("/health", summary="Is the server well?", tags=["health"])
-async def health(system: System) -> Health:
+async def health(services: Services) -> Health:
     """Green in every state of the model."""
-    plan, vram = system.plan, system.plan.gpu.vram()
-    state = await system.lifecycle.ask(State())
+    configuration = services.system.configuration
+    vram = configuration.gpu.vram()
+    state = await services.system.lifecycle.ask(State())
     return Health(
         status="ok",
-        gpu_name=plan.gpu.name(),
+        gpu_name=configuration.gpu.name(),
         vram_total_mb=vram.total_mb if vram else None,
-        model=plan.default_model,
-        queue_depth=await system.jobs.depth(),
+        model=configuration.catalogue.default,
+        queue_depth=await services.system.jobs.depth(),
         model_state=model_document(state, None).state,
     )
 
@@ -45,12 +46,12 @@ async def livez() -> dict[str, str]:
     tags=["health"],
     responses=answers(503, Outcome, "Not now: it shuts down, or the database does not answer"),
 )
-async def readyz(system: System) -> Response[Any]:
+async def readyz(services: Services) -> Response[Any]:
     """503 while the server shuts down, or when the database does not answer."""
-    if system.draining:
+    if services.system.draining:
         return Response({"status": "shutting down"}, status_code=503)
     try:
-        await system.jobs.depth()
+        await services.system.jobs.depth()
     except Exception:
         log.exception("the database does not answer")
         return Response({"status": "the database does not answer"}, status_code=503)
@@ -63,9 +64,9 @@ async def readyz(system: System) -> Response[Any]:
     tags=["health"],
     responses=answers(200, str, "Prometheus's text format", "text/plain"),
 )
-async def metrics(system: System) -> Response[bytes]:
+async def metrics(services: Services) -> Response[bytes]:
     gauges = CollectorRegistry()
-    gauges.register(_Gauges(await _readings(system)))
+    gauges.register(_Gauges(await _readings(services)))
     body = generate_latest(REGISTRY) + generate_latest(gauges)
     return Response(body, headers={"content-type": CONTENT_TYPE_LATEST})
 
@@ -78,24 +79,24 @@ class _Gauges:
         return iter(self._families)
 
 
-async def _readings(system: System) -> list[GaugeMetricFamily]:
-    state = model_document(await system.lifecycle.ask(State()), None).state
+async def _readings(services: Services) -> list[GaugeMetricFamily]:
+    state = model_document(await services.system.lifecycle.ask(State()), None).state
     depth = GaugeMetricFamily(
-        "whisperbox_queue_depth", "Jobs that wait", value=await system.jobs.depth()
+        "whisperbox_queue_depth", "Jobs that wait", value=await services.system.jobs.depth()
     )
     age = GaugeMetricFamily(
         "whisperbox_queue_age_seconds",
         "How long the oldest waiting job has waited",
-        value=await system.jobs.oldest_wait_secs(),
+        value=await services.system.jobs.oldest_wait_secs(),
     )
     model = GaugeMetricFamily("whisperbox_model_state", "1 for the state", labels=["state"])
     for name in MODEL_STATES:
         model.add_metric([name], float(name == state))
     outbox = GaugeMetricFamily("whisperbox_deliveries", "Webhooks by outcome", labels=["outcome"])
-    for outcome, count in (await system.deliveries.counts()).items():
+    for outcome, count in (await services.system.deliveries.counts()).items():
         outbox.add_metric([outcome], count)
     families = [depth, age, model, outbox]
-    if vram := system.plan.gpu.vram():
+    if vram := services.system.configuration.gpu.vram():
         used = GaugeMetricFamily("whisperbox_vram_used_bytes", "VRAM", value=vram.used_mb << 20)
         total = GaugeMetricFamily("whisperbox_vram_total_bytes", "VRAM", value=vram.total_mb << 20)
         families += [used, total]

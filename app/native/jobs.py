@@ -1,7 +1,6 @@
 """/jobs"""
 
-import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from litestar import Request, Response, Router, delete, get, post
@@ -14,44 +13,45 @@ from litestar.openapi.spec import (
 )
 from litestar.params import HeaderParameter, QueryParameter
 
-from actors.engine.languages import LANGUAGES
-from actors.messages import Cancel, RequireReady, Submit, Subscribe
-from actors.reach import check_url
-from actors.system import Plan, System
-from app import sse
-from app.access import NATIVE, native
-from app.native.docs import EVENTS, answers, faults
-from app.native.streams import END, JobFollower
+from actors.events.messages import Subscribe
+from actors.jobs.messages import Cancel
+from actors.models.messages import RequireReady
+from app.auth.guards import native
+from app.http import event_stream
+from app.native.openapi import EVENTS, answers, errors
+from app.native.streams import job_events
 from app.native.wire import (
     Accepted,
     DoneEvent,
     ErrorEvent,
-    JobDocument,
     JobPage,
     ProgressEvent,
     SegmentEvent,
-    job_document,
 )
-from app.transcripts import FORMATS
-from app.uploads import Upload, queued, receive
-from storage.errors import Busy, Conflict, Invalid, NotFound, NotReady
-from storage.records import Job, Order, Status, Task, View
+from app.services import order_form
+from app.services.follow import JobFollower, has_seen_end
+from app.services.services import Services
+from app.transcripts.document import JobDocument, job_document
+from app.transcripts.formats import FORMATS
+from storage.errors import Conflict, Invalid, NotReady
+from storage.records import Channel, Order, Status, View
 
 WEBHOOK_FORMAT = "native"
-LONGEST_PROMPT = 2000
+FILE = "audio"
 LONGEST_KEY = 255
 MOST_ON_A_PAGE = 200
 JobEvent = ProgressEvent | SegmentEvent | DoneEvent | ErrorEvent
 
-
-@dataclass(frozen=True)
-class Intake:
-    """Where submits go, and on what terms. One object, since Litestar resolves several
-    dependencies of a route in tasks of their own, which cost a tenth of a submit."""
-
-    system: System
-    queue_when_unloaded: bool
-    most_upload_bytes: int | None
+FIELDS = {
+    "language": order_form.LANGUAGE,
+    "task": order_form.TASK,
+    "webhook_url": order_form.webhook(
+        WEBHOOK_FORMAT, "Told of the job's end, and of the model", model_events=True
+    ),
+    "word_timestamps": order_form.WORD_TIMESTAMPS,
+    "prompt": order_form.PROMPT,
+    "model": order_form.MODEL,
+}
 
 
 @dataclass
@@ -59,22 +59,16 @@ class SubmitOperation(Operation):
     """The form, which the handler reads as a stream and Litestar therefore cannot see."""
 
     def __post_init__(self) -> None:
-        text = OpenAPIType.STRING
-        properties: dict[str, Any] = {
-            "audio": Schema(
-                type=text,
-                format=None,
-                content_media_type="application/octet-stream",
-                description="Any audio or video that FFmpeg understands; no size limit",
-            ),
-            "language": Schema(type=text, description="ISO 639-1; omit to have it detected"),
-            "task": Schema(type=text, enum=["transcribe", "translate"], default="transcribe"),
-            "webhook_url": Schema(type=text, description="Told of the end, and of the model"),
-            "word_timestamps": Schema(type=text, enum=["true", "false"], default="false"),
-            "prompt": Schema(type=text, description="Names and words to expect"),
-            "model": Schema(type=text, description="A model's name; omit for the server's"),
-        }
-        schema = Schema(type=OpenAPIType.OBJECT, properties=properties, required=["audio"])
+        audio = Schema(
+            type=OpenAPIType.STRING,
+            content_media_type="application/octet-stream",
+            description="Any audio or video that FFmpeg understands; no size limit",
+        )
+        schema = Schema(
+            type=OpenAPIType.OBJECT,
+            properties={FILE: audio, **order_form.schemas(FIELDS)},
+            required=[FILE],
+        )
         self.request_body = RequestBody(
             content={"multipart/form-data": OpenAPIMediaType(schema=schema)}, required=True
         )
@@ -86,11 +80,11 @@ class SubmitOperation(Operation):
     summary="Submit audio",
     operation_class=SubmitOperation,
     request_max_body_size=None,
-    responses=faults(400, 408, 413, 503, 507),
+    responses=errors(400, 408, 413, 503, 507),
 )
 async def submit(
     request: Request[Any, Any, Any],
-    intake: Intake,
+    services: Services,
     key: Annotated[
         str | None,
         HeaderParameter(
@@ -99,25 +93,35 @@ async def submit(
     ] = None,
 ) -> Response[Accepted]:
     """Answers as soon as the audio is safely stored. 503 comes before the body is read."""
-    system, owner = intake.system, _owner(request)
+    system, submissions, owner = services.system, services.submissions, _owner(request)
     if key is not None:
         if not 0 < len(key) <= LONGEST_KEY:
             raise Invalid(f"Idempotency-Key must have 1 to {LONGEST_KEY} characters")
         key = f"{owner}:{key}" if owner is not None else key  # a key is its owner's own
         if earlier := await system.jobs.by_idempotency_key(key):
             return Response(Accepted(earlier.id), status_code=202)
-    if system.draining:
-        raise Busy("the server is shutting down")
-    await _require_ready(system, intake.queue_when_unloaded)
-    job_id = str(uuid.uuid4())
-    form = Form(system.plan)
-    upload = await receive(
-        request, system.spool, job_id, "audio", form.check, most_bytes=intake.most_upload_bytes
+    submission = submissions.begin(FIELDS)
+    await _require_ready(services)
+    form = submission.form
+
+    def check() -> None:
+        """A wrong field costs no upload: it is refused as it comes."""
+        for sentences in form.errors.values():
+            raise Invalid(sentences[0])
+
+    upload = await submissions.receive(
+        request, submission, FILE, check_file=check, check_field=check
     )
     if not upload.size:
         raise Invalid("audio field is empty" if upload.found else "missing 'audio' field")
-    order = form.order(upload, key, owner)
-    job = await queued(system, Submit(job_id, order, upload.size))
+    order = Order(
+        **form.values,
+        filename=upload.filename,
+        idempotency_key=key,
+        channel=Channel.NATIVE,
+        owner=owner,
+    )
+    job = await submissions.queue(submission, order, upload.size, limited=False)
     return Response(Accepted(job.id), status_code=202)
 
 
@@ -127,64 +131,17 @@ def _owner(request: Request[Any, Any, Any]) -> int | None:
     return caller.account.number if caller else None
 
 
-async def _require_ready(system: System, queue_when_unloaded: bool) -> None:
+async def _require_ready(services: Services) -> None:
     try:
-        await system.lifecycle.ask(RequireReady())
+        await services.system.lifecycle.ask(RequireReady())
     except NotReady:
-        if not queue_when_unloaded:
+        if not services.submissions.settings.queue_when_unloaded:
             raise
 
 
-@dataclass
-class Form:
-    """Checks each text field as it comes, so that a wrong one costs no upload."""
-
-    plan: Plan
-    _seen: dict[str, Any] = field(default_factory=dict)
-
-    def check(self, name: str, value: str) -> None:
-        """
-        Raises:
-            Invalid: with the guide's sentence, where it has one.
-        """
-        value = value.strip()
-        if not value:
-            return
-        match name:
-            case "task":
-                if value not in tuple(Task):
-                    raise Invalid("task must be 'transcribe' or 'translate'")
-                self._seen[name] = Task(value)
-            case "language":
-                if value.lower() not in (*LANGUAGES, "auto"):
-                    raise Invalid(f"language '{value[:40]}' is not a code that Whisper knows")
-                self._seen[name] = None if value.lower() == "auto" else value.lower()
-            case "webhook_url":
-                self._seen[name] = check_url(value)
-                self._seen |= {"webhook_format": WEBHOOK_FORMAT, "model_events": True}
-            case "word_timestamps":
-                if value.lower() not in ("true", "false", "1", "0"):
-                    raise Invalid("word_timestamps must be 'true' or 'false'")
-                self._seen[name] = value.lower() in ("true", "1")
-            case "prompt":
-                if len(value) > LONGEST_PROMPT:
-                    raise Invalid(f"prompt is longer than {LONGEST_PROMPT} characters")
-                self._seen[name] = value
-            case "model":
-                known = value == self.plan.default_model or self.plan.catalogue.nameable(value)
-                if not known:
-                    raise Invalid(f"there is no model '{value[:80]}' on this server")
-                self._seen[name] = value
-
-    def order(self, upload: Upload, key: str | None, owner: int | None) -> Order:
-        return Order(
-            **self._seen, filename=upload.filename, idempotency_key=key, channel=NATIVE, owner=owner
-        )
-
-
-@get("/", summary="List jobs", responses=faults(400))
+@get("/", summary="List jobs", responses=errors(400))
 async def page(
-    system: System,
+    services: Services,
     view: View,
     status: Annotated[
         Status | None, QueryParameter(name="status", description="Only jobs of this status")
@@ -196,26 +153,26 @@ async def page(
     limit: Annotated[int, QueryParameter(name="limit", ge=1, le=MOST_ON_A_PAGE)] = 50,
 ) -> JobPage:
     """Newest first, without their segments."""
-    jobs = await system.jobs.page(status, before, limit, view)
+    jobs = await services.system.jobs.page(status, before, limit, view)
     following = jobs[-1].number if len(jobs) == limit else None
     return JobPage([job_document(job) for job in jobs], following)
 
 
-@get("/{job_id:str}", summary="One job", responses=faults(404))
-async def one(system: System, view: View, job_id: str) -> JobDocument:
+@get("/{job_id:str}", summary="One job", responses=errors(404))
+async def one(services: Services, view: View, job_id: str) -> JobDocument:
     """Poll this every few seconds, or better: follow `/jobs/{job_id}/stream`."""
-    job = await _job(system, view, job_id)
-    segments = await system.jobs.transcript(job) if job.status is Status.DONE else []
+    job = await services.jobs.find_by_id(job_id, view)
+    segments = await services.system.jobs.transcript(job) if job.status is Status.DONE else []
     return job_document(job, segments)
 
 
 @get(
     "/{job_id:str}/stream",
     summary="Follow a job (server-sent events)",
-    responses=faults(404, 204) | answers(200, JobEvent, "The events' data", EVENTS),
+    responses=errors(404, 204) | answers(200, JobEvent, "The events' data", EVENTS),
 )
 async def stream(
-    system: System,
+    services: Services,
     view: View,
     job_id: str,
     last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
@@ -226,26 +183,27 @@ async def stream(
     `Last-Event-ID` resumes without loss or repeat; after the last event it gives 204, which
     stops an EventSource from reconnecting.
     """
+    system = services.system
     subscription = await system.broadcaster.ask(Subscribe(job_id))
     try:
-        job = await _job(system, view, job_id)
-        if last_event_id == END and job.status.terminal:
+        job = await services.jobs.find_by_id(job_id, view)
+        if has_seen_end(job, last_event_id):
             subscription.close()
             return Response(None, status_code=204)
     except BaseException:
         subscription.close()
         raise
     follower = JobFollower(system.jobs, job_id, last_event_id)
-    return sse.stream(follower.follow(subscription), subscription)
+    return event_stream.stream(job_events(follower, subscription), subscription)
 
 
 @get(
     "/{job_id:str}/transcript",
     summary="The transcript as a file",
-    responses=faults(400, 404, 409),
+    responses=errors(400, 404, 409),
 )
 async def transcript(
-    system: System,
+    services: Services,
     view: View,
     job_id: str,
     format_: Annotated[
@@ -253,30 +211,23 @@ async def transcript(
     ] = "txt",
 ) -> Response[Any]:
     """Of a job that is done; 409 for others."""
-    job = await _job(system, view, job_id)
+    job = await services.jobs.find_by_id(job_id, view)
     if format_ != "json" and format_ not in FORMATS:
         raise Invalid(f"format must be one of {', '.join(FORMATS)}, json")
     if job.status is not Status.DONE:
         raise Conflict(f"job {job_id} has no transcript: its status is {job.status}")
-    segments = await system.jobs.transcript(job)
+    segments = await services.system.jobs.transcript(job)
     if format_ == "json":
         return Response(job_document(job, segments))
     write, content_type = FORMATS[format_]
     return Response(write(segments).encode(), media_type=content_type)
 
 
-@delete("/{job_id:str}", status_code=200, summary="Cancel a job", responses=faults(404, 409))
-async def cancel(system: System, view: View, job_id: str) -> JobDocument:
+@delete("/{job_id:str}", status_code=200, summary="Cancel a job", responses=errors(404, 409))
+async def cancel(services: Services, view: View, job_id: str) -> JobDocument:
     """A queued job ends at once, a running one within about a second; its result is dropped."""
-    job = await _job(system, view, job_id)
-    return job_document(await system.queue.ask(Cancel(job.id)))
-
-
-async def _job(system: System, view: View, job_id: str) -> Job:
-    job = await system.jobs.get(job_id, view)
-    if job is None:
-        raise NotFound(f"job {job_id} not found")
-    return job
+    job = await services.jobs.find_by_id(job_id, view)
+    return job_document(await services.system.queue.ask(Cancel(job.id)))
 
 
 router = Router(

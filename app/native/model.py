@@ -5,58 +5,59 @@ from typing import Any
 from litestar import Response, Router, get, post
 from litestar.response import Stream
 
-from actors.messages import LoadModel, State, Subscribe, UnloadModel
-from actors.subscription import MODEL
-from actors.system import System
-from app import sse
-from app.access import native
-from app.native.docs import EVENTS, answers, faults
+from actors.events.messages import Subscribe
+from actors.events.subscription import MODEL
+from actors.models.messages import LoadModel, State, UnloadModel
+from app.auth.guards import native
+from app.http import event_stream
+from app.native.openapi import EVENTS, answers, errors
 from app.native.streams import model_events
 from app.native.wire import ModelDocument, ModelEvent, Outcome, model_document
+from app.services.services import Services
 
 
-@get("/status", summary="The model's state", responses=faults())
-async def status(system: System) -> ModelDocument:
+@get("/status", summary="The model's state", responses=errors())
+async def status(services: Services) -> ModelDocument:
     """VRAM figures are left out where there is no NVIDIA GPU."""
-    state = await system.lifecycle.ask(State())
-    return model_document(state, system.plan.gpu.vram())
+    state = await services.system.lifecycle.ask(State())
+    return model_document(state, services.system.configuration.gpu.vram())
 
 
 @post(
     "/load",
     status_code=202,
     summary="Load the model",
-    responses=faults()
+    responses=errors()
     | answers(200, Outcome, "`already_ready`")
     | answers(202, Outcome, "`load_initiated`"),
 )
-async def load(system: System) -> Response[Any]:
+async def load(services: Services) -> Response[Any]:
     """Idempotent. 202 `load_initiated`, or 200 `already_ready`."""
-    if await system.lifecycle.ask(LoadModel()):
+    if await services.system.lifecycle.ask(LoadModel()):
         return Response({"status": "already_ready"}, status_code=200)
     return Response({"status": "load_initiated"}, status_code=202)
 
 
-@post("/unload", status_code=200, summary="Unload the model", responses=faults())
-async def unload(system: System) -> dict[str, str]:
+@post("/unload", status_code=200, summary="Unload the model", responses=errors())
+async def unload(services: Services) -> dict[str, str]:
     """After the chunk at hand. Work that waits tries again after one GPU poll interval."""
-    await system.lifecycle.ask(UnloadModel())
+    await services.system.lifecycle.ask(UnloadModel())
     return {"status": "unload_requested"}
 
 
 @get(
     "/events",
     summary="Follow the model (server-sent events)",
-    responses=faults() | answers(200, ModelEvent, "The events' data", EVENTS),
+    responses=errors() | answers(200, ModelEvent, "The events' data", EVENTS),
 )
-async def events(system: System) -> Stream:
+async def events(services: Services) -> Stream:
     """Events: `model_loading`, `model_ready` `{loaded_at}`, `model_unloaded`,
     `model_waiting_for_gpu` `{vram_needed_mb, vram_free_mb, retry_in_secs}`, each with its name as
     `type`. The first is the state now. `model_loading` has `downloaded` (0 to 1) during a
     download, `model_unloaded` has `error` after a load that failed.
     """
-    subscription = await system.broadcaster.ask(Subscribe(MODEL))
-    return sse.stream(model_events(subscription), subscription)
+    subscription = await services.system.broadcaster.ask(Subscribe(MODEL))
+    return event_stream.stream(model_events(subscription), subscription)
 
 
 router = Router(

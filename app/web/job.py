@@ -12,19 +12,19 @@ from litestar.params import PathParameter
 from litestar.response import Redirect
 
 from actors.engine.languages import LANGUAGES
-from actors.messages import WantText
-from app.access import caller_of
-from app.editing import aligned
-from app.hub.hub import Hub
-from app.hub.jobs import Number
-from app.hub.shares import Wanted, put_share
-from app.hub.wire import CHANNELS, share_url
-from app.media import recording
-from app.native.wire import job_document
-from app.speakers import attributed, labels
-from app.subtitles import Limits, cues
-from app.transcripts import FORMATS, attachment
-from app.web.display import Line, lines, title
+from actors.llm.messages import RequestText
+from app.auth.connection import caller_of
+from app.http.byte_ranges import recording
+from app.http.parameters import Number
+from app.services.jobs import CHANNEL_LABELS
+from app.services.services import Services
+from app.services.share import ShareRequest
+from app.transcripts.attribution import attributed, labels
+from app.transcripts.document import job_document
+from app.transcripts.editing import aligned
+from app.transcripts.formats import FORMATS, attachment
+from app.transcripts.subtitles import Limits, cues
+from app.web.presenters import Line, lines, title
 from app.web.queue import digits, number_in, rows, shell
 from app.web.render import HEADERS, app_page, fragment
 from storage.errors import Conflict, Invalid, NotFound
@@ -48,41 +48,41 @@ Index = Annotated[int, PathParameter(ge=0, le=2**31)]
 
 
 @get("/jobs/{number:int}", include_in_schema=False)
-async def page(request: AnyRequest, hub: Hub, number: Number) -> Response[str]:
-    job = await _seen(request, hub, number)
+async def page(request: AnyRequest, services: Services, number: Number) -> Response[str]:
+    job = await _seen(request, services, number)
     at = max(0, (number_in(request, "line") or 0) - BEFORE)
     end = max(0, job.segments - PAGE_LINES)
     at = max(at, end) if job.status is Status.RUNNING else min(at, end)  # lines are added there
     return app_page(
         "job.html",
-        **await shell(request, hub),
-        **await about(request, hub, job),
-        **await _lines(hub, job, at),
-        waveform=base64.b64encode(await hub.system.jobs.waveform(job)).decode(),
-        has_audio=job.status is Status.DONE and hub.system.spool.input(job.id).exists(),
+        **await shell(request, services),
+        **await about(request, services, job),
+        **await _lines(services, job, at),
+        waveform=base64.b64encode(await services.system.jobs.waveform(job)).decode(),
+        has_audio=job.status is Status.DONE and services.system.spool.input(job.id).exists(),
     )
 
 
-async def about(request: AnyRequest, hub: Hub, job: Job) -> dict[str, Any]:
+async def about(request: AnyRequest, services: Services, job: Job) -> dict[str, Any]:
     """All of a job but its transcript."""
-    caller, system = caller_of(request), hub.system
+    caller, system = caller_of(request), services.system
     share = (await system.shares.of_jobs([job])).get(job.number)
     texts = (await system.texts.of_jobs([job]))[job.number]
     return {
         "job": job,
         "plain": True,  # a row without buttons: the page has them elsewhere
-        "row": (await rows(hub, caller, [job]))[0],
+        "row": (await rows(services, caller, [job]))[0],
         "title": title(job),
-        "channel": CHANNELS.get(job.order.channel, job.order.channel),
-        "model": job.order.model or job.heard_by or hub.config.default_model,
+        "channel": CHANNEL_LABELS.get(job.order.channel, job.order.channel),
+        "model": job.order.model or job.model_used or services.info.default_model,
         "language": LANGUAGES.get(job.language or "", job.language),
         "languages": LANGUAGES,
         "people": (await system.speakers.of_jobs([job])).get(job.number),
         "analysis": [text for text in texts if text.kind is TextKind.ANALYSIS],
         "translations": [text for text in texts if text.kind is TextKind.TRANSLATION],
-        "may_assist": hub.config.assists and caller.account.may(Permission.ASSIST),
+        "may_assist": services.info.has_language_model and caller.account.may(Permission.ASSIST),
         "share": share,
-        "share_url": share and share_url(share, hub.config),
+        "share_url": share and services.shares.url(share),
         "callback": (await system.jobs.callbacks([job])).get(job.number),
         "log": await system.jobs.log(job),
         "corrected": await system.corrections.count(job),
@@ -92,32 +92,34 @@ async def about(request: AnyRequest, hub: Hub, job: Job) -> dict[str, Any]:
 
 
 @get("/jobs/{number:int}/lines", include_in_schema=False)
-async def more_lines(request: AnyRequest, hub: Hub, number: Number) -> Response[str]:
+async def more_lines(request: AnyRequest, services: Services, number: Number) -> Response[str]:
     """The lines from ``start`` on, or up to ``end``."""
-    job = await _seen(request, hub, number)
+    job = await _seen(request, services, number)
     end = number_in(request, "end")
     if end is not None:
-        found = await _lines(hub, job, max(0, end - PAGE_LINES), end)
+        found = await _lines(services, job, max(0, end - PAGE_LINES), end)
         return fragment("_lines.html", job=job, **found | {"following": None})
-    found = await _lines(hub, job, number_in(request, "start") or 0)
+    found = await _lines(services, job, number_in(request, "start") or 0)
     return fragment("_lines.html", job=job, **found | {"earlier": None})
 
 
 @get("/jobs/{number:int}/audio", include_in_schema=False)
-async def audio(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
-    job = await _seen(request, hub, number)
-    file = hub.system.spool.input(job.id)
+async def audio(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
+    job = await _seen(request, services, number)
+    file = services.system.spool.input(job.id)
     return recording(file, job.order.media_type, request.headers.get("range"))
 
 
 @get("/jobs/{number:int}/download/{form:str}", include_in_schema=False)
-async def download(request: AnyRequest, hub: Hub, number: Number, form: str) -> Response[Any]:
+async def download(
+    request: AnyRequest, services: Services, number: Number, form: str
+) -> Response[Any]:
     """txt, srt, vtt, tsv or json; ``raw`` for the engine's own text. Subtitles with their limits,
     where any is given."""
-    job = await _done(request, hub, number)
+    job = await _done(request, services, number)
     raw = request.query_params.get("raw") == "true"
-    segments = await hub.system.jobs.transcript(job, raw=raw)
-    turns = () if raw else await hub.turns(job)
+    segments = await services.system.jobs.transcript(job, raw=raw)
+    turns = () if raw else await services.jobs.turns(job)
     if form == "json":
         content_type, body = "application/json", _json(job, segments, turns)
     elif form in FORMATS:
@@ -141,97 +143,103 @@ def _json(job: Job, segments: Sequence[Segment], turns: Sequence[Turn]) -> bytes
 
 
 @get("/jobs/{number:int}/subtitles", include_in_schema=False)
-async def subtitles(request: AnyRequest, hub: Hub, number: Number) -> Response[str]:
+async def subtitles(request: AnyRequest, services: Services, number: Number) -> Response[str]:
     """How the first subtitles look within these limits."""
-    job = await _done(request, hub, number)
-    made = cues(await hub.system.jobs.transcript(job), _limits(request))
+    job = await _done(request, services, number)
+    made = cues(await services.system.jobs.transcript(job), _limits(request))
     return fragment("_subtitles.html", cues=made[:PREVIEW], count=len(made))
 
 
 @get("/jobs/{number:int}/lines/{index:int}", include_in_schema=False)
-async def line(request: AnyRequest, hub: Hub, number: Number, index: Index) -> Response[str]:
-    job = await _seen(request, hub, number)
-    return fragment("_line.html", job=job, line=await _line(hub, job, index))
+async def line(
+    request: AnyRequest, services: Services, number: Number, index: Index
+) -> Response[str]:
+    job = await _seen(request, services, number)
+    return fragment("_line.html", job=job, line=await _line(services, job, index))
 
 
 @get("/jobs/{number:int}/lines/{index:int}/edit", include_in_schema=False)
-async def edit(request: AnyRequest, hub: Hub, number: Number, index: Index) -> Response[str]:
-    return await _form_of(request, hub, await _done(request, hub, number), index)
+async def edit(
+    request: AnyRequest, services: Services, number: Number, index: Index
+) -> Response[str]:
+    return await _form_of(request, services, await _done(request, services, number), index)
 
 
 async def _form_of(
-    request: AnyRequest, hub: Hub, job: Job, index: int, mine: str | None = None
+    request: AnyRequest, services: Services, job: Job, index: int, mine: str | None = None
 ) -> Response[str]:
     """``mine``: what was to be saved over another's text."""
     values: dict[str, Any] = {
         "job": job,
-        "line": await _line(hub, job, index),
+        "line": await _line(services, job, index),
         "mine": mine,
-        "raw": (await _segment(hub, job, index, raw=True)).text.strip(),
-        "versions": await hub.system.corrections.versions(job, index),
+        "raw": (await _segment(services, job, index, raw=True)).text.strip(),
+        "versions": await services.system.corrections.versions(job, index),
     }
     if request.headers.get("hx-request"):
         return fragment("_edit.html", **values)
-    return app_page("edit.html", **await shell(request, hub), title=title(job), **values)
+    return app_page("edit.html", **await shell(request, services), title=title(job), **values)
 
 
 @post("/jobs/{number:int}/lines/{index:int}", include_in_schema=False)
-async def correct(request: AnyRequest, hub: Hub, number: Number, index: Index) -> Response[Any]:
+async def correct(
+    request: AnyRequest, services: Services, number: Number, index: Index
+) -> Response[Any]:
     """A new text for a line, or with ``raw`` the engine's again."""
-    job = await _done(request, hub, number)
+    job = await _done(request, services, number)
     given = await _form(request)
     if "text" not in given and "raw" not in given:
         raise Invalid("The form has no text.")
     text = " ".join(given.get("text", "").split())
     if len(text) > LONGEST_LINE:
         raise Invalid(f"A line has at most {LONGEST_LINE} characters.")
-    before = await _segment(hub, job, index)
+    before = await _segment(services, job, index)
     there = before.text.strip()
     if "raw" in given:
-        await _put(request, hub, job, before, None)
+        await _put(request, services, job, before, None)
     elif text != there:
         if given.get("was", there) != there:  # somebody else has been quicker
-            return await _form_of(request, hub, job, index, text)
-        await _put(request, hub, job, before, text)
+            return await _form_of(request, services, job, index, text)
+        await _put(request, services, job, before, text)
     if request.headers.get("hx-request"):
         return fragment(
             "_corrected.html",
             job=job,
-            line=await _line(hub, job, index),
-            corrected=await hub.system.corrections.count(job),
+            line=await _line(services, job, index),
+            corrected=await services.system.corrections.count(job),
             swapped=True,
         )
     return Redirect(f"/whisper/jobs/{number}?line={index}#line-{index}", status_code=303)
 
 
 @post("/jobs/{number:int}/restore", include_in_schema=False)
-async def restore(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
+async def restore(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
     """The whole transcript as the engine gave it; the corrections stay among the versions."""
-    job = await _done(request, hub, number)
-    await hub.system.corrections.restore(job, _account(request), utc(time.time()))
+    job = await _done(request, services, number)
+    await services.system.corrections.restore(job, _account(request), utc(time.time()))
     return _to(number)
 
 
 @post("/jobs/{number:int}/speakers", include_in_schema=False)
-async def name_speakers(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
+async def name_speakers(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
     """The form's fields are the labels, and their values the names."""
-    job = await _done(request, hub, number)
+    job = await _done(request, services, number)
     given = await _form(request)
-    people = (await hub.system.speakers.of_jobs([job])).get(job.number)
+    people = (await services.system.speakers.of_jobs([job])).get(job.number)
     for label, name in people.names if people else ():
         wanted = " ".join(given.get(label, name).split())
         if len(wanted) > LONGEST_NAME:
             raise Invalid(f"A name has at most {LONGEST_NAME} characters.")
         if wanted != name:
-            await hub.system.speakers.name(job, label, wanted if wanted != label else None)
+            await services.system.speakers.name(job, label, wanted if wanted != label else None)
     return _to(number)
 
 
 @post("/jobs/{number:int}/share", include_in_schema=False)
-async def share(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
-    job = await _done(request, hub, number)
+async def share(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
+    job = await _done(request, services, number)
     given = await _form(request)
-    before = (await hub.system.shares.of_jobs([job])).get(job.number)
+    before = (await services.system.shares.of_jobs([job])).get(job.number)
     form = {
         "expires_in_hours": digits(given.get("expires_in_hours", "")) or None,
         "password": given.get("password") or None,
@@ -239,95 +247,98 @@ async def share(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
         "with_downloads": given.get("with_downloads") == "true",
     }
     try:
-        wanted = msgspec.convert(form, Wanted)
+        wanted = msgspec.convert(form, ShareRequest)
     except msgspec.ValidationError:
         raise Invalid("A share ends within ten years.") from None
-    made = await put_share(
-        hub,
+    made = await services.shares.put(
         job,
         wanted,
         password_of=before if "no_password" not in given else None,
         end_of=before if given.get("expires_in_hours") == "keep" else None,
     )
-    return await _share_panel(request, hub, job, made)
+    return await _share_panel(request, services, job, made)
 
 
 @post("/jobs/{number:int}/unshare", include_in_schema=False)
-async def unshare(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
-    job = await _done(request, hub, number)
-    await hub.system.shares.revoke(job)
-    return await _share_panel(request, hub, job, None)
+async def unshare(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
+    job = await _done(request, services, number)
+    await services.shares.revoke(job)
+    return await _share_panel(request, services, job, None)
 
 
 @post("/jobs/{number:int}/texts", include_in_schema=False)
-async def write_text(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
+async def write_text(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
     """An analysis or a translation, made or made anew."""
-    job = await _done(request, hub, number)
+    job = await _done(request, services, number)
     caller_of(request).require(Permission.ASSIST)
     given = await _form(request)
     kind, language = given.get("kind"), given.get("language") or job.analysis_language
     if kind not in tuple(TextKind) or language not in LANGUAGES:
         raise Invalid("Choose a language.")
-    await hub.system.analyst.ask(WantText(job.id, TextKind(kind), language))
+    await services.system.analyst.ask(RequestText(job.id, TextKind(kind), language))
     if request.headers.get("hx-request"):
-        return fragment("_texts.html", **await about(request, hub, job))
+        return fragment("_texts.html", **await about(request, services, job))
     return _to(number)
 
 
 @post("/jobs/{number:int}/callback", include_in_schema=False)
-async def replay(request: AnyRequest, hub: Hub, number: Number) -> Response[Any]:
-    job = await _seen(request, hub, number)
-    await hub.replay(job)
+async def replay(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
+    job = await _seen(request, services, number)
+    await services.jobs.replay_callback(job)
     return _to(number)
 
 
 async def _share_panel(
-    request: AnyRequest, hub: Hub, job: Job, share: Share | None
+    request: AnyRequest, services: Services, job: Job, share: Share | None
 ) -> Response[Any]:
     if not request.headers.get("hx-request"):
         return _to(job.number)
-    url = share and share_url(share, hub.config)
+    url = share and services.shares.url(share)
     return fragment("_share.html", job=job, share=share, share_url=url)
 
 
-async def _seen(request: AnyRequest, hub: Hub, number: int) -> Job:
-    return await hub.find(number, caller_of(request).jobs)
+async def _seen(request: AnyRequest, services: Services, number: int) -> Job:
+    return await services.jobs.find(number, caller_of(request).jobs)
 
 
-async def _done(request: AnyRequest, hub: Hub, number: int) -> Job:
-    job = await _seen(request, hub, number)
+async def _done(request: AnyRequest, services: Services, number: int) -> Job:
+    job = await _seen(request, services, number)
     if job.status is not Status.DONE:
         raise Conflict("This job has no transcript yet.")
     return job
 
 
-async def _segment(hub: Hub, job: Job, index: int, *, raw: bool = False) -> Segment:
-    found = await hub.system.jobs.transcript(job, index, most=1, raw=raw)
+async def _segment(services: Services, job: Job, index: int, *, raw: bool = False) -> Segment:
+    found = await services.system.jobs.transcript(job, index, most=1, raw=raw)
     if not found:
         raise NotFound("there is no such line")
     return found[0]
 
 
-async def _line(hub: Hub, job: Job, index: int) -> Line:
-    found = await shown_lines(hub, job, index, 1)
+async def _line(services: Services, job: Job, index: int) -> Line:
+    found = await shown_lines(services, job, index, 1)
     if not found:
         raise NotFound("there is no such line")
     return found[0]
 
 
-async def shown_lines(hub: Hub, job: Job, start: int = 0, most: int = MOST_LINES) -> list[Line]:
+async def shown_lines(
+    services: Services, job: Job, start: int = 0, most: int = MOST_LINES
+) -> list[Line]:
     """From index ``start`` on; a cancelled job's are never shown."""
     if job.status is Status.CANCELLED:
         return []
-    people = (await hub.system.speakers.of_jobs([job])).get(job.number)
+    people = (await services.system.speakers.of_jobs([job])).get(job.number)
     before = min(start, 1)  # whether a turn begins is seen from the line before
-    segments = await hub.system.jobs.transcript(job, start - before, most=most + before)
+    segments = await services.system.jobs.transcript(job, start - before, most=most + before)
     return lines(segments, people)[before:]
 
 
-async def _lines(hub: Hub, job: Job, start: int, end: int | None = None) -> dict[str, Any]:
+async def _lines(
+    services: Services, job: Job, start: int, end: int | None = None
+) -> dict[str, Any]:
     """A page of lines, and where those before and after it begin."""
-    found = await shown_lines(hub, job, start, (end or start + PAGE_LINES) - start)
+    found = await shown_lines(services, job, start, (end or start + PAGE_LINES) - start)
     end = start + len(found)
     return {
         "lines": found,
@@ -336,10 +347,12 @@ async def _lines(hub: Hub, job: Job, start: int, end: int | None = None) -> dict
     }
 
 
-async def _put(request: AnyRequest, hub: Hub, job: Job, before: Segment, text: str | None) -> None:
+async def _put(
+    request: AnyRequest, services: Services, job: Job, before: Segment, text: str | None
+) -> None:
     words = () if text is None else aligned(before, text)
     now = utc(time.time())
-    await hub.system.corrections.put(job, before.index, text, words, _account(request), now)
+    await services.system.corrections.put(job, before.index, text, words, _account(request), now)
 
 
 def _account(request: AnyRequest) -> int:

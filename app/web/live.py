@@ -13,13 +13,16 @@ from typing import Any
 import anyio
 from litestar import Request, Response, get
 
-from actors.messages import JobChanged, JobEnded, JobProgressed, ModelChanged, Subscribe
-from actors.subscription import NEWS, Subscription
-from app import sse
-from app.access import Access, caller_of
-from app.hub.hub import Hub
-from app.hub.jobs import Number
-from app.sse import KEEPALIVE, KEEPALIVE_S
+from actors.events.messages import Subscribe
+from actors.events.subscription import EVERYTHING, Subscription
+from actors.jobs.messages import ChunkCommitted, JobChanged, JobEnded
+from actors.models.messages import ModelChanged
+from app.auth.access import Access
+from app.auth.connection import caller_of
+from app.http import event_stream
+from app.http.event_stream import KEEPALIVE, KEEPALIVE_S
+from app.http.parameters import Number
+from app.services.services import Services
 from app.web.job import PAGE_LINES, about, shown_lines
 from app.web.queue import FILTERS, PAGE, model_html, number_in, rows
 from app.web.render import html
@@ -35,26 +38,30 @@ PLACES = 20
 
 
 @get("/events", include_in_schema=False)
-async def queue_events(request: Request[Any, Any, Any], hub: Hub, access: Access) -> Response[Any]:
-    follower = QueueFollower(request, hub, access)
-    subscription = await hub.system.broadcaster.ask(Subscribe(NEWS))
-    return sse.stream(follower.follow(subscription), subscription)
+async def queue_events(
+    request: Request[Any, Any, Any], services: Services, access: Access
+) -> Response[Any]:
+    follower = QueueFollower(request, services, access)
+    subscription = await services.system.broadcaster.ask(Subscribe(EVERYTHING))
+    return event_stream.stream(follower.follow(subscription), subscription)
 
 
 @get("/jobs/{number:int}/events", include_in_schema=False)
 async def job_events(
-    request: Request[Any, Any, Any], hub: Hub, access: Access, number: Number
+    request: Request[Any, Any, Any], services: Services, access: Access, number: Number
 ) -> Response[Any]:
-    job = await hub.find(number, caller_of(request).jobs)
-    subscription = await hub.system.broadcaster.ask(Subscribe(NEWS))
-    return sse.stream(JobFollower(request, hub, access, job).follow(subscription), subscription)
+    job = await services.jobs.find(number, caller_of(request).jobs)
+    subscription = await services.system.broadcaster.ask(Subscribe(EVERYTHING))
+    return event_stream.stream(
+        JobFollower(request, services, access, job).follow(subscription), subscription
+    )
 
 
 class Follower:
     """One open page. It shows nothing any more once its session is over."""
 
-    def __init__(self, request: Request[Any, Any, Any], hub: Hub, access: Access) -> None:
-        self.hub, self.caller = hub, caller_of(request)
+    def __init__(self, request: Request[Any, Any, Any], services: Services, access: Access) -> None:
+        self.services, self.caller = services, caller_of(request)
         self._request, self._access = request, access
 
     async def follow(self, subscription: Subscription) -> AsyncIterator[bytes]:
@@ -77,11 +84,11 @@ class Follower:
         if any(isinstance(each, ModelChanged) for each in news):
             frames.append(await self.model())
         ids = {
-            each.job_id for each in news if isinstance(each, JobProgressed | JobEnded | JobChanged)
+            each.job_id for each in news if isinstance(each, ChunkCommitted | JobEnded | JobChanged)
         }
         if subscription.lagged:
             subscription.lagged = False
-            frames.append(sse.event("over", {}))
+            frames.append(event_stream.event("over", {}))
         elif ids:
             frames += await self.changed(ids)
         return frames or [KEEPALIVE]
@@ -94,22 +101,22 @@ class Follower:
         raise NotImplementedError
 
     async def model(self) -> bytes:
-        return frame(html=await model_html(self.hub))
+        return frame(html=await model_html(self.services))
 
 
 class QueueFollower(Follower):
-    def __init__(self, request: Request[Any, Any, Any], hub: Hub, access: Access) -> None:
-        super().__init__(request, hub, access)
+    def __init__(self, request: Request[Any, Any, Any], services: Services, access: Access) -> None:
+        super().__init__(request, services, access)
         self._show = FILTERS.get(request.query_params.get("show", ""))
 
     async def begin(self) -> list[bytes]:
-        newest = await self.hub.system.jobs.page(None, None, PAGE, self.caller.jobs)
+        newest = await self.services.system.jobs.page(None, None, PAGE, self.caller.jobs)
         since = utc(time.time() - RECENT_S)
         fresh = [job for job in newest if (job.completed_at or since) >= since]
         return [await self._rows(fresh)] if fresh else []
 
     async def changed(self, ids: set[str]) -> list[bytes]:
-        jobs, view = self.hub.system.jobs, self.caller.jobs
+        jobs, view = self.services.system.jobs, self.caller.jobs
         known = await jobs.known(sorted(ids))
         gone = sorted(ids - known.keys())
         seen = {job.number: job for job in (await jobs.known(sorted(ids), view)).values()}
@@ -122,7 +129,7 @@ class QueueFollower(Follower):
         """A list that shows one status alone loses what has another now."""
         here = [job for job in jobs if self._show in (None, job.status)]
         lost = [job.id for job in jobs if self._show not in (None, job.status)]
-        shown = await rows(self.hub, self.caller, sorted(here, key=lambda job: job.number))
+        shown = await rows(self.services, self.caller, sorted(here, key=lambda job: job.number))
         text = "".join(html("_row.html", row=each) for each in shown)
         return frame(html=text, gone=[*gone, *lost])
 
@@ -130,8 +137,10 @@ class QueueFollower(Follower):
 class JobFollower(Follower):
     """The row, the lines as they are committed, and at the end word that the page is another."""
 
-    def __init__(self, request: Request[Any, Any, Any], hub: Hub, access: Access, job: Job) -> None:
-        super().__init__(request, hub, access)
+    def __init__(
+        self, request: Request[Any, Any, Any], services: Services, access: Access, job: Job
+    ) -> None:
+        super().__init__(request, services, access)
         self._id = job.id
         seen = request.query_params.get("status", "")  # when the page was made
         self._status = Status(seen) if seen in tuple(Status) else job.status
@@ -144,16 +153,16 @@ class JobFollower(Follower):
     async def changed(self, ids: set[str]) -> list[bytes]:
         if self._id not in ids:
             return []
-        job = await self.hub.system.jobs.get(self._id, self.caller.jobs)
+        job = await self.services.system.jobs.get(self._id, self.caller.jobs)
         before, self._status = self._status, job.status if job else Status.CANCELLED
         if job is None or job.status is not before:
             self._lines = 0
-            return [sse.event("over", {})]
-        values = await about(self._request, self.hub, job)
+            return [event_stream.event("over", {})]
+        values = await about(self._request, self.services, job)
         if job.status is Status.DONE:
             return await self._additions(job, values)
         self._lines = max(self._lines, job.segments - PAGE_LINES)
-        fresh = await shown_lines(self.hub, job, self._lines)
+        fresh = await shown_lines(self.services, job, self._lines)
         self._lines += len(fresh)
         shown = "".join(html("_line.html", job=job, line=line) for line in fresh)
         return [frame(html=html("_row.html", **values), more=("lines", shown))]
@@ -164,7 +173,7 @@ class JobFollower(Follower):
         frames = [frame(html="".join(html(f"_{name}.html", **values) for name in panels))]
         names = values["people"].names if values["people"] else ()
         if names and not self._named:
-            frames.append(sse.event("over", {}))  # every line has one of them
+            frames.append(event_stream.event("over", {}))  # every line has one of them
         self._named = bool(names)
         return frames
 
@@ -172,7 +181,7 @@ class JobFollower(Follower):
 def frame(
     *, html: str = "", more: tuple[str, str] | None = None, gone: Sequence[str] = ()
 ) -> bytes:
-    return sse.event("html", {"html": html, "more": more, "gone": list(gone)})
+    return event_stream.event("html", {"html": html, "more": more, "gone": list(gone)})
 
 
 handlers = [queue_events, job_events]

@@ -8,8 +8,8 @@ from litestar.middleware import DefineMiddleware
 from litestar.middleware.compression import CompressionMiddleware
 from litestar.static_files import create_static_files_router
 
-from app.access import in_browser
-from app.web import account, job, live, queue, server, signing, troubles
+from app.auth.guards import in_browser
+from app.web import account, errors, job, live, queue, server, signing
 from app.web.queue import LONGEST_BODY
 
 HERE = Path(__file__).parent
@@ -22,7 +22,7 @@ routers: list[Router] = [
     create_static_files_router(
         "/static", [HERE / "static"], include_in_schema=False, middleware=[smaller]
     ),
-    Router("/", route_handlers=signing.handlers, exception_handlers=troubles.HANDLERS),
+    Router("/", route_handlers=signing.handlers, exception_handlers=errors.HANDLERS),
     Router(
         "/whisper",
         route_handlers=[
@@ -33,7 +33,7 @@ routers: list[Router] = [
             *server.handlers,
         ],
         guards=[in_browser],
-        exception_handlers=troubles.HANDLERS,
+        exception_handlers=errors.HANDLERS,
         middleware=[smaller],
         request_max_body_size=LONGEST_BODY,
     ),

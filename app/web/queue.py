@@ -9,15 +9,18 @@ from litestar import Request, Response, get, post
 from litestar.response import Redirect
 
 from actors.engine.languages import LANGUAGES
-from actors.messages import Cancel, Delete, LoadModel, Restart, State, UnloadModel
-from app.access import Caller, caller_of
-from app.faults import Unprocessable
-from app.hub.hub import Hub
-from app.hub.jobs import Number
-from app.web.display import Row, model_line, row, title
+from actors.jobs.messages import Cancel, Delete, Restart
+from actors.models.messages import LoadModel, State, UnloadModel
+from app.auth.connection import caller_of
+from app.auth.permissions import Caller
+from app.http.errors import Unprocessable
+from app.http.parameters import Number
+from app.services import order_form
+from app.services.services import Services
+from app.web.presenters import Row, model_line, row, title
 from app.web.render import app_page, fragment, html
 from storage.errors import NotFound, Refusal
-from storage.records import Job, Permission, Status
+from storage.records import Channel, Job, Permission, Status
 
 AnyRequest = Request[Any, Any, Any]
 PAGE = 50
@@ -32,137 +35,169 @@ FILTERS = {
     "cancelled": Status.CANCELLED,
 }
 LONGEST_NUMBER = 16
+FILE, URL = "media_file", "source_url"
+FIELDS = {
+    URL: order_form.SOURCE_URL,
+    "source_label": order_form.LABEL,
+    "model": order_form.MODEL,
+    "language": order_form.LANGUAGE,
+    "task": order_form.TASK,
+    "word_timestamps": order_form.WORD_TIMESTAMPS,
+    "prompt": order_form.PROMPT,
+    "analysis_language": order_form.ANALYSIS_LANGUAGE,
+    "translation_target_languages": order_form.TRANSLATIONS,
+    "disable_diarization": order_form.NO_DIARIZATION,
+}
+LABELS = {
+    FILE: "recording",
+    URL: "link",
+    "source_label": "label",
+    "analysis_language": "analysis language",
+    "translation_target_languages": "translation language",
+    "word_timestamps": "choice of word times",
+    "disable_diarization": "choice of speakers",
+}
+"""What the sentences about these fields call them."""
 LONGEST_BODY = 64 << 10
 
 
 @get("/", include_in_schema=False)
-async def page(request: AnyRequest, hub: Hub) -> Response[str]:
-    return await queue_page(request, hub)
+async def page(request: AnyRequest, services: Services) -> Response[str]:
+    return await queue_page(request, services)
 
 
 @get("/rows", include_in_schema=False)
-async def more(request: AnyRequest, hub: Hub) -> Response[str]:
+async def more(request: AnyRequest, services: Services) -> Response[str]:
     """The rows after ``before``, for a page that has those until there."""
-    return fragment("_rows.html", **await _rows(request, hub))
+    return fragment("_rows.html", **await _rows(request, services))
 
 
 @get("/search", include_in_schema=False)
-async def search(request: AnyRequest, hub: Hub) -> Response[str]:
+async def search(request: AnyRequest, services: Services) -> Response[str]:
     """Everything that was said, and what jobs are called."""
     view = caller_of(request).jobs
     text = request.query_params.get("q", "").strip()[:LONGEST_QUERY]
-    hits = await hub.system.search.spoken(text, view, MOST_HITS) if text else []
-    named = await hub.system.search.named(text, view, MOST_HITS) if text else []
+    hits = await services.system.search.spoken(text, view, MOST_HITS) if text else []
+    named = await services.system.search.named(text, view, MOST_HITS) if text else []
     found: dict[str, Any] = {
         "text": text,
         "hits": [(title(hit.job), hit) for hit in hits],
-        "named": await rows(hub, caller_of(request), named),
+        "named": await rows(services, caller_of(request), named),
         "most": MOST_HITS,
     }
     if request.headers.get("hx-request"):
         return fragment("_found.html", **found)
-    return app_page("search.html", **await shell(request, hub), **found)
+    return app_page("search.html", **await shell(request, services), **found)
 
 
 @post("/jobs", include_in_schema=False, request_max_body_size=None)
-async def submit(request: AnyRequest, hub: Hub) -> Response[Any]:
+async def submit(request: AnyRequest, services: Services) -> Response[Any]:
     """The same form and the same checks as the hub dialect's."""
     caller = caller_of(request)
     try:
-        job = await hub.submit(request, caller, by_token=False)
-    except Refusal as no:
-        sentences = _sentences(no)
+        job = await services.submissions.submit_for(
+            request,
+            caller,
+            FIELDS,
+            file_field=FILE,
+            url_field=URL,
+            channel=Channel.WEB,
+            labels=LABELS,
+        )
+    except Refusal as refusal:
+        sentences = _sentences(refusal)
         if request.headers.get("hx-request"):
             return fragment("_problems.html", 422, sentences=sentences)
-        typed = no.typed if isinstance(no, Unprocessable) else {}
-        return await queue_page(request, hub, 422, sentences, typed)
+        typed = refusal.typed if isinstance(refusal, Unprocessable) else {}
+        return await queue_page(request, services, 422, sentences, typed)
     if request.headers.get("hx-request"):
-        return fragment("_row.html", row=(await rows(hub, caller, [job]))[0])
+        return fragment("_row.html", row=(await rows(services, caller, [job]))[0])
     return Redirect("/whisper", status_code=303)
 
 
 @post("/jobs/{number:int}/{action:str}", include_in_schema=False)
-async def act(request: AnyRequest, hub: Hub, number: Number, action: str) -> Response[Any]:
+async def act(
+    request: AnyRequest, services: Services, number: Number, action: str
+) -> Response[Any]:
     """Cancel, restart or delete, answered with the job's row."""
     caller = caller_of(request)
-    job = await hub.find(number, caller.jobs)
-    changed = await _do(hub, action, job)
+    job = await services.jobs.find(number, caller.jobs)
+    changed = await _do(services, action, job)
     if not request.headers.get("hx-request"):
         return Redirect(_back(request, number, deleted=action == "delete"), status_code=303)
     if action == "delete":
         if request.headers.get("hx-target", "").startswith("job-"):
             return Response("", media_type="text/html")
         return Response("", media_type="text/html", headers={"HX-Redirect": "/whisper"})
-    return fragment("_row.html", row=(await rows(hub, caller, [changed]))[0])
+    return fragment("_row.html", row=(await rows(services, caller, [changed]))[0])
 
 
-async def _do(hub: Hub, action: str, job: Job) -> Job:
+async def _do(services: Services, action: str, job: Job) -> Job:
     match action:
         case "cancel":
-            return await hub.system.queue.ask(Cancel(job.id))
+            return await services.system.queue.ask(Cancel(job.id))
         case "restart":
-            return await hub.system.queue.ask(Restart(job.id))
+            return await services.system.queue.ask(Restart(job.id))
         case "delete":
-            await hub.system.queue.ask(Delete(job.id))
+            await services.system.queue.ask(Delete(job.id))
             return job
         case _:
             raise NotFound("there is no such action")
 
 
 @post("/run-now", include_in_schema=False)
-async def run_now(request: AnyRequest, hub: Hub) -> Response[Any]:
+async def run_now(request: AnyRequest, services: Services) -> Response[Any]:
     """Load the model for whatever waits."""
     caller_of(request).require(Permission.MANAGE)
-    return await _model(request, hub, load=True)
+    return await _model(request, services, load=True)
 
 
 @post("/model/{wish:str}", include_in_schema=False)
-async def model(request: AnyRequest, hub: Hub, wish: str) -> Response[Any]:
+async def model(request: AnyRequest, services: Services, wish: str) -> Response[Any]:
     if wish not in ("load", "unload"):
         raise NotFound("there is no such wish")
-    return await _model(request, hub, load=wish == "load")
+    return await _model(request, services, load=wish == "load")
 
 
-async def _model(request: AnyRequest, hub: Hub, *, load: bool) -> Response[Any]:
+async def _model(request: AnyRequest, services: Services, *, load: bool) -> Response[Any]:
     if load:
-        await hub.system.lifecycle.ask(LoadModel())
+        await services.system.lifecycle.ask(LoadModel())
     else:
-        await hub.system.lifecycle.ask(UnloadModel())
+        await services.system.lifecycle.ask(UnloadModel())
     if request.headers.get("hx-request"):
-        return Response(await model_html(hub), media_type="text/html")
+        return Response(await model_html(services), media_type="text/html")
     return Redirect(_back(request), status_code=303)
 
 
 async def queue_page(
     request: AnyRequest,
-    hub: Hub,
+    services: Services,
     status: int = 200,
     problems: Sequence[str] = (),
     typed: Mapping[str, str] | None = None,
 ) -> Response[str]:
-    plan, caller = hub.system.plan, caller_of(request)
-    installed = {plan.default_model, *(m.name for m in plan.catalogue.installed())}
+    configuration, caller = services.system.configuration, caller_of(request)
     return app_page(
         "queue.html",
         status,
-        **await shell(request, hub),
-        **await _rows(request, hub),
+        **await shell(request, services),
+        **await _rows(request, services),
         problems=problems,
         typed=defaultdict(str, typed or {}),
-        models=sorted(installed, key=lambda name: (name != plan.default_model, name)),
+        models=configuration.catalogue.offered(),
         languages=sorted(LANGUAGES.items(), key=lambda pair: pair[1]),
-        assists=hub.config.assists and caller.account.may(Permission.ASSIST),
-        pages=hub.config.pages,
-        diarization=hub.config.diarization,
-        most_mb=hub.config.upload_max_mb,
+        assists=services.info.has_language_model and caller.account.may(Permission.ASSIST),
+        pages=configuration.fetch.fetch_pages,
+        diarization=configuration.diarization.diarization,
+        most_mb=services.info.upload_max_mb,
         filters=FILTERS,
     )
 
 
-async def shell(request: AnyRequest, hub: Hub) -> dict[str, Any]:
+async def shell(request: AnyRequest, services: Services) -> dict[str, Any]:
     """What every page has around its own."""
     caller = caller_of(request)
-    state, line = model_line(await hub.system.lifecycle.ask(State()))
+    state, line = model_line(await services.system.lifecycle.ask(State()))
     return {
         "me": caller.account,
         "manages": caller.account.may(Permission.MANAGE),
@@ -172,20 +207,22 @@ async def shell(request: AnyRequest, hub: Hub) -> dict[str, Any]:
     }
 
 
-async def model_html(hub: Hub) -> str:
-    state, line = model_line(await hub.system.lifecycle.ask(State()))
+async def model_html(services: Services) -> str:
+    state, line = model_line(await services.system.lifecycle.ask(State()))
     return html("_model.html", model_state=state, model_line=line)
 
 
-async def rows(hub: Hub, caller: Caller, jobs: Iterable[Job]) -> list[Row]:
+async def rows(services: Services, caller: Caller, jobs: Iterable[Job]) -> list[Row]:
     jobs, now = list(jobs), time.time()
     waiting = any(job.status is Status.QUEUED for job in jobs)
     places = (
-        {number: n for n, number in enumerate(await hub.system.jobs.line(), 1)} if waiting else {}
+        {number: n for n, number in enumerate(await services.system.jobs.line(), 1)}
+        if waiting
+        else {}
     )
     owners = {}
     if caller.account.may(Permission.MANAGE):
-        owners = {account.number: account.email for account in await hub.system.accounts.all()}
+        owners = {account.number: account.email for account in await services.system.accounts.all()}
     return [
         row(
             job,
@@ -197,13 +234,13 @@ async def rows(hub: Hub, caller: Caller, jobs: Iterable[Job]) -> list[Row]:
     ]
 
 
-async def _rows(request: AnyRequest, hub: Hub) -> dict[str, Any]:
+async def _rows(request: AnyRequest, services: Services) -> dict[str, Any]:
     """The next page of rows, as the address asks for them."""
     caller, wanted = caller_of(request), request.query_params.get("show", "")
     before = number_in(request, "before")
-    jobs = await hub.system.jobs.page(FILTERS.get(wanted), before, PAGE, caller.jobs)
+    jobs = await services.system.jobs.page(FILTERS.get(wanted), before, PAGE, caller.jobs)
     return {
-        "rows": await rows(hub, caller, jobs),
+        "rows": await rows(services, caller, jobs),
         "show": wanted if wanted in FILTERS else "",
         "before": jobs[-1].number if len(jobs) == PAGE else None,
     }
@@ -219,10 +256,17 @@ def digits(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < LONGEST_NUMBER else None
 
 
-def _sentences(no: Refusal) -> list[str]:
-    if isinstance(no, Unprocessable):
-        return list(dict.fromkeys(sentence for each in no.errors.values() for sentence in each))
-    return [no.message]
+def _sentences(refusal: Refusal) -> list[str]:
+    if isinstance(refusal, Unprocessable):
+        found = (each for sentences in refusal.errors.values() for each in sentences)
+        return list(dict.fromkeys(map(_sentence, found)))
+    return [_sentence(refusal.message)]
+
+
+def _sentence(message: str) -> str:
+    """With a capital letter and a full stop."""
+    message = message[:1].upper() + message[1:]
+    return message if message.endswith((".", "!", "?")) else f"{message}."
 
 
 def _back(request: AnyRequest, number: int | None = None, *, deleted: bool = False) -> str:

@@ -7,9 +7,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Response
 from markupsafe import Markup, escape
 
-from app.progress import human
-from app.transcripts import clock
-from app.web.display import browser
+from app.services.progress import human
+from app.transcripts.formats import clock
+from app.web.presenters import browser
 from storage.search import MARK
 
 READING = (
@@ -24,6 +24,11 @@ HEADERS = {
     "X-Robots-Tag": "noindex, nofollow",
     "Cache-Control": "private, no-store",
 }
+
+
+def serve_under(base_path: str) -> None:
+    """Put ``base_path`` before every address of ours that a page has; empty for none."""
+    _templates.globals["base"] = base_path
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response[str]:
@@ -85,6 +90,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_templates.globals["base"] = ""
 _templates.filters |= {
     "clock": short_clock,
     "human": human,

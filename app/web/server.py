@@ -11,11 +11,14 @@ import anyio
 from litestar import Request, Response, get, post
 from litestar.response import Redirect
 
-from app.access import PERMISSIONS, Access, caller_of, normalised
-from app.faults import Denied
-from app.hub.hub import Hub
-from app.hub.jobs import Number
-from app.passwords import hashed_aside
+from app.auth.access import Access
+from app.auth.connection import caller_of
+from app.auth.credentials import normalised
+from app.auth.passwords import hashed_aside
+from app.auth.permissions import PERMISSIONS
+from app.http.errors import Denied
+from app.http.parameters import Number
+from app.services.services import Services
 from app.web.queue import shell
 from app.web.render import app_page
 from storage.database import DATABASE
@@ -28,36 +31,38 @@ HERE = "/whisper/server"
 
 
 @get("/server", include_in_schema=False)
-async def page(request: AnyRequest, hub: Hub, settings_told: Any) -> Response[str]:
+async def page(request: AnyRequest, services: Services, shown_settings: Any) -> Response[str]:
     caller_of(request).require(Permission.MANAGE)
-    return await _page(request, hub, settings_told)
+    return await _page(request, services, shown_settings)
 
 
 @post("/server/accounts", include_in_schema=False)
-async def add(request: AnyRequest, hub: Hub, settings_told: Any) -> Response[Any]:
+async def add(request: AnyRequest, services: Services, shown_settings: Any) -> Response[Any]:
     _require_admin(request)
     given = await request.form()
     try:
         email = normalised(str(given.get("email", "")))
-        await hub.system.accounts.add(
+        await services.system.accounts.add(
             email,
             await hashed_aside(str(given.get("password", ""))),
             admin="admin" in given,
             may=_permissions(given),
             now=utc(time.time()),
         )
-    except Refusal as no:
-        return await _page(request, hub, settings_told, 422, problem=f"{no.message}.".capitalize())
+    except Refusal as refusal:
+        return await _page(
+            request, services, shown_settings, 422, problem=f"{refusal.message}.".capitalize()
+        )
     return Redirect(HERE, status_code=303)
 
 
 @post("/server/accounts/{number:int}", include_in_schema=False)
 async def change(
-    request: AnyRequest, hub: Hub, access: Access, settings_told: Any, number: Number
+    request: AnyRequest, services: Services, access: Access, shown_settings: Any, number: Number
 ) -> Response[Any]:
     """Permissions, a new password where one is given, and whether the account is disabled."""
     _require_admin(request)
-    given, accounts = await request.form(), hub.system.accounts
+    given, accounts = await request.form(), services.system.accounts
     everybody = await accounts.all()
     account = next((each for each in everybody if each.number == number), None)
     if account is None:
@@ -67,8 +72,10 @@ async def change(
         _keep_an_administrator(everybody, account, admin=admin, disabled=disabled)
         if password := str(given.get("password", "")):
             await access.set_password(account, password)
-    except Refusal as no:
-        return await _page(request, hub, settings_told, 422, problem=f"{no.message}.".capitalize())
+    except Refusal as refusal:
+        return await _page(
+            request, services, shown_settings, 422, problem=f"{refusal.message}.".capitalize()
+        )
     await accounts.set_permissions(number, _permissions(given), admin=admin)
     if disabled != (account.disabled_at is not None):
         await accounts.set_disabled(number, utc(time.time()) if disabled else None)
@@ -124,28 +131,28 @@ def _require_admin(request: AnyRequest) -> None:
 
 async def _page(
     request: AnyRequest,
-    hub: Hub,
-    settings_told: Any,
+    services: Services,
+    shown_settings: Any,
     status: int = 200,
     *,
     problem: str | None = None,
 ) -> Response[str]:
-    plan, accounts = hub.system.plan, await hub.system.accounts.all()
-    usage = {each.number: await hub.system.usage.of_a_day(each.number) for each in accounts}
+    plan, accounts = services.system.configuration, await services.system.accounts.all()
+    usage = {each.number: await services.system.usage.of_a_day(each.number) for each in accounts}
     return app_page(
         "server.html",
         status,
-        **await shell(request, hub),
+        **await shell(request, services),
         problem=problem,
         accounts=accounts,
         usage=usage,
         permissions=PERMISSIONS,
         used=await anyio.to_thread.run_sync(
-            used, plan.data_dir, hub.system.spool.folder, plan.catalogue.folder
+            used, plan.data_dir, services.system.spool.folder, plan.catalogue.folder
         ),
-        counts=await hub.system.jobs.counts(caller_of(request).jobs),
-        settings=settings_told,
-        quota_minutes=hub.quota_minutes,
+        counts=await services.system.jobs.counts(caller_of(request).jobs),
+        settings=shown_settings,
+        quota_minutes=services.submissions.settings.quota_audio_minutes,
     )
 
 

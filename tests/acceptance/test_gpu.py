@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.engine.devices import examine
+from actors.models.devices import examine
 from tests.acceptance.conftest import Start
 
 NVML = """

@@ -191,7 +191,7 @@ def test_a_signal_to_every_process_costs_no_recording(
     def children() -> list[psutil.Process]:
         return psutil.Process(server.pid).children()
 
-    server.until(lambda: any("actors.audio.decoder" in each.cmdline() for each in children()))
+    server.until(lambda: any("actors.media.decode_child" in each.cmdline() for each in children()))
     for process in (*children(), psutil.Process(server.pid)):
         process.send_signal(number)
     server.until(lambda: not server.running)
@@ -207,7 +207,7 @@ def test_a_decoder_that_is_killed_costs_a_pause(start: Start, tmp_path: Path) ->
 
     def decoder() -> psutil.Process | None:
         children = psutil.Process(server.pid).children()
-        return next((c for c in children if "actors.audio.decoder" in c.cmdline()), None)
+        return next((c for c in children if "actors.media.decode_child" in c.cmdline()), None)
 
     server.until(lambda: decoder() is not None)
     found = decoder()

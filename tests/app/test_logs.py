@@ -5,7 +5,7 @@ from app.logs import JsonFormatter, TextFormatter
 
 
 def record(**named: object) -> logging.LogRecord:
-    made = logging.LogRecord("actors.queue", logging.INFO, "", 0, "chunk %s", ("done",), None)
+    made = logging.LogRecord("actors.jobs.queue", logging.INFO, "", 0, "chunk %s", ("done",), None)
     made.created = 1778421600.0
     made.__dict__ |= named
     return made
@@ -21,7 +21,7 @@ def test_json_is_one_object_a_line() -> None:
     assert json.loads(line) == {
         "time": "2026-05-10T14:00:00.000Z",
         "level": "info",
-        "logger": "actors.queue",
+        "logger": "actors.jobs.queue",
         "message": "chunk done",
         "job": "a",
         "chunk": 3,

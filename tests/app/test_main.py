@@ -2,9 +2,9 @@
 
 import pytest
 
-from actors.engine import devices
-from actors.engine.devices import Broken, Build, Device
-from app.doctor import Finding, examine
+from actors.models import devices
+from actors.models.devices import Broken, Build, Device
+from app.cli.doctor import Finding, examine
 from app.main import plan_for
 from app.settings import Settings
 from storage.errors import Unusable

@@ -17,11 +17,11 @@ from pathlib import Path
 import anyio
 import numpy as np
 
-from actors.audio.planning import WINDOW, plan
-from actors.audio.silence import levels, speech
-from actors.engine.process import spawn
+from actors.engine.inference import in_file_time
 from actors.engine.protocol import Result, Window
-from actors.inference import in_file_time
+from actors.engine.worker import spawn
+from actors.media.planning import WINDOW, plan
+from actors.media.silence import levels, speech
 from storage.records import Segment
 from tools.demo_model.speech import RATE, VOICES, speak
 from tools.demo_model.vocabulary import WORDS

@@ -137,7 +137,7 @@ async function refused() {
     // it is away again
   }
   const here = encodeURIComponent(location.pathname + location.search);
-  if (status === 401) location.assign(`/sign-in?next=${here}`);
+  if (status === 401) location.assign(new URL(`../sign-in?next=${here}`, import.meta.url));
   else if (status === 403 || status === 404) leave();
   else setTimeout(connect, AGAIN_MS);
 }

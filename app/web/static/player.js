@@ -1,7 +1,7 @@
 // The recording beside its transcript: a waveform, the line and the word that are being spoken,
 // and any of them a click away. Without it the browser's own player stands there.
 
-import WaveSurfer from "/assets/wavesurfer/wavesurfer.esm.js";
+import WaveSurfer from "../assets/wavesurfer/wavesurfer.esm.js";
 import { toast } from "./live.js";
 
 const STEP_S = 5;

@@ -2,15 +2,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.engine.edges import REACH_S, at_speech
-from actors.engine.protocol import Heard, HeardWord
+from actors.engine.protocol import EngineSegment, EngineWord
 from storage.records import RATE, Span
 
 
-def heard(*edges: tuple[float, float]) -> list[Heard]:
-    return [Heard("text", start, end, ()) for start, end in edges]
+def heard(*edges: tuple[float, float]) -> list[EngineSegment]:
+    return [EngineSegment("text", start, end, ()) for start, end in edges]
 
 
-def moved(segments: list[Heard], *speech: tuple[float, float]) -> list[tuple[float, float]]:
+def moved(segments: list[EngineSegment], *speech: tuple[float, float]) -> list[tuple[float, float]]:
     spans = [Span(round(start * RATE), round(end * RATE)) for start, end in speech]
     return [(segment.start, segment.end) for segment in at_speech(segments, spans)]
 
@@ -46,9 +46,9 @@ def test_a_segment_in_silence_takes_nothing_from_its_neighbours() -> None:
 
 
 def test_the_first_and_the_last_word_move_with_the_edges() -> None:
-    words = (HeardWord("a", 0.0, 1.5, 1), HeardWord("b", 1.5, 5.0, 1))
-    (segment,) = at_speech([Heard("a b", 0.0, 5.0, words)], [Span(RATE, 4 * RATE)])
-    assert segment.words == (HeardWord("a", 1.0, 1.5, 1), HeardWord("b", 1.5, 4.0, 1))
+    words = (EngineWord("a", 0.0, 1.5, 1), EngineWord("b", 1.5, 5.0, 1))
+    (segment,) = at_speech([EngineSegment("a b", 0.0, 5.0, words)], [Span(RATE, 4 * RATE)])
+    assert segment.words == (EngineWord("a", 1.0, 1.5, 1), EngineWord("b", 1.5, 4.0, 1))
 
 
 @st.composite

@@ -8,7 +8,7 @@ import anyio
 import pytest
 import trio.testing
 
-from actors.kernel.processes import PAUSE_S, TRIES, Killed, check, open_child, persistently
+from actors.kernel.processes import PAUSE_S, TRIES, Killed, check, open_child, retry_if_killed
 
 
 @pytest.mark.anyio
@@ -50,7 +50,7 @@ class TestTries:
                 raise Killed("by the test")
             return "done"
 
-        assert await persistently(work) == "done"
+        assert await retry_if_killed(work) == "done"
         assert anyio.current_time() - began == pytest.approx(kills * PAUSE_S)
 
     async def test_what_is_always_killed_is_given_up(self) -> None:
@@ -61,5 +61,5 @@ class TestTries:
             raise Killed("by the test")
 
         with pytest.raises(Killed):
-            await persistently(work)
+            await retry_if_killed(work)
         assert len(tries) == TRIES

@@ -37,7 +37,7 @@ class Worker(Actor[Do]):
             case "die":
                 raise Fatal("the disk is gone")
             case "crash later":
-                self.beside(self._crash)
+                self.spawn(self._crash)
         return f"did {message.what}"
 
     async def _crash(self) -> None:

@@ -208,7 +208,7 @@ def test_a_cancelled_job_says_so() -> None:
 )
 def test_a_job_without_signs_of_life_is_suspected(age: float, state: str) -> None:
     beat = datetime.fromtimestamp(NOW - age).astimezone().isoformat()
-    liveness = shown(api_job(beat_at=beat, stage=Stage.TRANSCRIBING))["liveness"]
+    liveness = shown(api_job(heartbeat_at=beat, stage=Stage.TRANSCRIBING))["liveness"]
     assert (liveness["state"], liveness["is_stale"]) == (state, state == "stale")
     assert liveness["heartbeat_age_seconds"] == age
     assert liveness["current_step"] == "transcribing"

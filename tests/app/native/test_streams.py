@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from actors.messages import JobEnded, JobProgressed
-from actors.subscription import ROOM, Subscription
+from actors.events.subscription import ROOM, Subscription
+from actors.jobs.messages import JobEnded, JobProgressed
+from app.http.event_stream import KEEPALIVE
 from app.native import streams
 from app.native.streams import JobFollower
-from app.sse import KEEPALIVE
 from storage.database import open_database
 from storage.jobs import Jobs
 from storage.records import Chunk, Order, Segment, Span, Status

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.gpu import Vram
-from actors.messages import Loading, ModelState, Ready, Unloaded, WaitingForGpu
+from actors.models.messages import Loading, ModelState, Ready, Unloaded, WaitingForGpu
+from actors.models.vram import Vram
 from app.native.wire import job_document, model_document, model_event, webhook_body
 from storage.records import Delivery, Order, Segment, Status
 from tests.records import AT, job

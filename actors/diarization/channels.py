@@ -1,0 +1,56 @@
+"""Tells apart the speakers of a call that was recorded with one of them on each channel."""
+
+import numpy as np
+
+from actors.diarization.process import Diarization
+from actors.media.decode_child import decoded
+from actors.media.silence import FRAME, Levels, is_speech, levels, stretches
+from storage.records import RATE, SAMPLE_BYTES, Turn
+
+APART_DB = 10.0
+"""A channel that is so much quieter than the other hears the other's speaker, not its own."""
+MOST_ALIKE = 0.5
+"""Correlation of the channels' levels, in dB, while anybody speaks: two microphones in one room and
+mixes for two ears lie above 0.8, two people who take turns below 0, who talk at once near 0."""
+FRAME_BYTES = 2 * SAMPLE_BYTES * FRAME
+
+
+def find(path: str) -> Diarization | None:
+    """Who speaks when; None where the channels do not tell."""
+    left, right = _channel_levels(path)
+    spoken = np.stack([is_speech(left), is_speech(right)])
+    louder = left - right
+    anybody = spoken.any(axis=0)
+    if not anybody.any():
+        return Diarization(provider="channels")
+    if _alike(left[anybody], right[anybody]) > MOST_ALIKE:
+        return None
+    own = np.stack([spoken[0] & (louder > -APART_DB), spoken[1] & (louder < APART_DB)])
+    heard = [own[channel] for channel in (0, 1) if own[channel].any()]
+    turns = [
+        Turn(span.start / RATE, span.end / RATE, f"Speaker {n}")
+        for n, frames in enumerate(heard, start=1)
+        for span in stretches(frames)
+    ]
+    return Diarization(provider="channels", turns=tuple(sorted(turns, key=lambda turn: turn.start)))
+
+
+def _alike(left: Levels, right: Levels) -> float:
+    """Their correlation; 0 where one of them never changes."""
+    if not (left.std() and right.std()):
+        return 0.0
+    return float(np.corrcoef(left, right)[0, 1])
+
+
+def _channel_levels(path: str) -> tuple[Levels, Levels]:
+    heard: list[list[Levels]] = [[], []]
+    rest = b""
+    for block in decoded(path, layout="stereo"):
+        rest += block
+        whole = len(rest) // FRAME_BYTES * FRAME_BYTES
+        samples = np.frombuffer(rest[:whole], "<i2").reshape(-1, 2)
+        for channel in (0, 1):
+            heard[channel].append(levels(np.ascontiguousarray(samples[:, channel]).data.cast("B")))
+        rest = rest[whole:]
+    none = [np.zeros(0, np.float32)]
+    return np.concatenate(heard[0] or none), np.concatenate(heard[1] or none)

@@ -1,0 +1,44 @@
+"""The speakers child: ``python -m actors.diarization.child FILE MODELS MOST THREADS``.
+
+Tells apart who speaks in a recording and prints one JSON line:
+``{"provider": "channels", "turns": [[start, end, label], …]}`` in seconds, or
+``{"unavailable": sentence}``. A call with one speaker on each channel needs nothing but that; other
+recordings need the models for voices in the folder MODELS.
+"""
+
+import sys
+from pathlib import Path
+
+import msgspec
+
+from actors.diarization import channels, voices
+from actors.diarization.process import Diarization
+from actors.media.decode_child import confine
+
+NO_CALL = "the recording does not have one speaker on each channel"
+
+
+def main(path: str, models: str, most: str, threads: str) -> int:
+    confine(cpu_s=None)  # whoever started this has a clock
+    found = find(path, Path(models), int(most), int(threads))
+    sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
+    return 0
+
+
+def find(path: str, models: Path, most: int, threads: int) -> Diarization:
+    if (by_channel := channels.find(path)) is not None:
+        return by_channel
+    if not voices.installed():
+        return Diarization(
+            unavailable=f"{NO_CALL}, and to tell voices apart this server lacks the extra "
+            "'diarization'"
+        )
+    if not voices.complete(models):
+        return Diarization(
+            unavailable=f"{NO_CALL}, and the models for voices are not there", wants_models=True
+        )
+    return voices.find(path, models, most, threads)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,143 @@
+"""Finds out who spoke when, after the transcript is saved and without ever touching it."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import assert_never
+
+import anyio
+
+from actors.diarization.messages import DiarizerMessage, SpeakersFound
+from actors.diarization.process import Diarization
+from actors.jobs.messages import JobEnded, SpeakersSettled
+from actors.kernel.actor import Actor
+from actors.kernel.mailbox import Mailbox
+from actors.kernel.processes import Killed
+from actors.kernel.publisher import Publish
+from actors.models.catalogue import Model
+from actors.models.downloads import PullFailed, pull
+from storage.blobs import Spool
+from storage.records import Speakers, SpeakersStatus
+from storage.speakers import SpeakerTurns
+from storage.times import utc
+
+log = logging.getLogger(__name__)
+
+TRIES = 3
+"""Ends of the server in the middle of a recording, after which the recording is to blame."""
+
+PULL_AGAIN_S = 3600.0
+"""After a download of the models that failed."""
+
+Find = Callable[[Path], Awaitable[Diarization]]
+Pull = Callable[[Model, Callable[[int, int], object]], Awaitable[None]]
+
+
+class Diarizer(Actor[DiarizerMessage]):
+    def __init__(
+        self,
+        mailbox: Mailbox[DiarizerMessage],
+        *,
+        speakers: SpeakerTurns,
+        spool: Spool,
+        publish: Publish,
+        voices: Sequence[Model],
+        find: Find,
+        pull: Pull = pull,
+    ) -> None:
+        """``voices``: the models for voices, which are downloaded when one is first needed."""
+        super().__init__(mailbox)
+        self._speakers, self._spool, self._publish = speakers, spool, publish
+        self._find, self._pull = find, pull
+        self._voices = voices
+        self._pull_failed: tuple[float, str] | None = None
+        self._busy = False
+
+    async def started(self) -> None:
+        await self._speakers.revive()
+        await self._step()
+
+    async def handle(self, message: DiarizerMessage) -> object:
+        match message:
+            case JobEnded(order=order):
+                return await self._step() if order.speakers else None
+            case SpeakersFound():
+                return await self._found(message)
+            case _:
+                assert_never(message)
+
+    async def _found(self, message: SpeakersFound) -> None:
+        self._busy = False
+        found, now = message.found, utc(time.time())
+        if message.problem:
+            status, error = SpeakersStatus.FAILED, message.problem
+        elif found.unavailable:
+            status, error = SpeakersStatus.UNAVAILABLE, found.unavailable
+        else:
+            status, error = SpeakersStatus.DONE, None
+        await self._speakers.settle(
+            message.job_number,
+            status,
+            now,
+            provider=found.provider or None,
+            turns=found.turns,
+            error=error,
+        )
+        log.info("speakers: %s", error or status, extra={"job": message.job_id})
+        self._publish(SpeakersSettled(message.job_id))
+        await self._step()
+
+    async def _step(self) -> None:
+        """One recording at a time: it is for the processor what a chunk is for the engine."""
+        if self._busy:
+            return
+        waiting = await self._speakers.next()
+        if waiting and await self._speakers.begin(waiting[0].job_number, utc(time.time())):
+            self._busy = True
+            self.spawn(self._look, *waiting)
+
+    # Beside the mailbox: one recording.
+
+    async def _look(self, speakers: Speakers, job_id: str) -> None:
+        found, problem = Diarization(), ""
+        recording = self._spool.input(job_id)
+        if speakers.tries >= TRIES:
+            problem = f"the server was ended over this recording, {TRIES} times"
+        elif not recording.exists():
+            problem = "the recording is no longer kept"
+        else:
+            try:
+                found = await self._found_in(recording)
+            except TimeoutError:
+                problem = "it took too long"
+            except Killed as killed:
+                problem = f"the child that listens did not live: {killed}"
+            except Exception:
+                log.exception("looking for speakers failed", extra={"job": job_id})
+                problem = "an error in the server, which its log shows"
+        self.me.tell(SpeakersFound(speakers.job_number, job_id, found, problem))
+
+    async def _found_in(self, recording: Path) -> Diarization:
+        found = await self._find(recording)
+        if not found.wants_models:
+            return found
+        if problem := await self._pull_voices():
+            return Diarization(unavailable=f"{found.unavailable}: {problem}")
+        return await self._find(recording)
+
+    async def _pull_voices(self) -> str:
+        """Why the models are not there now, if so. (One recording at a time: nobody else pulls.)"""
+        if self._pull_failed and anyio.current_time() - self._pull_failed[0] < PULL_AGAIN_S:
+            return self._pull_failed[1]
+        self._pull_failed = None
+        try:
+            for model in self._voices:
+                if not model.path.exists():
+                    log.info("downloading %s for speakers", model.path.name)
+                    await self._pull(model, lambda *_: None)
+        except PullFailed as failed:
+            log.warning("speakers: %s", failed.message)
+            self._pull_failed = anyio.current_time(), failed.message
+            return failed.message
+        return ""

@@ -1,0 +1,279 @@
+"""The sole owner of the engine; its mailbox is the GPU's queue."""
+
+import logging
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from typing import assert_never
+
+import anyio
+import msgspec
+
+from actors.engine import metrics
+from actors.engine.messages import (
+    AbortChunk,
+    ChunkDone,
+    ChunkFailed,
+    EngineDown,
+    EngineEnded,
+    EngineFailed,
+    EngineReady,
+    EngineSaid,
+    EngineUp,
+    InferenceMessage,
+    Overdue,
+    StartEngine,
+    StopEngine,
+    Transcribe,
+)
+from actors.engine.protocol import EngineSegment, Failed, Loaded, Result, Window
+from actors.engine.repetition import without_loops
+from actors.engine.worker import EngineError, EngineWorker, spawn
+from actors.kernel.actor import Actor
+from actors.kernel.mailbox import Mailbox
+from actors.kernel.publisher import Publish
+from actors.media.planning import file_seconds
+from storage.records import RATE, Segment, Span, Word
+
+log = logging.getLogger(__name__)
+
+ABORT_GRACE_S = 0.8
+"""whisper.cpp asks its abort callback after each encode and each step: seconds, on a slow CPU.
+Short of a second by what the kill and the reaping take."""
+
+LONGEST_LOAD_S = 600.0
+HANG_S = 1800.0
+"""A window of the largest model on a slow CPU, through all temperatures, takes a third of this."""
+
+
+class Inference(Actor[InferenceMessage]):
+    def __init__(
+        self,
+        mailbox: Mailbox[InferenceMessage],
+        *,
+        publish: Publish,
+        use_gpu: bool,
+        cuda_device: str | None,
+        threads: int,
+    ) -> None:
+        super().__init__(mailbox)
+        self._publish = publish
+        self._use_gpu, self._cuda_device, self._threads = use_gpu, cuda_device, threads
+        self._load = 0
+        self._session: anyio.CancelScope | None = None
+        self._engine: EngineWorker | None = None
+        self._chunk: Transcribe | None = None
+        self._next: deque[Transcribe] = deque()
+        self._windows = 0
+        self._patience = anyio.CancelScope()
+        self._stopping = False
+        self._killed = False
+
+    async def started(self) -> None:
+        self._publish(EngineEnded(None, "crashed"))  # ours died with us, if we had one
+
+    async def handle(self, message: InferenceMessage) -> object:
+        match message:
+            case StartEngine():
+                return self._start(message)
+            case StopEngine():
+                return self._stop()
+            case Transcribe():
+                return await self._transcribe(message)
+            case AbortChunk(job_id):
+                return await self._abort(job_id)
+            case EngineUp():
+                return self._up(message)
+            case EngineFailed():
+                return self._failed(message)
+            case EngineSaid(answer):
+                return await self._said(answer)
+            case EngineDown(load):
+                return self._down(load)
+            case Overdue():
+                return self._overdue(message)
+            case _:
+                assert_never(message)
+
+    def _start(self, message: StartEngine) -> None:
+        if self._session is not None:
+            self._session.cancel()
+        self._lose_chunk("killed")
+        self._load, self._stopping, self._killed = message.load, False, False
+        self._session = self.spawn(self._run_engine, message.load, message.path)
+
+    def _stop(self) -> None:
+        self._stopping = True
+        if self._chunk is None and self._session is not None:
+            self._session.cancel()
+
+    async def _transcribe(self, message: Transcribe) -> None:
+        if message != self._chunk and message not in self._next:
+            self._next.append(message)
+        await self._begin_next()
+
+    async def _abort(self, job_id: str) -> None:
+        if self._engine is None or self._chunk is None or self._chunk.job_id != job_id:
+            return
+        try:
+            await self._engine.abort()
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return  # it has just ended: EngineDown is on its way
+        self._be_patient(ABORT_GRACE_S, aborted=True)
+
+    def _up(self, message: EngineUp) -> None:
+        if message.load == self._load:
+            self._engine = message.engine
+            self._publish(EngineReady(message.load))
+
+    def _failed(self, message: EngineFailed) -> None:
+        if message.load == self._load:
+            self._session = None
+            self._publish(message)
+
+    async def _said(self, answer: Result | Failed) -> None:
+        chunk = self._chunk
+        if chunk is None or answer.id != self._windows:
+            return
+        self._chunk = None
+        self._patience.cancel()
+        match answer:
+            case Result():
+                self._count(chunk, answer)
+                segments = in_file_time(answer.segments, chunk.spans)
+                self._publish(
+                    ChunkDone(chunk.job_id, chunk.ordinal, answer.language, tuple(segments))
+                )
+            case Failed(_, kind, problem):
+                self._publish(ChunkFailed(chunk.job_id, chunk.ordinal, kind, problem))
+        if self._stopping:
+            self._stop()
+        else:
+            await self._begin_next()
+
+    def _down(self, load: int) -> None:
+        if load != self._load:
+            return
+        reason = "stopped" if self._stopping else "killed" if self._killed else "crashed"
+        if reason == "crashed":
+            metrics.ENGINE_CRASHES.inc()
+        self._session = None
+        self._lose_chunk("crashed" if reason == "crashed" else "killed")
+        self._publish(EngineEnded(load, reason))
+
+    def _overdue(self, message: Overdue) -> None:
+        if self._chunk is not None and message.window == self._windows and self._session:
+            log.warning("the engine does not answer: ending it")
+            self._killed = message.aborted  # a hang counts as a crash
+            self._session.cancel()
+
+    # The steps that several of the above share.
+
+    def _lose_chunk(self, kind: str) -> None:
+        """The engine is gone, and what it was at with it."""
+        self._patience.cancel()
+        self._next.clear()
+        self._engine = None
+        if chunk := self._chunk:
+            self._chunk = None
+            problem = "the engine crashed on this job"
+            self._publish(ChunkFailed(chunk.job_id, chunk.ordinal, kind, problem))
+
+    async def _begin_next(self) -> None:
+        if self._engine is None or self._chunk is not None or not self._next:
+            return
+        self._chunk = chunk = self._next.popleft()
+        self._windows += 1
+        window = Window(
+            self._windows,
+            str(chunk.pcm),
+            chunk.spans,
+            chunk.language,
+            chunk.translate,
+            chunk.prompt,
+            chunk.words,
+        )
+        self._be_patient(HANG_S, aborted=False)
+        # Where it has just ended, EngineDown is on its way.
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            await self._engine.transcribe(window)
+
+    def _be_patient(self, seconds: float, *, aborted: bool) -> None:
+        self._patience.cancel()
+        self._patience = self.later(seconds, Overdue(self._windows, aborted))
+
+    # Beside the mailbox: the life of one engine.
+
+    async def _run_engine(self, load: int, path: Path) -> None:
+        try:
+            async with spawn(self._cuda_device) as engine:
+                with anyio.fail_after(LONGEST_LOAD_S):
+                    loaded = await engine.load(
+                        str(path), use_gpu=self._use_gpu, threads=self._threads
+                    )
+                _log_load(loaded, self._use_gpu)
+                self.me.tell(EngineUp(load, engine))
+                while True:
+                    answer = await engine.receive()
+                    assert isinstance(answer, Result | Failed)
+                    self.me.tell(EngineSaid(answer))
+        except TimeoutError:
+            problem = f"the engine did not load within {LONGEST_LOAD_S:.0f} s"
+            self.me.tell(EngineFailed(load, "crashed", problem))
+        except EngineError as error:
+            self.me.tell(EngineFailed(load, error.kind, error.message))
+        except anyio.EndOfStream:
+            self.me.tell(EngineDown(load))
+        except anyio.get_cancelled_exc_class():
+            self.me.tell(EngineDown(load))
+            raise
+
+    def _count(self, chunk: Transcribe, result: Result) -> None:
+        audio = sum(span.length for span in chunk.spans) / RATE
+        metrics.AUDIO_SECONDS.inc(audio)
+        metrics.ENGINE_SECONDS.inc(result.secs)
+        if audio:
+            metrics.REAL_TIME_FACTOR.observe(result.secs / audio)
+        log.info(
+            "chunk done: %.1f s in %.2f s",
+            audio,
+            result.secs,
+            extra={"job": chunk.job_id, "chunk": chunk.ordinal},
+        )
+
+
+def in_file_time(heard: tuple[EngineSegment, ...], spans: tuple[Span, ...]) -> list[Segment]:
+    """What the engine heard in a chunk, in the time of the file, without loops, indexed from 0."""
+    segments = [
+        Segment(
+            index=0,
+            start=(start := file_seconds(spans, each.start)),
+            end=max(start, file_seconds(spans, each.end, end=True)),
+            text=each.text,
+            words=tuple(_word(spans, *msgspec.structs.astuple(word)) for word in each.words),
+        )
+        for each in heard
+        if each.text
+    ]
+    return [
+        msgspec.structs.replace(segment, index=n)
+        for n, segment in enumerate(without_loops(segments))
+    ]
+
+
+def _word(spans: tuple[Span, ...], text: str, start: float, end: float, p: float) -> Word:
+    begins = file_seconds(spans, start)
+    return Word(text, begins, max(begins, file_seconds(spans, end, end=True)), round(p, 4))
+
+
+def _log_load(loaded: Loaded, wanted_gpu: bool) -> None:
+    metrics.LOAD_SECONDS.observe(loaded.load_secs + loaded.warm_up_secs)
+    log.info(
+        "engine up on %s: loaded in %.2f s, first inference %.2f s; %s",
+        loaded.device,
+        loaded.load_secs,
+        loaded.warm_up_secs,
+        loaded.build,
+    )
+    if wanted_gpu and loaded.device == "CPU":
+        log.warning("the engine found no GPU that it can use, and is slow: whisperbox doctor")

@@ -1,0 +1,67 @@
+"""Passes on what happens to whoever has subscribed."""
+
+from collections import defaultdict
+from typing import assert_never
+
+from actors.events.messages import BroadcasterMessage, CloseStreams, Subscribe, Unsubscribed
+from actors.events.subscription import EVERYTHING, MODEL, Subscription
+from actors.jobs.messages import JobDeleted, JobEnded, JobFact
+from actors.kernel.actor import Actor
+from actors.kernel.mailbox import Mailbox
+from actors.models.messages import ModelChanged
+
+
+class Broadcaster(Actor[BroadcasterMessage]):
+    def __init__(self, mailbox: Mailbox[BroadcasterMessage]) -> None:
+        super().__init__(mailbox)
+        self._subscribers: defaultdict[str, list[Subscription]] = defaultdict(list)
+        self._model: ModelChanged | None = None
+        self._closing = False
+
+    async def handle(self, message: BroadcasterMessage) -> object:
+        match message:
+            case JobFact(job_id=job_id):
+                self._spread(job_id, message)
+                return self._spread(EVERYTHING, message)
+            case ModelChanged():
+                self._model = message
+                self._spread(MODEL, message)
+                return self._spread(EVERYTHING, message)
+            case Subscribe(topic):
+                return self._subscribe(topic)
+            case Unsubscribed(topic):
+                return self._forget(topic)
+            case CloseStreams():
+                return self._close_all()
+            case _:
+                assert_never(message)
+
+    def _spread(self, topic: str, event: object) -> None:
+        """Offer to the living, forget the closed."""
+        self._forget(topic)
+        for subscription in self._subscribers.get(topic, ()):
+            subscription.offer(event)
+        if isinstance(event, JobEnded | JobDeleted) and topic != EVERYTHING:
+            self._subscribers.pop(topic, None)
+
+    def _subscribe(self, topic: str) -> Subscription:
+        subscription = Subscription(topic, lambda: self.me.tell(Unsubscribed(topic)))
+        if self._closing:
+            subscription.close()
+            return subscription
+        if topic in (MODEL, EVERYTHING) and self._model is not None:
+            subscription.offer(self._model)
+        self._subscribers[topic].append(subscription)
+        return subscription
+
+    def _forget(self, topic: str) -> None:
+        living = [each for each in self._subscribers.pop(topic, ()) if not each.closed]
+        if living:
+            self._subscribers[topic] = living
+
+    def _close_all(self) -> None:
+        self._closing = True
+        everyone = [each for those in self._subscribers.values() for each in those]
+        self._subscribers.clear()
+        for subscription in everyone:
+            subscription.close()

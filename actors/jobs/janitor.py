@@ -1,0 +1,185 @@
+"""Removes files and jobs that are kept no longer."""
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import assert_never
+
+import anyio
+
+from actors.jobs.messages import (
+    JanitorMessage,
+    JobDeleted,
+    JobEnded,
+    JobExpired,
+    RecordingArrivedLate,
+    SpeakersSettled,
+    Sweep,
+)
+from actors.jobs.settings import RetentionSettings
+from actors.kernel.actor import Actor
+from actors.kernel.mailbox import Mailbox
+from actors.kernel.publisher import Publish
+from actors.media.messages import MakeRoom
+from storage.blobs import GOING, Spool
+from storage.jobs import Jobs
+from storage.records import Job, SpeakersStatus
+from storage.speakers import SpeakerTurns
+from storage.times import seconds, utc
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 600.0
+ORPHANED_S = 3600.0
+"""A file without a job is younger than this while its upload may still be on its way."""
+EXPIRED_AT_ONCE = 200
+"""Jobs that one sweep has deleted."""
+SPARE_BYTES = 1 << 30
+"""A sweep removes old recordings until so much may be written before the reserve is touched."""
+IN_USE = (SpeakersStatus.PENDING, SpeakersStatus.RUNNING)
+
+
+class Janitor(Actor[JanitorMessage]):
+    def __init__(
+        self,
+        mailbox: Mailbox[JanitorMessage],
+        *,
+        jobs: Jobs,
+        speakers: SpeakerTurns,
+        spool: Spool,
+        publish: Publish,
+        retention: RetentionSettings,
+    ) -> None:
+        super().__init__(mailbox)
+        self._jobs, self._speakers, self._spool = jobs, speakers, spool
+        self._publish, self._retention = publish, retention
+
+    async def started(self) -> None:
+        self.me.tell(Sweep())
+
+    async def handle(self, message: JanitorMessage) -> object:
+        match message:
+            case JobEnded(job_id=job_id) | RecordingArrivedLate(job_id) | SpeakersSettled(job_id):
+                return await self._release(job_id)
+            case JobDeleted(job_id):
+                files = [self._spool.pcm(job_id), self._spool.input(job_id)]
+                return await anyio.to_thread.run_sync(_unlink, files)
+            case MakeRoom(wanted):
+                return await self._make_room(wanted)
+            case Sweep():
+                return await self._sweep()
+            case _:
+                assert_never(message)
+
+    async def _release(self, job_id: str) -> None:
+        job = await self._jobs.get(job_id)
+        if job is not None and not job.status.terminal:
+            return  # it was restarted since
+        await anyio.to_thread.run_sync(_unlink, [self._spool.pcm(job_id)])
+        if self._retention.recording_secs == 0 and not await self._is_in_use(job):
+            await self._remove([self._spool.input(job_id)])
+
+    async def _is_in_use(self, job: Job | None) -> bool:
+        """Whether its speakers are still looked for; SpeakersSettled comes afterwards."""
+        if job is None:
+            return False
+        speakers = (await self._speakers.of_jobs([job])).get(job.number)
+        return speakers is not None and speakers.status in IN_USE
+
+    async def _sweep(self) -> None:
+        """Remove orphans, the recordings of ended jobs whose time is over, and whole jobs."""
+        self.later(EVERY_S, Sweep())
+        await self._expire_jobs()
+        await self._make_room(SPARE_BYTES)
+        files = await anyio.to_thread.run_sync(self._spool.files)
+        now = time.time()
+        idle = {path: now - changed for path in files if (changed := _changed(path)) is not None}
+        known = await self._jobs.known(list({_owner(path) for path in idle}))
+        doomed = []
+        for path, age in idle.items():
+            job = known.get(_owner(path))
+            if job is None:
+                keep = age < ORPHANED_S
+            elif not job.status.terminal:
+                keep = True
+            else:
+                keep = path.suffix == ".input" and await self._is_kept(job, now)
+            if not keep:
+                doomed.append(path)
+        if doomed:
+            log.info("removing %d files that nobody needs", len(doomed))
+            await self._remove(doomed)
+
+    async def _is_kept(self, job: Job, now: float) -> bool:
+        assert job.completed_at
+        most = self._retention.recording_secs
+        since = now - seconds(job.completed_at)
+        return most is None or since < most or await self._is_in_use(job)
+
+    async def _expire_jobs(self) -> None:
+        most = self._retention.job_secs
+        if most is not None:
+            before = utc(time.time() - most)
+            for job in await self._jobs.ended_before(before, EXPIRED_AT_ONCE):
+                self._publish(JobExpired(job.id))
+
+    async def _make_room(self, wanted: int) -> None:
+        """Remove recordings of ended jobs, the oldest first, until ``wanted`` bytes fit on the
+        disk. Nothing is removed where the operator has set how long recordings are kept."""
+        if self._retention.recording_secs is not None or self._spool.spare_bytes() >= wanted:
+            return
+        files = await anyio.to_thread.run_sync(self._spool.files)
+        inputs = {_owner(path): path for path in files if path.suffix == ".input"}
+        jobs = (await self._jobs.known(list(inputs))).values()
+        ended = [job for job in jobs if job.completed_at is not None]
+        removed = 0
+        for job in sorted(ended, key=lambda job: job.completed_at or ""):
+            if self._spool.spare_bytes() >= wanted:
+                break
+            if not await self._is_in_use(job):
+                await self._remove([inputs[job.id]])
+                removed += 1
+        if removed:
+            log.warning("the disk is nearly full: removed the %d oldest recordings", removed)
+
+    async def _remove(self, paths: list[Path]) -> None:
+        """But for those of a job that is restarted meanwhile: out of its sight first, a restart
+        that comes later finds nothing; one that came before has its file again."""
+        aside = {path: path.with_name(path.name + GOING) for path in paths}
+        await anyio.to_thread.run_sync(_rename, aside)
+        known = await self._jobs.known(list({_owner(path) for path in paths}))
+        wanted = {
+            path for path in paths if (job := known.get(_owner(path))) and not job.status.terminal
+        }
+        await anyio.to_thread.run_sync(_rename, {aside[path]: path for path in wanted})
+        await anyio.to_thread.run_sync(_unlink, [aside[path] for path in paths])
+
+
+def _owner(path: Path) -> str:
+    return path.name.split(".")[0]
+
+
+def _changed(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
+
+
+def _rename(names: Mapping[Path, Path]) -> None:
+    for old, new in names.items():
+        try:
+            old.rename(new)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            log.warning("cannot move %s: %s", old, error.strerror)
+
+
+def _unlink(paths: list[Path]) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:  # a file that stays is no reason to stop
+            log.warning("cannot remove %s: %s", path, error.strerror)

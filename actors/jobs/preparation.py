@@ -1,0 +1,129 @@
+"""Which recordings are fetched and decoded ahead of their job's turn.
+
+The queue asks what to begin, writes that down, and begins it; here stands only what is under way.
+"""
+
+import anyio
+
+from actors.jobs.scheduler import Scheduler
+from actors.kernel.mailbox import Address
+from actors.media.messages import ChunkerMessage, Fetch, IngestMessage, Split, StopFetch, StopSplit
+from storage.blobs import Spool
+from storage.records import Job
+
+DECODED_AHEAD = 2
+"""Jobs that are decoded before their turn, so that the engine never waits."""
+FETCHES_AT_ONCE = 3
+FETCHES_PER_OWNER = 2
+"""However slow one owner's sources are, somebody else's can be fetched."""
+STALLED_S = 600.0
+"""Seconds without a heartbeat after which a fetch or a decoding is begun again."""
+
+
+class Preparation:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        spool: Spool,
+        *,
+        ingest: Address[IngestMessage],
+        chunker: Address[ChunkerMessage],
+    ) -> None:
+        self._scheduler, self._spool = scheduler, spool
+        self._ingest, self._chunker = ingest, chunker
+        self._fetching: set[str] = set()
+        self._decoding: str | None = None
+        self._ready: set[str] = set()
+        """Jobs whose chunks are committed and whose decoded audio is there."""
+        self._heartbeats: dict[str, float] = {}
+        """When each fetch and decoding last reported, by the event loop's clock."""
+
+    # What there is to begin.
+
+    def next_to_fetch(self) -> Job | None:
+        if len(self._fetching) >= FETCHES_AT_ONCE:
+            return None
+        for job in self._scheduler.ahead():
+            if (
+                job.size_bytes is None
+                and job.id not in self._fetching
+                and self._fetches_of(job.order.owner) < FETCHES_PER_OWNER
+            ):
+                return job
+        return None
+
+    def next_to_decode(self) -> Job | None:
+        if self._decoding is not None:
+            return None
+        fetched = (job for job in self._scheduler.ahead() if job.size_bytes is not None)
+        ahead = (job for job, _ in zip(fetched, range(DECODED_AHEAD), strict=False))
+        return next((job for job in ahead if job.id not in self._ready), None)
+
+    def fetch(self, job: Job) -> None:
+        assert job.order.source_url
+        self._fetching.add(job.id)
+        self.heard_from(job.id)
+        self._ingest.tell(Fetch(job.id, job.order.source_url))
+
+    def decode(self, job: Job) -> None:
+        self._decoding = job.id
+        self.heard_from(job.id)
+        self._chunker.tell(Split(job.id))
+
+    # What has become of it.
+
+    def recover(self, job: Job) -> None:
+        """Take note of what an earlier process has prepared."""
+        if job.chunks_total is not None and self._spool.pcm(job.id).exists():
+            self._ready.add(job.id)
+
+    def heard_from(self, job_id: str) -> None:
+        self._heartbeats[job_id] = anyio.current_time()
+
+    def fetch_ended(self, job_id: str) -> None:
+        self._fetching.discard(job_id)
+
+    def decoding_ended(self, job_id: str) -> None:
+        if self._decoding == job_id:
+            self._decoding = None
+
+    def all_fetches_ended(self) -> None:
+        self._fetching.clear()
+
+    def all_decodings_ended(self) -> None:
+        self._decoding = None
+
+    def mark_ready(self, job_id: str) -> None:
+        self._ready.add(job_id)
+
+    def is_ready(self, job: Job) -> bool:
+        return job.id in self._ready
+
+    def audio_is_there(self, job: Job) -> bool:
+        """Whether nobody has cleared the decoded audio away; otherwise it is decoded again."""
+        if self._spool.pcm(job.id).exists():
+            return True
+        self._ready.discard(job.id)
+        return False
+
+    def stalled(self) -> list[str]:
+        """Jobs whose fetch or decoding has not reported for STALLED_S seconds."""
+        now = anyio.current_time()
+        under_way = [*self._fetching, *([self._decoding] if self._decoding else [])]
+        return [each for each in under_way if now - self._heartbeats.get(each, now) > STALLED_S]
+
+    def stop(self, job_id: str) -> None:
+        if job_id in self._fetching:
+            self._fetching.discard(job_id)
+            self._ingest.tell(StopFetch(job_id))
+        if self._decoding == job_id:
+            self._decoding = None
+            self._chunker.tell(StopSplit(job_id))
+
+    def forget(self, job_id: str) -> None:
+        self._heartbeats.pop(job_id, None)
+        self._ready.discard(job_id)
+
+    def _fetches_of(self, owner: int | None) -> int:
+        jobs = (self._scheduler.get(job_id) for job_id in self._fetching)
+        return sum(job is not None and job.order.owner == owner for job in jobs)

@@ -1,0 +1,486 @@
+"""The ledger of jobs: the only one who changes them.
+
+Workers tell it what they did; it commits, then publishes. The row is the truth and a message
+only a hint, so losing every mailbox costs time and never a job.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import assert_never
+
+import anyio
+import msgspec
+from prometheus_client import Counter
+
+from actors.engine.messages import (
+    AbortChunk,
+    ChunkDone,
+    ChunkFailed,
+    InferenceMessage,
+    Transcribe,
+)
+from actors.jobs.messages import (
+    Cancel,
+    ChunkCommitted,
+    Delete,
+    Drain,
+    JobChanged,
+    JobDeleted,
+    JobEnded,
+    JobExpired,
+    JobQueued,
+    LookForStalled,
+    QueueMessage,
+    RecordingArrivedLate,
+    Restart,
+    Submit,
+)
+from actors.jobs.preparation import Preparation
+from actors.jobs.scheduler import Scheduler
+from actors.kernel.actor import Actor
+from actors.kernel.mailbox import Address, Mailbox
+from actors.kernel.publisher import Publish
+from actors.media.messages import (
+    Fetched,
+    FetchesLost,
+    FetchFailed,
+    Heartbeat,
+    Planned,
+    SplitFailed,
+    SplitsLost,
+)
+from actors.models.messages import (
+    LifecycleMessage,
+    ModelFailed,
+    ModelGone,
+    ModelReady,
+    ModelWaits,
+    Work,
+)
+from storage.blobs import NOT_KEPT, Spool
+from storage.errors import Busy, Conflict, NotFound
+from storage.jobs import Jobs
+from storage.records import Action, Job, Segment, Stage, Status, Task
+from storage.times import utc
+
+log = logging.getLogger(__name__)
+
+ENDED = Counter("whisperbox_jobs_ended", "Jobs by their last status", ["status"])
+CRASHES = 3
+"""Crashes on one chunk after which the job is to blame."""
+LOOK_EVERY_S = 30.0
+"""Half of what the hub calls quiet."""
+
+
+class Queue(Actor[QueueMessage]):
+    def __init__(
+        self,
+        mailbox: Mailbox[QueueMessage],
+        *,
+        jobs: Jobs,
+        spool: Spool,
+        scheduler: Scheduler,
+        preparation: Preparation,
+        lifecycle: Address[LifecycleMessage],
+        inference: Address[InferenceMessage],
+        publish: Publish,
+        model_for: Callable[[str | None], str],
+        drained: anyio.Event,
+    ) -> None:
+        """``model_for`` gives the model that the name in an order means; ``drained`` is set once a
+        Drain has been obeyed."""
+        super().__init__(mailbox)
+        self._jobs, self._spool = jobs, spool
+        self._scheduler, self._preparation = scheduler, preparation
+        self._lifecycle, self._inference = lifecycle, inference
+        self._publish, self._model_for, self._drained = publish, model_for, drained
+        self._chunk: tuple[str, int] | None = None
+        """What the engine is at: job and ordinal."""
+        self._model: str | None = None
+        """The model that is loaded."""
+        self._unavailable: str | None = None
+        """The model that could not be loaded just now."""
+        self._draining = False
+        self._in_flight: str | None = None
+        """The job that the rows say is at the engine."""
+        self._work: Work | None = None
+
+    async def started(self) -> None:
+        for job in await self._jobs.waiting():
+            self._scheduler.put(job)
+            self._preparation.recover(job)
+            if job.crashes >= CRASHES:
+                await self._blame(job, "the server was ended while it worked on this job")
+        self.me.tell(LookForStalled())
+        await self._step()
+
+    async def handle(self, message: QueueMessage) -> object:
+        match message:
+            case Submit():
+                return await self._submit(message)
+            case Cancel():
+                return await self._cancel(message)
+            case Restart():
+                return await self._restart(message)
+            case Delete():
+                return await self._delete(message)
+            case Heartbeat():
+                return await self._heartbeat(message)
+            case Fetched():
+                return await self._fetched(message)
+            case FetchFailed():
+                return await self._fetch_failed(message)
+            case FetchesLost():
+                return await self._fetches_lost()
+            case Planned():
+                return await self._planned(message)
+            case SplitFailed():
+                return await self._split_failed(message)
+            case ChunkDone():
+                return await self._chunk_done(message)
+            case ChunkFailed():
+                return await self._chunk_failed(message)
+            case ModelReady():
+                return await self._model_ready(message)
+            case ModelGone():
+                return await self._model_gone()
+            case ModelWaits():
+                return await self._model_waits(message)
+            case ModelFailed():
+                return await self._model_failed(message)
+            case SplitsLost():
+                return await self._splits_lost()
+            case JobExpired(job_id):
+                return await self._expire(job_id)
+            case LookForStalled():
+                return await self._look_for_stalled()
+            case Drain():
+                return await self._drain(message)
+            case _:
+                assert_never(message)
+
+    async def _submit(self, message: Submit) -> Job:
+        if self._draining:
+            raise Busy("the server is shutting down")
+        now = utc(time.time())
+        job = await self._jobs.insert(
+            message.job_id, message.order, message.size_bytes, now, message.most_open
+        )
+        if job.id == message.job_id:
+            log.info("job accepted", extra={"job": job.id})
+            self._changed(job)
+            self._publish(JobQueued(job.id, job.order))
+            await self._step()
+        return job
+
+    async def _cancel(self, message: Cancel) -> Job:
+        job = await self._known(message.job_id)
+        ended = await self._finish(job.id, Status.CANCELLED)
+        if ended is None:
+            raise Conflict(f"job {job.id} is already in terminal state {job.status}")
+        if self._chunk and self._chunk[0] == job.id:
+            self._inference.tell(AbortChunk(job.id))
+        self._preparation.stop(job.id)
+        await self._step()
+        return ended
+
+    async def _restart(self, message: Restart) -> Job:
+        job = await self._known(message.job_id)
+        if not job.allows(Action.RESTART):
+            raise Conflict(f"a job that is {job.status} cannot be restarted")
+        if job.status is Status.QUEUED:
+            return job
+        there = self._spool.input(job.id).exists()
+        if not there and job.order.source_url is None:
+            raise Conflict(NOT_KEPT)
+        job = await self._jobs.restart(job.id, refetch=not there) or job
+        log.info("job restarted", extra={"job": job.id})
+        self._changed(job)
+        self._publish(JobQueued(job.id, job.order))
+        await self._step()
+        return job
+
+    async def _delete(self, message: Delete) -> None:
+        job = await self._known(message.job_id)
+        if not job.allows(Action.DELETE):
+            raise Conflict("a job that is being worked on cannot be deleted: cancel it first")
+        await self._remove(job)
+        await self._step()
+
+    async def _expire(self, job_id: str) -> None:
+        job = await self._jobs.get(job_id)
+        if job is not None and job.status.terminal:  # it may have been restarted meanwhile
+            await self._remove(job)
+
+    async def _heartbeat(self, message: Heartbeat) -> None:
+        job = self._scheduler.get(message.job_id)
+        if job is not None:
+            self._preparation.heard_from(job.id)
+            await self._set_stage(job, message.stage, message.detail)
+
+    async def _fetched(self, message: Fetched) -> None:
+        self._preparation.fetch_ended(message.job_id)
+        if self._scheduler.get(message.job_id) is not None:
+            job = await self._jobs.fetched(
+                message.job_id, message.size_bytes, message.media_type, message.filename
+            )
+            if job is not None:
+                self._changed(job)
+        else:
+            self._publish(RecordingArrivedLate(message.job_id))
+        await self._step()
+
+    async def _fetch_failed(self, message: FetchFailed) -> None:
+        self._preparation.fetch_ended(message.job_id)
+        await self._finish(message.job_id, Status.FAILED, message.problem)
+        await self._step()
+
+    async def _fetches_lost(self) -> None:
+        self._preparation.all_fetches_ended()
+        await self._step()
+
+    async def _planned(self, message: Planned) -> None:
+        self._preparation.decoding_ended(message.job_id)
+        known = self._scheduler.get(message.job_id)
+        if known is not None:
+            planned = await self._jobs.plan(
+                message.job_id, message.duration_secs, message.chunks, message.waveform
+            )
+            self._changed(planned or known)
+            self._preparation.mark_ready(message.job_id)
+        await self._step()
+
+    async def _split_failed(self, message: SplitFailed) -> None:
+        self._preparation.decoding_ended(message.job_id)
+        await self._finish(message.job_id, Status.FAILED, message.problem)
+        await self._step()
+
+    async def _splits_lost(self) -> None:
+        self._preparation.all_decodings_ended()
+        await self._step()
+
+    async def _chunk_done(self, message: ChunkDone) -> None:
+        self._chunk_over(message.job_id, message.ordinal)
+        job = self._scheduler.get(message.job_id)
+        if job is not None:
+            segments = [
+                msgspec.structs.replace(segment, index=job.segments + n)
+                for n, segment in enumerate(message.segments)
+            ]
+            committed = await self._jobs.commit_chunk(
+                job.id, message.ordinal, message.language, segments
+            )
+            if committed is not None:
+                self._progressed(committed, job.segments, segments)
+                if committed.chunks_done == committed.chunks_total:
+                    await self._finish(job.id, Status.DONE)
+        await self._step()
+
+    async def _chunk_failed(self, message: ChunkFailed) -> None:
+        self._chunk_over(message.job_id, message.ordinal)
+        if message.kind in ("crashed", "out_of_memory", "killed"):
+            self._model = None  # until the lifecycle has another engine
+        match message.kind:
+            case "crashed" | "out_of_memory":
+                await self._crashed(message.job_id, message.problem)
+            case "aborted" | "killed":
+                pass
+            case _:
+                await self._finish(message.job_id, Status.FAILED, message.problem)
+        await self._step()
+
+    async def _model_ready(self, message: ModelReady) -> None:
+        self._model = message.model
+        self._unavailable = None
+        await self._step()
+
+    async def _model_gone(self) -> None:
+        """Whatever the engine was at has been answered before, or never will be."""
+        self._model = self._chunk = self._work = None
+        await self._mark_in_flight(None)
+        await self._step()
+
+    async def _model_waits(self, message: ModelWaits) -> None:
+        """What wants another model need not wait for this one."""
+        self._unavailable = message.model
+        await self._step()
+
+    async def _model_failed(self, message: ModelFailed) -> None:
+        for job in self._scheduler.all():
+            if self._model_of(job) == message.model:
+                await self._finish(job.id, Status.FAILED, message.problem)
+        await self._step()
+
+    async def _look_for_stalled(self) -> None:
+        self.later(LOOK_EVERY_S, LookForStalled())
+        for job_id in self._preparation.stalled():
+            self._preparation.stop(job_id)
+            await self._crashed(job_id, "preparing the recording stalled")
+        await self._report_for_those_that_wait()
+        await self._step()
+
+    async def _report_for_those_that_wait(self) -> None:
+        """Nothing is wrong with a job between two chunks that waits for its turn or the model."""
+        for job in self._scheduler.all():
+            if job.status is Status.RUNNING and not (self._chunk and self._chunk[0] == job.id):
+                ready = self._model == self._model_of(job)
+                detail = "waiting for its turn" if ready else "waiting for the model"
+                await self._set_stage(job, Stage.TRANSCRIBING, detail)
+
+    async def _drain(self, message: Drain) -> None:
+        self._draining = True
+        if message.hurry and self._chunk:
+            self._inference.tell(AbortChunk(self._chunk[0]))
+        await self._step()
+
+    # What happens next, after every message.
+
+    async def _step(self) -> None:
+        if not self._draining:
+            await self._prepare_next()
+            await self._finish_those_without_chunks_left()
+            await self._transcribe_next()
+        elif self._chunk is None and not self._drained.is_set():
+            for job in self._scheduler.all():
+                if job.status is Status.RUNNING:
+                    await self._jobs.park(job.id)
+            self._drained.set()
+
+    async def _prepare_next(self) -> None:
+        while (job := self._preparation.next_to_fetch()) is not None:
+            await self._set_stage(job, Stage.FETCHING, "fetching the file")
+            self._preparation.fetch(job)
+        if (job := self._preparation.next_to_decode()) is not None:
+            self._preparation.decode(job)
+
+    async def _finish_those_without_chunks_left(self) -> None:
+        """A job in which nobody speaks needs no engine; nor does one whose last chunk was
+        committed just before the server ended."""
+        for job in list(self._scheduler.ahead()):
+            if self._preparation.is_ready(job) and job.chunks_done == job.chunks_total:
+                await self._jobs.start(job.id)
+                await self._finish(job.id, Status.DONE)
+                await self._prepare_next()
+
+    async def _transcribe_next(self) -> None:
+        if self._chunk is not None:
+            return
+        ready = self._preparation.is_ready
+        job = self._choose(self._can_run) or self._choose(ready)
+        self._say_what_is_needed(job or self._choose(_has_recording))
+        if job is None or self._model != self._model_of(job):
+            return
+        if not self._preparation.audio_is_there(job):
+            await self._prepare_next()
+            return
+        rightful = self._scheduler.choose(ready, self._model_of, None)
+        if job.status is Status.QUEUED:
+            job = await self._jobs.start(job.id, self._model_of(job)) or job
+            self._changed(job)
+        chunk = await self._jobs.chunk(job, job.chunks_done)
+        if chunk is None:
+            await self._finish(job.id, Status.FAILED, "the plan of this job is lost")
+            return
+        await self._mark_in_flight(job.id)
+        self._scheduler.served(job, passing=rightful is not None and rightful.id != job.id)
+        self._chunk = (job.id, chunk.ordinal)
+        self._inference.tell(
+            Transcribe(
+                job.id,
+                chunk.ordinal,
+                self._spool.pcm(job.id),
+                chunk.spans,
+                job.language,
+                job.order.task is Task.TRANSLATE,
+                job.order.prompt,
+                job.order.word_timestamps,
+            )
+        )
+
+    async def _mark_in_flight(self, job_id: str | None) -> None:
+        """Should the server end now, this is the job that may have ended it."""
+        if job_id != self._in_flight:
+            await self._jobs.mark_in_flight(job_id)
+            self._in_flight = job_id
+
+    def _say_what_is_needed(self, job: Job | None) -> None:
+        work = Work(job.id, self._model_of(job)) if job else Work(None)
+        if work != self._work:
+            self._work = work
+            self._lifecycle.tell(work)
+
+    # The steps that several of the above share.
+
+    async def _known(self, job_id: str) -> Job:
+        job = await self._jobs.get(job_id)
+        if job is None:
+            raise NotFound(f"job {job_id} not found")
+        return job
+
+    def _choose(self, able: Callable[[Job], bool]) -> Job | None:
+        return self._scheduler.choose(able, self._model_of, self._model)
+
+    def _can_run(self, job: Job) -> bool:
+        return self._preparation.is_ready(job) and self._model_of(job) != self._unavailable
+
+    def _model_of(self, job: Job) -> str:
+        return self._model_for(job.order.model)
+
+    async def _set_stage(self, job: Job, stage: Stage, detail: str) -> None:
+        self._changed(await self._jobs.heartbeat(job.id, stage, detail) or job)
+
+    def _changed(self, job: Job) -> None:
+        self._scheduler.put(job)
+        self._publish(JobChanged(job.id))
+
+    def _forget(self, job_id: str) -> None:
+        self._scheduler.drop(job_id)
+        self._preparation.forget(job_id)
+
+    def _chunk_over(self, job_id: str, ordinal: int) -> None:
+        if self._chunk == (job_id, ordinal):
+            self._chunk = None
+
+    def _progressed(self, job: Job, first: int, segments: list[Segment]) -> None:
+        self._scheduler.put(job)
+        assert job.chunks_total is not None
+        self._publish(
+            ChunkCommitted(
+                job.id, job.percent, job.chunks_done, job.chunks_total, first, tuple(segments)
+            )
+        )
+
+    async def _remove(self, job: Job) -> None:
+        await self._jobs.delete(job.id)
+        log.info("job deleted", extra={"job": job.id})
+        self._forget(job.id)
+        self._preparation.stop(job.id)
+        self._publish(JobDeleted(job.id))
+
+    async def _crashed(self, job_id: str, problem: str) -> None:
+        job = await self._jobs.crash(job_id)
+        if job is None:
+            return
+        self._scheduler.put(job)
+        log.warning("%s (crash %d of %d)", problem, job.crashes, CRASHES, extra={"job": job.id})
+        if job.crashes >= CRASHES:
+            await self._blame(job, problem)
+
+    async def _blame(self, job: Job, problem: str) -> None:
+        await self._finish(job.id, Status.FAILED, f"{problem}, {CRASHES} times")
+
+    async def _finish(self, job_id: str, status: Status, error: str | None = None) -> Job | None:
+        """The one place where a job ends."""
+        now = time.time()
+        job = await self._jobs.finish(job_id, status, utc(now), now, error)
+        if job is not None:
+            log.info("job %s", status, extra={"job": job_id} | ({"error": error} if error else {}))
+            ENDED.labels(status).inc()
+            self._forget(job_id)
+            self._publish(JobEnded(job_id, job.order))
+        return job
+
+
+def _has_recording(job: Job) -> bool:
+    return job.size_bytes is not None

@@ -1,0 +1,131 @@
+"""Has texts made of transcripts: analyses and translations. Nothing waits for it but callbacks."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import assert_never
+
+from actors.jobs.messages import JobChanged, JobEnded, TextSettled
+from actors.kernel.actor import Actor
+from actors.kernel.mailbox import Mailbox
+from actors.kernel.publisher import Publish
+from actors.llm.child import Answer
+from actors.llm.messages import AnalystMessage, RequestText, TextWritten
+from storage.errors import Conflict, NotFound
+from storage.jobs import Jobs
+from storage.records import ENGLISH, Job, Status, Task, Text, TextKind
+from storage.texts import Texts
+from storage.times import utc
+from storage.usage import Usage
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 2
+TRIES = 3
+"""Ends of the server in the middle of a text, after which the text is to blame."""
+
+Write = Callable[[TextKind, str, Sequence[str]], Awaitable[Answer]]
+
+
+class Analyst(Actor[AnalystMessage]):
+    def __init__(
+        self,
+        mailbox: Mailbox[AnalystMessage],
+        *,
+        texts: Texts,
+        jobs: Jobs,
+        usage: Usage,
+        publish: Publish,
+        write: Write | None,
+        tokens_a_day: int,
+    ) -> None:
+        """``write`` None: there is no language model. ``tokens_a_day`` of one owner; 0 is any."""
+        super().__init__(mailbox)
+        self._texts, self._jobs, self._usage = texts, jobs, usage
+        self._publish = publish
+        self._write, self._tokens_a_day = write, tokens_a_day
+        self._writing = 0
+
+    async def started(self) -> None:
+        await self._texts.revive()
+        await self._step()
+
+    async def handle(self, message: AnalystMessage) -> object:
+        match message:
+            case RequestText():
+                return await self._request(message)
+            case JobEnded(order=order):
+                return await self._step() if order.assisted else None
+            case TextWritten():
+                return await self._written(message)
+            case _:
+                assert_never(message)
+
+    async def _request(self, message: RequestText) -> None:
+        job = await self._jobs.get(message.job_id)
+        if job is None:
+            raise NotFound(f"job {message.job_id} not found")
+        if self._write is None:
+            raise Conflict("No language model is set up on this server.")
+        if job.status is not Status.DONE or not job.segments:
+            raise Conflict("There is no transcript to work on.")
+        await self._texts.want(job, message.kind, message.language, utc(time.time()))
+        self._publish(JobChanged(job.id))
+        await self._step()
+
+    async def _written(self, message: TextWritten) -> None:
+        self._writing -= 1
+        text, answer, now = message.text, message.answer, time.time()
+        extra = {"job": message.job_id, "text": f"{text.kind} {text.language}"}
+        if answer.error:
+            log.warning("a text failed: %s", answer.error, extra=extra)
+            await self._texts.failed(text, answer.error, answer.tokens, utc(now), now)
+        else:
+            log.info("a text is written", extra=extra)
+            await self._texts.done(
+                text, answer.text, answer.model, answer.truncated, answer.tokens, utc(now), now
+            )
+        self._publish(TextSettled(message.job_id))
+        await self._step()
+
+    async def _step(self) -> None:
+        """Begin with what waits."""
+        for text, job_id in await self._texts.pending(AT_ONCE - self._writing):
+            if await self._texts.begin(text, utc(time.time())):
+                self._writing += 1
+                self.spawn(self._make, text, job_id)
+
+    # Beside the mailbox: one text.
+
+    async def _make(self, text: Text, job_id: str) -> None:
+        try:
+            answer = await self._made(text, job_id)
+        except Exception:
+            log.exception("a text failed", extra={"job": job_id})
+            answer = Answer(error="an error in the server, which its log shows")
+        self.me.tell(TextWritten(text, job_id, answer))
+
+    async def _made(self, text: Text, job_id: str) -> Answer:
+        job = await self._jobs.get(job_id)
+        if job is None or self._write is None:
+            return Answer(error="no language model is set up on this server")
+        if text.tries >= TRIES:
+            return Answer(error=f"the server was ended over this text, {TRIES} times")
+        if await self._spent_too_much(job):
+            return Answer(error="the language model's budget for today is used up")
+        lines = [line for s in await self._jobs.transcript(job) if (line := s.text.strip())]
+        if text.kind is TextKind.TRANSLATION and text.language == _written_in(job):
+            return Answer(text="\n".join(lines))
+        return await self._write(text.kind, text.language, lines)
+
+    async def _spent_too_much(self, job: Job) -> bool:
+        owner = job.order.owner
+        if not self._tokens_a_day or owner is None:
+            return False
+        _, spent = await self._usage.of_a_day(owner)
+        return spent >= self._tokens_a_day
+
+
+def _written_in(job: Job) -> str | None:
+    """The transcript's language, which is English where Whisper has translated."""
+    return ENGLISH if job.order.task is Task.TRANSLATE else job.language

@@ -1,0 +1,78 @@
+"""Runs the language child and takes what it says."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import aclosing
+from functools import partial
+
+import anyio
+import msgspec
+
+from actors.engine.languages import LANGUAGES
+from actors.kernel.json_lines import said
+from actors.kernel.processes import Killed, retry_if_killed
+from actors.llm.child import RETRIES, Answer, Task
+from actors.llm.settings import LanguageModelSettings
+from storage.records import TextKind
+
+SLACK_S = 120.0
+"""For the pauses between retries, and for the child to start."""
+
+
+BROKE_OFF = "the language model's text broke off"
+
+
+class LanguageModel:
+    """None of its failures is an exception: they are answers with an ``error``."""
+
+    def __init__(self, settings: LanguageModelSettings) -> None:
+        assert settings.openai_model is not None
+        self._settings = settings
+        self._model = settings.openai_model
+        self._translation_model = settings.openai_translation_model or settings.openai_model
+
+    async def write(self, kind: TextKind, language: str, lines: Sequence[str]) -> Answer:
+        """A text in the language of that ISO 639-1 code, from a transcript's lines."""
+        settings = self._settings
+        task = Task(
+            kind=kind.value,
+            language=LANGUAGES.get(language, language),
+            lines=list(lines),
+            model=self._translation_model if kind is TextKind.TRANSLATION else self._model,
+            part_chars=settings.openai_part_chars,
+            timeout_secs=settings.openai_timeout_secs,
+            base_url=settings.openai_base_url,
+            api_key=settings.openai_api_key,
+        )
+        spent: list[int] = []
+        try:
+            answer = await retry_if_killed(partial(self._written, task, spent))
+        except Killed:
+            answer = Answer(error=BROKE_OFF)
+        return msgspec.structs.replace(answer, tokens=answer.tokens + sum(spent))
+
+    async def _written(self, task: Task, spent: list[int]) -> Answer:
+        """``spent`` gets the tokens of a try that is killed: they are paid for all the same."""
+        answer = Answer(error=BROKE_OFF)
+        command = [sys.executable, "-m", "actors.llm.child"]
+        async with aclosing(said(command, Answer, given=msgspec.json.encode(task))) as answers:
+            while True:
+                with anyio.move_on_after(self._patience_secs) as patience:
+                    try:
+                        answer = await anext(answers)
+                    except StopAsyncIteration:
+                        break
+                    except Killed:
+                        spent.append(answer.tokens)
+                        raise
+                if patience.cancelled_caught:
+                    problem = "the language model did not answer in time"
+                    return Answer(error=problem, tokens=answer.tokens)
+        if answer.text or answer.error:
+            return answer
+        return Answer(error=BROKE_OFF, tokens=answer.tokens)
+
+    @property
+    def _patience_secs(self) -> float:
+        """For one part, with all its retries; the child gives up by itself before that."""
+        return self._settings.openai_timeout_secs * (RETRIES + 1) + SLACK_S

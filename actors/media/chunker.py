@@ -1,0 +1,138 @@
+"""Decodes an input, finds where somebody speaks, and plans the chunks."""
+
+import logging
+from functools import partial
+from typing import assert_never
+
+import anyio
+import numpy as np
+
+from actors.kernel.actor import Actor
+from actors.kernel.mailbox import Mailbox
+from actors.kernel.processes import Killed, retry_if_killed
+from actors.kernel.publisher import Publish
+from actors.kernel.tasks import Tasks
+from actors.media.decoding import BROKEN, decode
+from actors.media.messages import (
+    ChunkerMessage,
+    Heartbeat,
+    MakeRoom,
+    Planned,
+    Split,
+    SplitFailed,
+    SplitsLost,
+    StopSplit,
+)
+from actors.media.planning import plan
+from actors.media.silence import FRAME, Levels, levels, speech, waveform
+from storage.blobs import DISK_FULL, NOT_KEPT, Spool, settle
+from storage.errors import Invalid, NoSpace
+from storage.records import RATE, SAMPLE_BYTES, Chunk, Stage
+
+log = logging.getLogger(__name__)
+
+CHECK_DISK_EVERY = 64 << 20
+FULL_DISK_PAUSE_S = 10.0
+ROOM_BYTES = 1 << 30
+"""What the janitor is asked for: nine hours of decoded audio."""
+BEAT_S = 5.0
+NO_ROOM = "the disk has too little free space for the decoded audio"
+
+
+class Chunker(Actor[ChunkerMessage]):
+    def __init__(
+        self,
+        mailbox: Mailbox[ChunkerMessage],
+        *,
+        spool: Spool,
+        publish: Publish,
+    ) -> None:
+        super().__init__(mailbox)
+        self._spool, self._publish = spool, publish
+        self._splits = Tasks(self)
+
+    async def started(self) -> None:
+        self._publish(SplitsLost())
+
+    async def handle(self, message: ChunkerMessage) -> object:
+        match message:
+            case Split(job_id):
+                return self._splits.begin(job_id, self._split, job_id)
+            case StopSplit(job_id):
+                return self._splits.stop(job_id)
+            case _:
+                assert_never(message)
+
+    # Beside the mailbox: one split.
+
+    async def _split(self, job_id: str) -> None:
+        try:
+            self._publish(await self._planned_when_there_is_room(job_id))
+        except Exception as error:
+            if not isinstance(error, Invalid | Killed):
+                log.exception("splitting failed", extra={"job": job_id})
+            self._publish(SplitFailed(job_id, _sentence(error)))
+
+    async def _planned_when_there_is_room(self, job_id: str) -> Planned:
+        """An accepted job is not failed by a full disk, or by what else is short: it waits."""
+        while True:
+            try:
+                return await retry_if_killed(partial(self._planned, job_id))
+            except (NoSpace, OSError) as error:
+                problem = _sentence(error)
+                log.warning("%s; trying again", problem, extra={"job": job_id})
+                self._publish(Heartbeat(job_id, Stage.DECODING, problem))
+                if isinstance(error, NoSpace):
+                    self._publish(MakeRoom(ROOM_BYTES))
+            await anyio.sleep(FULL_DISK_PAUSE_S)
+
+    async def _planned(self, job_id: str) -> Planned:
+        source, part = self._spool.input(job_id), self._spool.part(job_id)
+        if not source.exists():
+            raise Invalid(NOT_KEPT)
+        # One buffer: an array for each block leaves holes in the heap, five times their own size.
+        heard, rest, size = bytearray(), b"", 0
+        heartbeat_at = anyio.current_time()
+        try:
+            with part.open("wb") as file:
+                async for block in decode(source):
+                    await anyio.to_thread.run_sync(file.write, block)
+                    size += len(block)
+                    if size % CHECK_DISK_EVERY < len(block) and not self._spool.spare_bytes():
+                        raise NoSpace(NO_ROOM)
+                    rest += block
+                    whole = len(rest) // (FRAME * SAMPLE_BYTES) * FRAME * SAMPLE_BYTES
+                    heard += levels(rest[:whole]).tobytes()
+                    rest = rest[whole:]
+                    if anyio.current_time() - heartbeat_at > BEAT_S:
+                        heartbeat_at = anyio.current_time()
+                        so_far = f"decoded {size / SAMPLE_BYTES / RATE / 60:.0f} min"
+                        self._publish(Heartbeat(job_id, Stage.DECODING, so_far))
+                await anyio.to_thread.run_sync(settle, file, part, self._spool.pcm(job_id))
+        except OSError as error:
+            if error.errno in DISK_FULL:
+                raise NoSpace(NO_ROOM) from error
+            raise
+        finally:
+            part.unlink(missing_ok=True)
+        length = size // SAMPLE_BYTES
+        level = np.frombuffer(heard, np.float32)
+        chunks = await anyio.to_thread.run_sync(_plan, level, length)
+        log.info("%.1f s of audio in %d chunks", length / RATE, len(chunks), extra={"job": job_id})
+        return Planned(job_id, length / RATE, tuple(chunks), waveform(level))
+
+
+def _plan(level: Levels, length: int) -> list[Chunk]:
+    return plan(speech(level), level, length)
+
+
+def _sentence(error: Exception) -> str:
+    match error:
+        case Invalid(message=message) | NoSpace(message=message):
+            return message
+        case Killed():
+            return BROKEN
+        case OSError(strerror=reason):
+            return f"the audio could not be stored: {reason}"
+        case _:
+            return "the audio could not be prepared: an error in the server, which its log shows"

@@ -1,0 +1,229 @@
+"""From a URL to an input in the spool."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from actors.kernel.json_lines import said
+from actors.kernel.processes import Killed, retry_if_killed
+from actors.media.settings import FetchSettings
+from actors.net.address_policy import AddressPolicy, Forbidden
+from actors.net.client import Incoming, Outbound
+from actors.net.proxy import open_proxy
+from storage.blobs import DISK_FULL, Receiving, Spool
+from storage.errors import Invalid, NoSpace
+
+PAUSES_S = (2.0, 10.0)
+WATCHED_S = 30.0
+SLOWEST = 1024
+"""Bytes a second, over WATCHED_S: slower than any speech codec, so that nobody waits for it."""
+CHECK_DISK_EVERY = 64 << 20
+SNIFFED = 512
+PAGES = ("text/html", "application/xhtml+xml")
+TEXTS = ("text/", "application/json", "application/xml", "image/")
+
+Report = Callable[[str], None]
+
+
+class Input(msgspec.Struct, frozen=True):
+    size_bytes: int
+    media_type: str | None
+    filename: str | None
+
+
+class _Page(Exception):
+    """Not a recording, but a page that may have one."""
+
+
+class _Line(msgspec.Struct):
+    done: int = 0
+    total: int | None = None
+    title: str | None = None
+    refused: str | None = None
+
+
+class Fetcher:
+    def __init__(
+        self, client: Outbound, policy: AddressPolicy, spool: Spool, settings: FetchSettings
+    ) -> None:
+        self._client, self._policy = client, policy
+        self._spool, self._settings = spool, settings
+
+    async def fetch(self, job_id: str, url: str, report: Report) -> Input:
+        """Store what ``url`` names as the job's input, telling ``report`` how far it is.
+
+        Raises:
+            Invalid: it cannot be had; the message is a sentence for whoever named it.
+            NoSpace: the disk has no room for it.
+        """
+        try:
+            with anyio.fail_after(self._settings.fetch_timeout_secs):
+                try:
+                    return await self._file(job_id, url, report)
+                except _Page:
+                    return await self._recording_of_page(job_id, url, report)
+        except TimeoutError:
+            raise Invalid(
+                "the source_url gave its file too slowly: a file may take "
+                f"{self._settings.fetch_timeout_secs:.0f} s at most"
+            ) from None
+
+    # A media file.
+
+    async def _file(self, job_id: str, url: str, report: Report) -> Input:
+        for pause in (*PAUSES_S, None):
+            try:
+                async with self._client.get(url) as answer:
+                    if answer.status < 500 or pause is None:
+                        return await self._received(job_id, answer, report)
+                    problem = f"answered {answer.status}"
+            except Forbidden as error:
+                raise Invalid("the source_url leads to an address that is not allowed") from error
+            except TimeoutError:
+                problem = "stopped answering"
+                if pause is None:
+                    raise Invalid(f"the source_url {problem}") from None
+            except OSError as error:
+                if error.errno in DISK_FULL:
+                    raise NoSpace("the disk is full") from error
+                problem = f"could not be read: {error.strerror or error}"
+                if pause is None:
+                    raise Invalid(f"the source_url {problem}") from error
+            assert pause is not None
+            report(f"{problem}; trying again")
+            await anyio.sleep(pause)
+        raise AssertionError("unreachable")
+
+    async def _received(self, job_id: str, answer: Incoming, report: Report) -> Input:
+        if answer.status != 200:
+            raise Invalid(f"the source_url answered {answer.status}")
+        kind = (answer.media_type or "").lower()
+        if kind in PAGES:
+            raise _Page
+        if kind.startswith(TEXTS):
+            raise Invalid(f"the source_url gives {kind[:80]}, which is no audio or video")
+        self._check_size(answer.size or 0)
+        with self._spool.receiving(job_id) as receiving:
+            size = await self._written(receiving, answer, report)
+            if not size:
+                raise Invalid("the source_url gave an empty file")
+            await anyio.to_thread.run_sync(receiving.keep)
+        return Input(size, kind or None, answer.filename)
+
+    async def _written(self, receiving: Receiving, answer: Incoming, report: Report) -> int:
+        size, pace = 0, _Pace(report, answer.size)
+        async with aclosing(answer.blocks()) as blocks:  # type: ignore[type-var]
+            async for block in blocks:
+                if not size and _is_page(block):
+                    raise Invalid("the source_url gives a web page, not audio or video")
+                if (size + len(block)) // CHECK_DISK_EVERY > size // CHECK_DISK_EVERY:
+                    self._check_size(len(block))
+                size += len(block)
+                self._check_size(0, so_far=size)
+                await anyio.to_thread.run_sync(receiving.write, block)
+                pace.reached(size)
+        return size
+
+    def _check_size(self, expected: int, so_far: int = 0) -> None:
+        most = self._settings.most_bytes
+        if max(expected, so_far) > most:
+            raise Invalid(f"the file at source_url is larger than {most >> 20} MB")
+        if expected and expected > self._spool.spare_bytes():
+            raise NoSpace("the disk has too little free space for this file")
+
+    # A page that has a recording.
+
+    async def _recording_of_page(self, job_id: str, url: str, report: Report) -> Input:
+        if not self._settings.fetch_pages:
+            raise Invalid("the source_url gives a web page, not audio or video")
+        report("looking for the recording on the page")
+        # yt-dlp has uses of its own for .part.
+        target = self._spool.part(job_id).with_suffix(".page")
+        room = min(self._settings.most_bytes, self._spool.spare_bytes())
+        try:
+            try:
+                title = await retry_if_killed(partial(self._from_page, url, target, room, report))
+            except Killed:
+                raise Invalid("the page's recording broke off") from None
+            except Invalid:
+                if room < self._settings.most_bytes:
+                    raise NoSpace("the disk has too little free space for a recording") from None
+                raise
+            size = await anyio.to_thread.run_sync(self._spool.adopt, job_id, target)
+        except FileNotFoundError:
+            raise Invalid("no recording could be had from this page") from None
+        finally:
+            target.unlink(missing_ok=True)
+        if not size:
+            raise Invalid("the page's recording is empty")
+        return Input(size, None, title)
+
+    async def _from_page(self, url: str, target: Path, room: int, report: Report) -> str | None:
+        last = _Line(refused="the page could not be read")
+        async with open_proxy(self._policy) as proxy:
+            command = [
+                sys.executable,
+                "-m",
+                "actors.media.page_child",
+                url,
+                str(target),
+                proxy,
+                str(room),
+            ]
+            if self._settings.fetch_cookies:
+                command.append(str(self._settings.fetch_cookies.absolute()))
+            async with aclosing(said(command, _Line, _bare_environment())) as lines:
+                async for last in lines:
+                    if last.done:
+                        report(_so_far(last.done, last.total))
+        if last.refused is not None or last.title is None:
+            raise Invalid(last.refused or "the page's recording broke off")
+        return last.title or None
+
+
+class _Pace:
+    """Reports now and then, and sees that it goes on fast enough."""
+
+    def __init__(self, report: Report, total: int | None) -> None:
+        self._report, self._total = report, total
+        self._since, self._before, self._reported = time.monotonic(), 0, 0.0
+
+    def reached(self, size: int) -> None:
+        now = time.monotonic()
+        if now - self._since > WATCHED_S:
+            if size - self._before < SLOWEST * WATCHED_S:
+                raise Invalid("the source_url gave its file too slowly")
+            self._since, self._before = now, size
+        if now - self._reported > 1:
+            self._reported = now
+            self._report(_so_far(size, self._total))
+
+
+def _so_far(done: int, total: int | None) -> str:
+    of = f" of {total / 1e6:.1f}" if total else ""
+    return f"fetched {done / 1e6:.1f}{of} MB"
+
+
+def _is_page(block: bytes) -> bool:
+    head = block[:SNIFFED].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return head.startswith((b"<!doctype html", b"<html"))
+
+
+def _bare_environment() -> dict[str, str]:
+    """Nothing of ours: no proxies, no configuration, no plug-ins."""
+    kept = {name: os.environ[name] for name in ("LANG", "PYTHONPATH") if name in os.environ}
+    # An empty PATH: a program that yt-dlp finds would dial past our proxy.
+    return {
+        **kept,
+        "PATH": "",
+        "YTDLP_NO_PLUGINS": "1",
+        "HOME": "/nonexistent",
+        "PYTHONNOUSERSITE": "1",
+    }

@@ -1,0 +1,113 @@
+"""Fetches what jobs name by URL."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from itertools import chain, repeat
+from typing import assert_never
+
+import anyio
+
+from actors.kernel.actor import Actor
+from actors.kernel.mailbox import Mailbox
+from actors.kernel.publisher import Publish
+from actors.kernel.tasks import Tasks
+from actors.media.fetching import Input
+from actors.media.messages import (
+    Fetch,
+    Fetched,
+    FetchesLost,
+    FetchFailed,
+    Heartbeat,
+    IngestMessage,
+    MakeRoom,
+    StopFetch,
+)
+from storage.errors import Invalid, NoSpace
+from storage.records import Stage
+
+log = logging.getLogger(__name__)
+
+BEAT_S = 5.0
+ROOM_BYTES = 4 << 30
+"""What the janitor is asked for."""
+FULL_DISK_PAUSES_S = (10.0, 30.0, 100.0, 300.0)
+"""A file that hides its size is fetched as far as it fits, each time."""
+
+GetInput = Callable[[str, str, Callable[[str], None]], Awaitable[Input]]
+
+
+class Ingest(Actor[IngestMessage]):
+    def __init__(
+        self,
+        mailbox: Mailbox[IngestMessage],
+        *,
+        fetch: GetInput,
+        publish: Publish,
+    ) -> None:
+        super().__init__(mailbox)
+        self._fetch, self._publish = fetch, publish
+        self._fetches = Tasks(self)
+
+    async def started(self) -> None:
+        self._publish(FetchesLost())
+
+    async def handle(self, message: IngestMessage) -> object:
+        match message:
+            case Fetch(job_id):
+                return self._fetches.begin(job_id, self._get, message)
+            case StopFetch(job_id):
+                return self._fetches.stop(job_id)
+            case _:
+                assert_never(message)
+
+    # Beside the mailbox: one fetch.
+
+    async def _get(self, message: Fetch) -> None:
+        job_id = message.job_id
+        try:
+            got = await self._got_when_there_is_room(message)
+            named = got.filename and _storable(got.filename)
+            kind = got.media_type and _storable(got.media_type)
+            self._publish(Fetched(job_id, got.size_bytes, kind, named))
+        except Exception as error:
+            if not isinstance(error, Invalid):
+                log.exception("fetching failed", extra={"job": job_id})
+            self._publish(FetchFailed(job_id, _storable(_sentence(error))))
+
+    async def _got_when_there_is_room(self, message: Fetch) -> Input:
+        """An accepted job is not failed by a full disk: it waits for space."""
+        pulse = _Pulse(message.job_id, self._publish)
+        for pause in chain(FULL_DISK_PAUSES_S, repeat(FULL_DISK_PAUSES_S[-1])):
+            try:
+                return await self._fetch(message.job_id, message.url, pulse.report)
+            except NoSpace as error:
+                log.warning("%s; trying again", error.message, extra={"job": message.job_id})
+                pulse.report(error.message)
+                self._publish(MakeRoom(ROOM_BYTES))
+            await anyio.sleep(pause)
+        raise AssertionError("unreachable")
+
+
+class _Pulse:
+    """Signs of life, no oftener than the queue wants to write them down."""
+
+    def __init__(self, job_id: str, publish: Publish) -> None:
+        self._job_id, self._publish = job_id, publish
+        self._last = time.monotonic()
+
+    def report(self, detail: str) -> None:
+        if time.monotonic() - self._last >= BEAT_S:
+            self._last = time.monotonic()
+            self._publish(Heartbeat(self._job_id, Stage.FETCHING, _storable(detail)))
+
+
+def _storable(text: str) -> str:
+    """What a stranger's server said, without the bytes that are no text."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, Invalid):
+        return error.message
+    return "the file could not be fetched: an error in the server, which its log shows"

@@ -1,0 +1,47 @@
+"""Runs the download child and takes what it says."""
+
+import sys
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+
+import msgspec
+
+from actors.kernel.json_lines import said
+from actors.kernel.processes import Killed
+from actors.models.catalogue import Model
+
+
+class PullFailed(Exception):
+    """``certain``: trying again cannot help."""
+
+    def __init__(self, message: str, *, certain: bool) -> None:
+        super().__init__(message)
+        self.message, self.certain = message, certain
+
+
+class _Line(msgspec.Struct):
+    done: int = 0
+    total: int = 0
+    path: str | None = None
+    error: str | None = None
+    certain: bool = False
+
+
+async def pull(model: Model, report: Callable[[int, int], object]) -> None:
+    """Download a model into its place, telling ``report`` the bytes done and in all.
+
+    Resumes what an earlier try left. Being cancelled ends the download and keeps the part.
+
+    Raises:
+        PullFailed: it is not there now; the message says what to do.
+    """
+    model.path.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "actors.models.download_child", str(model.path)]
+    last = _Line(error="the download ended without a word")
+    with suppress(Killed):  # it broke off, and can be resumed
+        async with aclosing(said(command, _Line)) as lines:
+            async for last in lines:
+                if last.total:
+                    report(last.done, last.total)
+    if last.path is None:
+        raise PullFailed(last.error or "the download broke off", certain=last.certain)

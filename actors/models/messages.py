@@ -1,0 +1,143 @@
+"""What the lifecycle is told and asked, and the facts about models."""
+
+from pathlib import Path
+
+import msgspec
+
+from actors.engine.messages import EngineEnded, EngineFailed, EngineReady
+from actors.kernel.mailbox import Question
+
+# The model's state.
+
+
+class Unloaded(msgspec.Struct, frozen=True):
+    problem: str | None = None
+    """Why the last load failed, where it did."""
+
+
+class Loading(msgspec.Struct, frozen=True):
+    model: str
+    pulled: float | None = None
+    """Share of the download that is done, 0 to 1, while there is a download."""
+
+
+class WaitingForGpu(msgspec.Struct, frozen=True):
+    model: str
+    vram_needed_mb: int
+    vram_free_mb: int
+    retry_in_secs: int
+
+
+class Ready(msgspec.Struct, frozen=True):
+    model: str
+    loaded_at: str
+
+
+ModelState = Unloaded | Loading | WaitingForGpu | Ready
+
+
+# To the lifecycle.
+
+
+class RequireReady(Question[None], frozen=True):
+    """Refused with NotReady unless the model is ready; begins a load where there is none."""
+
+
+class State(Question[ModelState], frozen=True):
+    pass
+
+
+class LoadModel(Question[bool], frozen=True):
+    """Answered whether the model is ready already."""
+
+
+class UnloadModel(Question[None], frozen=True):
+    pass
+
+
+class Work(msgspec.Struct, frozen=True):
+    """The job that the queue would go on with, and its model; None where there is no job."""
+
+    job_id: str | None
+    model: str | None = None
+
+    @property
+    def waiting(self) -> bool:
+        return self.job_id is not None
+
+
+class WeightsPulled(msgspec.Struct, frozen=True):
+    load: int
+    done: int
+    total: int
+
+
+class WeightsFound(msgspec.Struct, frozen=True):
+    load: int
+    path: Path
+    memory_mb: int
+
+
+class WeightsMissing(msgspec.Struct, frozen=True):
+    load: int
+    problem: str
+    certain: bool
+
+
+class TimerRang(msgspec.Struct, frozen=True):
+    """One of our own timers; ignored unless ``generation`` is still the latest of its kind."""
+
+    timer: str
+    generation: int
+
+
+LifecycleMessage = (
+    RequireReady
+    | State
+    | LoadModel
+    | UnloadModel
+    | Work
+    | WeightsPulled
+    | WeightsFound
+    | WeightsMissing
+    | EngineReady
+    | EngineFailed
+    | EngineEnded
+    | TimerRang
+)
+
+
+# Facts.
+
+
+class ModelReady(msgspec.Struct, frozen=True):
+    model: str
+
+
+class ModelGone(msgspec.Struct, frozen=True):
+    pass
+
+
+class ModelWaits(msgspec.Struct, frozen=True):
+    """This model cannot be loaded now; it will be tried again while something wants it."""
+
+    model: str
+
+
+class ModelFailed(msgspec.Struct, frozen=True):
+    """It is certain that this model will never load as things are."""
+
+    model: str
+    problem: str
+
+
+class ModelChanged(msgspec.Struct, frozen=True):
+    state: ModelState
+
+
+class ModelLoaded(msgspec.Struct, frozen=True):
+    loaded_at: str
+
+
+class ModelUnloaded(msgspec.Struct, frozen=True):
+    pass

@@ -1,0 +1,179 @@
+"""Which addresses this server dials when somebody else names them."""
+
+import ipaddress
+import re
+import socket
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+from storage.errors import Invalid
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
+LONGEST_URL = 2048
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+# Never a neighbour's service: link-local holds the metadata services of the clouds, and
+# 100.100.100.200, 168.63.129.16 and fd00:ec2::254 are such ones elsewhere. 64:ff9b:1::, 2001::,
+# ::ffff:0:0:0 and ::/96 carry IPv4 addresses in ways that only a box of its own network could read.
+_NEVER = [
+    ipaddress.ip_network(n)
+    for n in (
+        "0.0.0.0/8",
+        "100.100.100.200/32",
+        "168.63.129.16/32",
+        "169.254.0.0/16",
+        "192.0.0.0/24",
+        "224.0.0.0/3",
+        "64:ff9b:1::/48",
+        "2001::/32",
+        "::ffff:0:0:0/96",
+        "fd00:ec2::254/128",
+        "fe80::/10",
+        "ff00::/8",
+    )
+]
+_COMPATIBLE = ipaddress.ip_network("::/96")
+_LOOPBACK = ipaddress.ip_address("::1")
+_PRIVATE = [
+    ipaddress.ip_network(n)
+    for n in (
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "::1/128",
+        "fc00::/7",
+        "fec0::/10",
+    )
+]
+
+
+class Forbidden(OSError):
+    """The address is one that this server does not dial."""
+
+
+class AddressPolicy:
+    """What may be dialled."""
+
+    def __init__(self, *, private: bool = False, networks: tuple[Network, ...] = ()) -> None:
+        """The public internet, and loopback and the ``private`` networks if so said, and any of
+        ``networks``, whatever they are: the operator knows."""
+        self._private, self._networks = private, networks
+
+    def check(self, host: str) -> None:
+        """``host`` is a literal address.
+
+        Raises:
+            Forbidden: it must not be dialled.
+        """
+        written = ipaddress.ip_address(host)
+        address = _plain(written)
+        if _within(address, self._networks) or _within(written, self._networks):
+            return
+        if _never(address) or (not self._private and _within(address, _PRIVATE)):
+            raise Forbidden(f"the address {host} is not allowed")
+
+    def check_literal(self, host: str) -> None:
+        """Like `check`, for a host that may be a name, too: a resolver sees to those."""
+        address = _literal(host)
+        if address is not None:
+            self.check(str(address))
+
+
+class Resolver(AbstractResolver):
+    """Resolves once and hands on only addresses that may be dialled."""
+
+    def __init__(self, reach: AddressPolicy) -> None:
+        self._reach = reach
+        self._inner = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        for each in found:
+            self._reach.check(each["host"])
+        return found
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Networks in CIDR notation, separated by commas.
+
+    Raises:
+        ValueError: one is none.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return tuple(ipaddress.ip_network(part) for part in parts)
+    except ValueError as error:
+        raise ValueError(f"is not a list of networks: {error}") from None
+
+
+def check_url(text: str, field: str = "webhook_url") -> str:
+    """``text`` if it can be the URL that ``field`` asks for.
+
+    Raises:
+        Invalid: with a sentence that says what is wrong.
+    """
+    if len(text) > LONGEST_URL:
+        raise Invalid(f"{field} is longer than {LONGEST_URL} characters")
+    try:
+        url = URL(text)
+        host, _ = url.host, url.port
+    except ValueError:
+        raise Invalid(f"{field} is not a URL") from None
+    if url.scheme not in ("http", "https") or not host:
+        raise Invalid(f"{field} must be an http or https URL")
+    if _NOT_IN_A_URL.search(text):
+        raise Invalid(f"{field} is not a URL")
+    if len(host) > 253 or any(len(label) > 63 for label in host.split(".")):
+        raise Invalid(f"{field} has a host name that is too long")
+    return text
+
+
+def _plain(address: Address) -> Address:
+    """The IPv4 address inside a mapped, NAT64 or 6to4 one; others as they are."""
+    if not isinstance(address, ipaddress.IPv6Address):
+        return address
+    if address.ipv4_mapped:
+        return address.ipv4_mapped
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.sixtofour or address
+
+
+def _never(address: Address) -> bool:
+    compatible = address in _COMPATIBLE and address != _LOOPBACK
+    return compatible or _within(address, _NEVER)
+
+
+def _within(address: Address, networks: tuple[Network, ...] | list[Network]) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
+
+
+def host_of(url: str) -> str:
+    """The host that a URL of `check_url` names; an IPv6 address without its brackets."""
+    return URL(url).host or ""
+
+
+def _literal(host: str) -> Address | None:
+    """The address that is written out; None for a name. Systems read ``2130706433``, ``0x7f.1``
+    and ``127.1`` as addresses, too."""
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except (OSError, ValueError):
+        return None

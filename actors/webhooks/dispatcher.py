@@ -1,0 +1,219 @@
+"""Delivers the outbox: at least once, with a stable id, and nobody waits for the slow."""
+
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Protocol, assert_never
+
+import anyio
+import prometheus_client
+from yarl import URL
+
+from actors.jobs.messages import JobChanged, JobEnded, JobQueued, TextSettled
+from actors.kernel.actor import Actor
+from actors.kernel.mailbox import Mailbox
+from actors.kernel.publisher import Publish
+from actors.models.messages import ModelLoaded, ModelUnloaded
+from actors.webhooks.messages import (
+    DeliveryDue,
+    DeliveryTried,
+    PruneDeliveries,
+    Replay,
+    WebhookMessage,
+)
+from actors.webhooks.signing import headers
+from storage.records import Delivery, Order
+from storage.times import utc
+
+log = logging.getLogger(__name__)
+
+PAUSES_S = (1, 2, 30, 300, 1800, *(h * 3600 for h in (2, 5, 10, 14, 20, 24)))
+"""Before each further try: the native guide's quick ones, then minutes to a day."""
+QUICK_TRIES = 3
+SPREAD = 0.2
+"""Later tries are spread by so much either way, lest a receiver that was down meets all at once."""
+LONGEST_PAUSE_S = PAUSES_S[-1] * (1 + SPREAD)
+AT_ONCE = 32
+AT_ONCE_PER_HOST = 4
+LOOK_AHEAD = 200
+TRIES = prometheus_client.Counter(
+    "whisperbox_webhook_tries", "Webhook tries by outcome", ["outcome"]
+)
+MOST_LISTENERS = 100
+"""URLs that hear of the model."""
+KEPT_S = 30 * 86_400.0
+PRUNE_EVERY_S = 3600.0
+GONE = 410
+"""The receiver says: never again."""
+
+Render = Callable[[Delivery], Awaitable[bytes]]
+Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[int]]
+
+
+class Outbox(Protocol):
+    """The part of `storage.deliveries.Deliveries` that is needed here."""
+
+    async def due(
+        self, now: float, besides: Iterable[str], limit: int, each: int
+    ) -> list[Delivery]: ...
+    async def next_due(self, after: float) -> float | None: ...
+    async def sooner(self, latest: float) -> None: ...
+    async def announce(
+        self, event: str, targets: Iterable[tuple[str, str]], happened_at: str, due: float
+    ) -> None: ...
+    async def replay(self, delivery_id: str, due: float) -> bool: ...
+    async def prune(self, before: str) -> None: ...
+    async def record(
+        self,
+        delivery_id: str,
+        *,
+        http_status: int | None,
+        error: str | None,
+        due: float | None,
+        delivered_at: str | None,
+    ) -> None: ...
+
+
+class Webhooks(Actor[WebhookMessage]):
+    def __init__(
+        self,
+        mailbox: Mailbox[WebhookMessage],
+        *,
+        outbox: Outbox,
+        listeners: dict[tuple[str, str], None],
+        render: Render,
+        post: Post,
+        publish: Publish,
+        secret: bytes | None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``listeners``, URL and format of those who hear of the model, outlive this actor;
+        ``render`` makes a delivery's body; ``clock`` is seconds since the epoch."""
+        super().__init__(mailbox)
+        self._outbox, self._render, self._post = outbox, render, post
+        self._secret, self._clock = secret, clock
+        self._publish = publish
+        self._flying: dict[str, str] = {}
+        """Deliveries under way, and their hosts."""
+        self._listeners = listeners
+        self._timer = 0
+        self._sleeping = anyio.CancelScope()
+
+    async def started(self) -> None:
+        self.me.tell(PruneDeliveries())
+        await self._dispatch()
+
+    async def handle(self, message: WebhookMessage) -> object:
+        match message:
+            case JobEnded() | TextSettled():
+                return await self._dispatch()
+            case Replay(delivery_id):
+                return await self._replay(delivery_id)
+            case JobQueued(order=order):
+                return self._register(order)
+            case ModelLoaded(loaded_at):
+                return await self._announce("model_ready", loaded_at)
+            case ModelUnloaded():
+                return await self._announce("model_unloaded", utc(self._clock()))
+            case DeliveryTried():
+                return await self._tried(message)
+            case PruneDeliveries():
+                return await self._prune()
+            case DeliveryDue(generation):
+                return await self._dispatch() if generation == self._timer else None
+            case _:
+                assert_never(message)
+
+    def _register(self, order: Order) -> None:
+        """The last MOST_LISTENERS URLs hear of the model, as long as this process lives."""
+        if order.model_events and order.webhook_url and order.webhook_format:
+            listener = (order.webhook_url, order.webhook_format)
+            self._listeners.pop(listener, None)
+            self._listeners[listener] = None
+            while len(self._listeners) > MOST_LISTENERS:
+                del self._listeners[next(iter(self._listeners))]
+
+    async def _prune(self) -> None:
+        self.later(PRUNE_EVERY_S, PruneDeliveries())
+        await self._outbox.prune(utc(self._clock() - KEPT_S))
+
+    async def _announce(self, event: str, happened_at: str) -> None:
+        if self._listeners:
+            await self._outbox.announce(event, self._listeners, happened_at, self._clock())
+            await self._dispatch()
+
+    async def _replay(self, delivery_id: str) -> bool:
+        again = await self._outbox.replay(delivery_id, self._clock())
+        await self._dispatch()
+        return again
+
+    async def _tried(self, message: DeliveryTried) -> None:
+        delivery, status, error = message.delivery, message.http_status, message.error
+        now = self._clock()
+        delivered = status is not None and 200 <= status < 300
+        due = None if delivered or status == GONE else self._next_try(delivery.attempts, now)
+        outcome = "delivered" if delivered else "failed" if due is None else "retried"
+        TRIES.labels(outcome).inc()
+        log.info(
+            "webhook %s: %s",
+            outcome,
+            error or status,
+            extra={"delivery": delivery.id, "job": delivery.job_id},
+        )
+        await self._outbox.record(
+            delivery.id,
+            http_status=status,
+            error=error,
+            due=due,
+            delivered_at=utc(now) if delivered else None,
+        )
+        self._flying.pop(delivery.id, None)
+        if delivery.job_id is not None:
+            self._publish(JobChanged(delivery.job_id))
+        await self._dispatch()
+
+    # The steps that several of the above share.
+
+    async def _dispatch(self) -> None:
+        """Send what is due and may fly now, and wake up for what is due next."""
+        now = self._clock()
+        hosts = Counter(self._flying.values())
+        for delivery in await self._outbox.due(now, self._flying, LOOK_AHEAD, AT_ONCE_PER_HOST):
+            host = str(URL(delivery.url).origin())
+            if len(self._flying) < AT_ONCE and hosts[host] < AT_ONCE_PER_HOST:
+                hosts[host] += 1
+                self._flying[delivery.id] = host
+                self.spawn(self._try, delivery)
+        self._sleeping.cancel()
+        self._timer += 1
+        if (due := await self._outbox.next_due(now)) is not None:
+            if due > now + LONGEST_PAUSE_S:
+                due = now + LONGEST_PAUSE_S
+                await self._outbox.sooner(due)
+            self._sleeping = self.later(max(0.0, due - now), DeliveryDue(self._timer))
+
+    @staticmethod
+    def _next_try(tried_before: int, now: float) -> float | None:
+        if tried_before >= len(PAUSES_S):
+            return None
+        pause = float(PAUSES_S[tried_before])
+        if tried_before + 1 >= QUICK_TRIES:
+            pause *= random.uniform(1 - SPREAD, 1 + SPREAD)
+        return now + pause
+
+    # Beside the mailbox: one try.
+
+    async def _try(self, delivery: Delivery) -> None:
+        status, error = None, None
+        try:
+            body = await self._render(delivery)
+            status = await self._post(
+                delivery.url, body, headers(self._secret, delivery.id, body, self._clock())
+            )
+        except TimeoutError:
+            error = "no answer in time"
+        except (OSError, ValueError) as refused:
+            error = str(refused) or type(refused).__name__
+        self.me.tell(DeliveryTried(delivery, status, error))

@@ -1,0 +1,68 @@
+"""What a connection tells of whoever is behind it."""
+
+import ipaddress
+from typing import Any
+
+from litestar.connection import ASGIConnection
+
+from app.auth.permissions import Caller
+from app.http.errors import Denied
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+def caller_of(connection: Connection) -> Caller:
+    """Whom a guard has let in."""
+    caller: Caller = connection.state.caller
+    return caller
+
+
+def address_of(connection: Connection) -> str:
+    return connection.client.host if connection.client else ""
+
+
+def bearer(connection: Connection) -> str | None:
+    scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else None
+
+
+def api_key(connection: Connection) -> str | None:
+    headers = connection.headers
+    return (
+        bearer(connection)
+        or headers.get("x-api-key")
+        or headers.get("apikey")
+        or connection.query_params.get("apikey")
+    )
+
+
+def neighbourhood(address: str) -> str:
+    """Who has one IPv6 address has its whole /64."""
+    try:
+        return (
+            str(ipaddress.ip_network(f"{address}/64", strict=False)) if ":" in address else address
+        )
+    except ValueError:
+        return address
+
+
+def check_origin(connection: Connection, home: str | None) -> None:
+    """A form of another site must not use a cookie of ours.
+
+    Browsers say where a request that changes something comes from (Fetch Metadata, or else the
+    Origin header); what says neither is no browser, and has no cookies of somebody else.
+
+    Raises:
+        Denied: it comes from elsewhere.
+    """
+    if connection.scope.get("method") in ("GET", "HEAD"):
+        return
+    headers = connection.headers
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        ours = site in ("same-origin", "none")
+    else:
+        homes = (headers.get("host"), home)  # a proxy may rewrite the Host
+        ours = origin is None or origin.partition("://")[2] in homes
+    if not ours:
+        raise Denied("This request came from another site.")

@@ -1,0 +1,1 @@
+"""What surfaces do with jobs, once for all of them: submit, find, follow, share."""

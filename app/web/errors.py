@@ -1,0 +1,72 @@
+"""What a person is told who cannot have what they asked for."""
+
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, NotFoundException, ValidationException
+from litestar.response import Redirect
+
+from app.http.errors import STATUS, Unauthenticated, log_crash
+from app.web.render import app_page
+from app.web.signing import SIGN_IN
+from storage.errors import NotFound, Refusal
+
+AnyRequest = Request[Any, Any, Any]
+NOT_FOUND = "There is no such page, or you may not see it."
+TITLES = {
+    403: "You may not do this",
+    404: "There is nothing here",
+    409: "That cannot be done now",
+    429: "That was too much",
+    503: "The server is busy",
+}
+
+
+def refused(request: AnyRequest, refusal: Refusal) -> Response[Any]:
+    if isinstance(refusal, Unauthenticated):
+        return _sign_in_first(request)
+    sentence = NOT_FOUND if isinstance(refusal, NotFound) else refusal.message
+    return _said(request, STATUS[type(refusal)], sentence)
+
+
+def failed_request(request: AnyRequest, error: HTTPException) -> Response[Any]:
+    if isinstance(error, NotFoundException | ValidationException):
+        return _said(request, 404, NOT_FOUND)
+    return _said(request, error.status_code, error.detail)
+
+
+def crashed(request: AnyRequest, error: Exception) -> Response[Any]:
+    log_crash(request, error)
+    return _said(request, 500, "Something went wrong in the server, and its log says what.")
+
+
+def _sign_in_first(request: AnyRequest) -> Response[Any]:
+    if request.headers.get("hx-request") and request.method == "GET":
+        here = urlsplit(request.headers.get("hx-current-url", ""))
+        back = quote(here.path + (f"?{here.query}" if here.query else ""), safe="")
+        return Response("", status_code=401, headers={"HX-Redirect": f"{SIGN_IN}?next={back}"})
+    if request.headers.get("hx-request"):  # what is in a form stays there
+        return _said(
+            request, 401, "You are signed out. Sign in in another tab, then send this again."
+        )
+    if request.method != "GET" or "text/html" not in request.headers.get("accept", ""):
+        return _said(request, 401, "You are signed out. Sign in again.")
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return Redirect(f"{SIGN_IN}?next={quote(path, safe='')}", status_code=303)
+
+
+def _said(request: AnyRequest, status: int, sentence: str) -> Response[str]:
+    """As text for a script that shows it, or as a page."""
+    if request.headers.get("hx-request"):
+        return Response(sentence, status_code=status, media_type="text/plain")
+    title = TITLES.get(status, "That did not work")
+    out = status == 403  # somebody else may sign in then
+    return app_page("trouble.html", status, title=title, sentence=sentence, sign_out=out)
+
+
+HANDLERS: dict[Any, Any] = {
+    Refusal: refused,
+    HTTPException: failed_request,
+    Exception: crashed,
+}

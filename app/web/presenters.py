@@ -1,0 +1,228 @@
+"""What pages say of records: pure functions, and every sentence on a job that a person reads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from actors.models.messages import Loading, ModelState, Ready, Unloaded, WaitingForGpu
+from app.services.progress import elapsed_secs, left_secs, speed
+from app.transcripts.attribution import labels
+from storage.records import Action, Job, Phase, Segment, Speakers, Stage, Status, Word
+
+COLOURS = 6
+"""Of speakers; more of them begin again with the first."""
+
+WORDS = {
+    Status.QUEUED: "Waiting",
+    Status.RUNNING: "Transcribing",
+    Status.DONE: "Done",
+    Status.FAILED: "Failed",
+    Status.CANCELLED: "Cancelled",
+}
+
+
+@dataclass(frozen=True)
+class Button:
+    """Something that can be done with a job, or why it cannot be done now."""
+
+    action: str
+    label: str
+    why_not: str | None
+    confirm: str | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A segment of a transcript."""
+
+    index: int
+    start: float
+    end: float
+    text: str
+    words: tuple[Word, ...]
+    speaker: str | None
+    colour: int
+    """Which of COLOURS the speaker has."""
+    begins_turn: bool
+    corrected: bool
+
+    @property
+    def spoken(self) -> list[tuple[Word, str]]:
+        """Each word with what the text has after it, which in some languages is nothing."""
+        found, cursor = [], 0
+        for word in self.words:
+            at = self.text.find(word.text, cursor)
+            if at < 0:
+                return [(word, " ") for word in self.words]
+            cursor = at + len(word.text)
+            found.append((word, " " if self.text[cursor : cursor + 1].isspace() else ""))
+        return found
+
+
+@dataclass(frozen=True)
+class Row:
+    """A job in the queue's list."""
+
+    number: int
+    id: str
+    title: str
+    status: str
+    state: str
+    """For the style: waiting, working, done, failed."""
+    percent: int
+    detail: str
+    """What is going on with it, or how it went."""
+    duration: float | None
+    created_at: str
+    owner: str | None
+    buttons: list[Button]
+
+
+def row(job: Job, now: float, *, place: int | None = None, owner: str | None = None) -> Row:
+    """``place`` is the job's in the queue, from 1; ``owner`` is shown to those who see others'."""
+    return Row(
+        number=job.number,
+        id=job.id,
+        title=title(job),
+        status=status(job),
+        state=state(job),
+        percent=job.percent,
+        detail=detail(job, now, place),
+        duration=job.duration_secs,
+        created_at=job.created_at,
+        owner=owner,
+        buttons=buttons(job),
+    )
+
+
+def title(job: Job) -> str:
+    """What a person would call it."""
+    order = job.order
+    return order.label or order.filename or order.source_url or f"Job {job.number}"
+
+
+def state(job: Job) -> str:
+    match job.phase:
+        case Phase.WAITING:
+            return "waiting"
+        case Phase.WORKING:
+            return "working"
+        case Phase.DONE:
+            return "done"
+        case Phase.BROKEN:
+            return "failed"
+
+
+def status(job: Job) -> str:
+    if job.status is Status.QUEUED and job.stage is Stage.FETCHING:
+        return "Downloading"
+    if job.status is Status.QUEUED and job.stage is Stage.DECODING:
+        return "Preparing"
+    return WORDS[job.status]
+
+
+def detail(job: Job, now: float, place: int | None = None) -> str:
+    elapsed = elapsed_secs(job, now)
+    faster = speed(job, elapsed)
+    pace = f"{faster:.0f}× real time" if faster and faster >= 2 else faster and f"{faster:.1f}×"
+    match job.status:
+        case Status.QUEUED if job.stage is not None:
+            return job.stage_detail or ""
+        case Status.QUEUED:
+            return f"number {place} in the queue" if place else "in the queue"
+        case Status.RUNNING:
+            left = left_secs(job, elapsed)
+            parts = [f"{job.percent} %", pace, left is not None and f"{_about(left)} left"]
+            return " · ".join(part for part in parts if part)
+        case Status.DONE:
+            return " · ".join(part for part in (pace, _silence(job)) if part)
+        case Status.FAILED:
+            return job.error or ""
+        case Status.CANCELLED:
+            return "its transcript was not kept"
+
+
+def buttons(job: Job) -> list[Button]:
+    """Everything that can be done with a job, possible or not, from the table of what may be."""
+    return [
+        Button("cancel", "Cancel", _why_not_cancel(job)),
+        Button("restart", "Restart", _why_not_restart(job)),
+        Button(
+            "delete",
+            "Delete",
+            None if job.allows(Action.DELETE) else "It is being worked on: cancel it first.",
+            confirm=f"Delete “{title(job)}” with its recording and transcript, for good?",
+        ),
+    ]
+
+
+def _why_not_cancel(job: Job) -> str | None:
+    if job.allows(Action.CANCEL):
+        return None
+    return "It is over already."
+
+
+def _why_not_restart(job: Job) -> str | None:
+    match job.phase:
+        case Phase.BROKEN:
+            return None
+        case Phase.DONE:
+            return "It is done: submit the recording again to have it transcribed anew."
+        case _:
+            return "It has not ended yet."
+
+
+def lines(segments: Sequence[Segment], people: Speakers | None) -> list[Line]:
+    named = labels(segments, people.turns if people else ())
+    names = people.names if people else ()
+    colours = {name: n % COLOURS for n, (_, name) in enumerate(names)}
+    return [
+        Line(
+            index=segment.index,
+            start=segment.start,
+            end=segment.end,
+            text=segment.text.strip(),
+            words=segment.words,
+            speaker=label,
+            colour=colours.get(label, 0) if label else 0,
+            begins_turn=label is not None and label != before,
+            corrected=segment.corrected,
+        )
+        for segment, label, before in zip(segments, named, [None, *named], strict=False)
+    ]
+
+
+def model_line(model: ModelState) -> tuple[str, str]:
+    """For the style, and what the model is doing."""
+    match model:
+        case Unloaded(problem=problem):
+            return "unloaded", f"not loaded: {problem}" if problem else "not loaded"
+        case Loading(model=name, pulled=None):
+            return "loading", f"{name} is loading"
+        case Loading(model=name, pulled=share):
+            return "loading", f"{name} is being downloaded: {share or 0:.0%}"
+        case WaitingForGpu(model=name, vram_needed_mb=needed, vram_free_mb=free):
+            return "waiting", f"{name} waits for the GPU: needs {needed} MB, {free} MB are free"
+        case Ready(model=name, loaded_at=since):
+            return "ready", f"{name} is ready since {since[11:16]} UTC"
+
+
+_BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome"}
+_SYSTEMS = ("Windows", "Android", "iPhone", "iPad", "Mac OS", "Linux")
+
+
+def browser(user_agent: str) -> str:
+    """``Firefox on Linux``, as near as what a browser calls itself tells."""
+    name = next((name for sign, name in _BROWSERS.items() if sign in user_agent), None)
+    name = name or ("Safari" if "Safari/" in user_agent else user_agent.partition("/")[0])
+    system = next((each for each in _SYSTEMS if each in user_agent), None)
+    return (f"{name} on {system}" if system else name) or "a program"
+
+
+def _about(secs: float) -> str:
+    if secs < 60:
+        return f"{max(1, round(secs))} s"
+    return f"{round(secs / 60)} min" if secs < 5400 else f"{secs / 3600:.1f} h"
+
+
+def _silence(job: Job) -> str | None:
+    return None if job.segments else "nobody speaks in it"

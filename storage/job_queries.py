@@ -1,0 +1,189 @@
+"""Questions about jobs, their plans and their transcripts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from storage.database import Connection, Database, one, read, rows, scalar
+from storage.job_rows import OPEN, seen, segment_of, select_jobs
+from storage.records import Callback, Chunk, Job, LogLine, Segment, Span, Status, View
+
+_RAW = (
+    "SELECT position, start_secs, end_secs, text, words, repair, 0 AS corrected FROM segments "
+    "WHERE job_number = ? AND position >= ? ORDER BY position LIMIT ?"
+)
+_CORRECTED = (
+    "SELECT s.position, start_secs, end_secs, coalesce(c.text, s.text) AS text, "
+    "iif(c.text IS NULL, s.words, c.words) AS words, repair, c.text IS NOT NULL AS corrected "
+    "FROM segments s LEFT JOIN corrections c ON c.number = (SELECT max(number) FROM corrections "
+    "WHERE job_number = s.job_number AND position = s.position) "
+    "WHERE s.job_number = ? AND s.position >= ? ORDER BY s.position LIMIT ?"
+)
+EVERYTHING = View()
+ASKED_AT_ONCE = 500
+"""SQLite limits the parameters of a statement."""
+LOG_KEPT = 200
+"""Lines of a job's log that are shown: the last ones."""
+
+_spans = msgspec.json.Decoder(tuple[Span, ...])
+
+
+class JobQueries:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, job_id: str, view: View = EVERYTHING) -> Job | None:
+        return await self._one(f"WHERE id = ? AND {seen(view)}", job_id)
+
+    async def numbered(self, number: int, view: View = EVERYTHING) -> Job | None:
+        return await self._one(f"WHERE number = ? AND {seen(view)}", number)
+
+    async def by_idempotency_key(self, key: str) -> Job | None:
+        return await self._one("WHERE idempotency_key = ?", key)
+
+    async def waiting(self) -> list[Job]:
+        """The jobs that are not over, in the order of arrival."""
+        return await self._all(f"WHERE {OPEN} ORDER BY number")
+
+    @read
+    async def depth(self, c: Connection) -> int:
+        """How many jobs wait, those that run not counted."""
+        n = await scalar(c, "SELECT count(*) FROM jobs WHERE status = 'queued'")
+        return int(n)
+
+    @read
+    async def oldest_wait_secs(self, c: Connection) -> float:
+        """How long the first of the waiting jobs has waited; 0 where none waits."""
+        row = await one(
+            c,
+            "SELECT (julianday('now') - julianday(created_at)) * 86400 FROM jobs "
+            "WHERE status = 'queued' ORDER BY number LIMIT 1",
+        )
+        return 0.0 if row is None else max(0.0, float(row[0]))
+
+    async def page(
+        self, status: Status | None, before: int | None, limit: int, view: View = EVERYTHING
+    ) -> list[Job]:
+        """Up to ``limit`` jobs, newest first, of ``status`` and older than number ``before``."""
+        return await self._all(
+            "WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR number < ?2) "
+            f"AND {seen(view)} ORDER BY number DESC LIMIT ?3",
+            status,
+            before,
+            limit,
+        )
+
+    @read
+    async def transcript(
+        self, c: Connection, job: Job, start: int = 0, *, most: int = -1, raw: bool = False
+    ) -> list[Segment]:
+        """The committed segments from index ``start`` on, up to ``most`` of them, as people have
+        corrected them, or ``raw``: as the engine gave them."""
+        found = await rows(c, _RAW if raw else _CORRECTED, job.number, start, most)
+        return [segment_of(row) for row in found]
+
+    @read
+    async def chunk(self, c: Connection, job: Job, ordinal: int) -> Chunk | None:
+        row = await one(
+            c, "SELECT spans FROM chunks WHERE job_number = ? AND ordinal = ?", job.number, ordinal
+        )
+        if row is None:
+            return None
+        return Chunk(ordinal=ordinal, spans=_spans.decode(row["spans"]))
+
+    async def ended_before(self, moment: str, most: int) -> list[Job]:
+        """Jobs that ended before that moment, the oldest first."""
+        return await self._all("WHERE completed_at < ? ORDER BY completed_at LIMIT ?", moment, most)
+
+    async def known(self, ids: Sequence[str], view: View = EVERYTHING) -> dict[str, Job]:
+        """Those of ``ids`` that are jobs in that view."""
+        found: dict[str, Job] = {}
+        for at in range(0, len(ids), ASKED_AT_ONCE):
+            some = ids[at : at + ASKED_AT_ONCE]
+            jobs = await self._all(
+                f"WHERE id IN ({', '.join('?' * len(some))}) AND {seen(view)}", *some
+            )
+            found |= {job.id: job for job in jobs}
+        return found
+
+    @read
+    async def counts(self, c: Connection, view: View) -> dict[tuple[Status, bool], int]:
+        """How many jobs there are by status and whether they are being fetched."""
+        found = await rows(
+            c,
+            "SELECT status, coalesce(stage = 'fetching', 0), count(*) FROM jobs "
+            f"WHERE {seen(view)} GROUP BY 1, 2",
+        )
+        return {(Status(row[0]), bool(row[1])): row[2] for row in found}
+
+    @read
+    async def log(self, c: Connection, job: Job) -> list[LogLine]:
+        """The last LOG_KEPT lines, oldest first."""
+        found = await rows(
+            c,
+            "SELECT at, line FROM job_log WHERE job_number = ? ORDER BY rowid DESC LIMIT ?",
+            job.number,
+            LOG_KEPT,
+        )
+        return [LogLine(row["at"], row["line"]) for row in found][::-1]
+
+    @read
+    async def waveform(self, c: Connection, job: Job) -> bytes:
+        """How loud equal parts of the recording are, 0 to 255; empty where nobody knows."""
+        row = await one(c, "SELECT levels FROM waveforms WHERE job_number = ?", job.number)
+        return b"" if row is None else bytes(row[0])
+
+    async def waiting_in(self, view: View, most: int) -> list[Job]:
+        """The first jobs of that view that wait."""
+        return await self._all(
+            f"WHERE status = 'queued' AND {seen(view)} ORDER BY urgent DESC, number LIMIT ?", most
+        )
+
+    @read
+    async def line(self, c: Connection) -> list[int]:
+        """The numbers of the jobs that wait, in about the order of their turns.
+
+        The urgent first, then each owner's first before anybody's second.
+        """
+        found = await rows(
+            c,
+            "SELECT number FROM (SELECT number, status, urgent, row_number() OVER "
+            "(PARTITION BY urgent, owner ORDER BY status = 'queued', number) AS place "
+            f"FROM jobs WHERE {OPEN}) WHERE status = 'queued' "
+            "ORDER BY urgent DESC, place, number",
+        )
+        return [row[0] for row in found]
+
+    @read
+    async def callbacks(self, c: Connection, jobs: Sequence[Job]) -> dict[int, Callback]:
+        """The webhook of each job's end, by the job's number; not of an end before a restart."""
+        numbers = [job.number for job in jobs if job.order.webhook_url]
+        found = await rows(
+            c,
+            "SELECT job_number, d.id, attempts, http_status, d.error, tried_at, delivered_at, "
+            "due FROM deliveries d JOIN jobs ON number = job_number "
+            "AND happened_at = completed_at "
+            f"WHERE job_number IN ({', '.join('?' * len(numbers))})",
+            *numbers,
+        )
+        return {row["job_number"]: _callback(row) for row in found}
+
+    async def _one(self, where: str, *values: object) -> Job | None:
+        found = await self._all(where, *values)
+        return found[0] if found else None
+
+    async def _all(self, where: str, *values: object) -> list[Job]:
+        return await self._database.read(lambda c: select_jobs(c, where, *values))
+
+
+def _callback(row: Any) -> Callback:
+    return Callback(
+        delivery_id=row["id"],
+        attempts=row["attempts"],
+        http_status=row["http_status"],
+        error=row["error"],
+        tried_at=row["tried_at"],
+        delivered_at=row["delivered_at"],
+        given_up=row["due"] is None and row["delivered_at"] is None,
+    )

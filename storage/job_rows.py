@@ -1,0 +1,68 @@
+"""Rows of jobs as records, and the SQL that both sides of `storage.jobs` use."""
+
+from typing import Any
+
+import msgspec
+
+from storage.database import Connection, rows
+from storage.records import Job, Order, Segment, Stage, Status, Task, View, Word
+
+ORDER_COLUMNS = ", ".join(Order.__struct_fields__)
+JOB_COLUMNS = (
+    f"number, id, status, {ORDER_COLUMNS}, size_bytes, detected_language, duration_secs, "
+    "chunks_total, chunks_done, segments, crashes, error, created_at, started_at, completed_at, "
+    "stage, stage_detail, stage_at, beat_at AS heartbeat_at, output_at, heard_by AS model_used, "
+    "attempt"
+)
+OPEN = "status IN ('queued', 'running')"
+
+_words = msgspec.json.Decoder(tuple[tuple[str, float, float, float], ...])
+_texts = msgspec.json.Decoder(tuple[str, ...])
+
+
+async def select_jobs(c: Connection, where: str, *values: object) -> list[Job]:
+    found = await rows(c, f"SELECT {JOB_COLUMNS} FROM jobs {where}", *values)
+    return [job_of(row) for row in found]
+
+
+def seen(view: View) -> str:
+    """What a row must be to be seen: numbers and names of our own, no text from outside."""
+    terms = []
+    if view.owner is not None:
+        terms.append(f"owner = {view.owner:d}")
+    if view.channels is not None:
+        terms.append(f"channel IN ({', '.join(repr(str(name)) for name in view.channels)})")
+    return " AND ".join(terms) or "TRUE"
+
+
+def stored(value: object) -> object:
+    return msgspec.json.encode(value).decode() if isinstance(value, tuple) else value
+
+
+def job_of(row: Any) -> Job:
+    fields = {key: row[key] for key in row.keys()}  # noqa: SIM118 - a Row is no mapping
+    order = {name: fields.pop(name) for name in Order.__struct_fields__}
+    order["task"] = Task(order["task"])
+    order["translations"] = _texts.decode(order["translations"])
+    for flag in ("word_timestamps", "model_events", "urgent", "speakers", "shared", "assisted"):
+        order[flag] = bool(order[flag])
+    fields["status"] = Status(fields["status"])
+    fields["stage"] = fields["stage"] and Stage(fields["stage"])
+    return Job(**fields, order=Order(**order))
+
+
+def segment_of(row: Any) -> Segment:
+    return Segment(
+        index=row["position"],
+        start=row["start_secs"],
+        end=row["end_secs"],
+        text=row["text"],
+        words=tuple(Word(*word) for word in _words.decode(row["words"])),
+        repair=row["repair"],
+        corrected=bool(row["corrected"]),
+    )
+
+
+def segment_values(s: Segment) -> tuple[object, ...]:
+    words = [msgspec.structs.astuple(word) for word in s.words]
+    return (s.index, s.start, s.end, s.text, msgspec.json.encode(words).decode(), s.repair)

@@ -1,0 +1,671 @@
+"""The ledger against a real SQLite file, with everyone else as a probe."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from actors.jobs import queue
+from actors.engine.messages import AbortChunk, ChunkDone, ChunkFailed, Transcribe
+from actors.jobs.messages import (
+    Cancel,
+    Delete,
+    Drain,
+    JobChanged,
+    JobEnded,
+    JobProgressed,
+    LookForStalled,
+    QueueMessage,
+    Release,
+    Remove,
+    Restart,
+    Submit,
+)
+from actors.jobs.queue import CRASHES, Queue
+from actors.llm.messages import TextsWanted
+from actors.media.messages import (
+    Fetch,
+    Fetched,
+    FetchesLost,
+    FetchFailed,
+    Heartbeat,
+    Planned,
+    Split,
+    SplitFailed,
+    SplitsLost,
+    StopFetch,
+    StopSplit,
+)
+from actors.models.messages import ModelFailed, ModelGone, ModelReady, ModelWaits, Work
+from actors.webhooks.messages import Register, Wake
+from storage.accounts import Accounts
+from storage.blobs import Spool
+from storage.database import open_database
+from storage.deliveries import Deliveries
+from storage.errors import Busy, Conflict, NotFound, OverQuota
+from storage.jobs import Jobs
+from storage.records import Chunk, Job, Order, Segment, Span, Stage, Status
+from tests.probe import Probe
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class House:
+    jobs: Jobs
+    spool: Spool
+    me: Probe[QueueMessage] = field(default_factory=lambda: Probe("queue"))
+    lifecycle: Probe[Any] = field(default_factory=Probe)
+    ingest: Probe[Any] = field(default_factory=Probe)
+    chunker: Probe[Any] = field(default_factory=Probe)
+    inference: Probe[Any] = field(default_factory=Probe)
+    broadcaster: Probe[Any] = field(default_factory=Probe)
+    analyst: Probe[Any] = field(default_factory=Probe)
+    diarizer: Probe[Any] = field(default_factory=Probe)
+    webhooks: Probe[Any] = field(default_factory=Probe)
+    janitor: Probe[Any] = field(default_factory=Probe)
+    drained: anyio.Event = field(default_factory=anyio.Event)
+
+    def queue(self) -> Queue:
+        return Queue(
+            self.me,
+            jobs=self.jobs,
+            spool=self.spool,
+            lifecycle=self.lifecycle,
+            ingest=self.ingest,
+            chunker=self.chunker,
+            inference=self.inference,
+            broadcaster=self.broadcaster,
+            analyst=self.analyst,
+            diarizer=self.diarizer,
+            webhooks=self.webhooks,
+            janitor=self.janitor,
+            default_model="base",
+            aliases={"large": "large-v3"},
+            drained=self.drained,
+        )
+
+    async def submit(self, name: str, **order: Any) -> Job:
+        return await self.me.ask(Submit(name, Order(**order), 10))
+
+    def planned(self, name: str, chunks: int = 1) -> None:
+        self.spool.pcm(name).touch()
+        plan = tuple(
+            Chunk(ordinal=n, spans=(Span(n * 16_000, n * 16_000 + 16_000),)) for n in range(chunks)
+        )
+        self.me.tell(Planned(name, float(chunks), plan))
+
+    async def first_of_three(self, name: str) -> Transcribe:
+        """The first chunk of a new job, with the model ready."""
+        await self.submit(name)
+        self.planned(name, chunks=3)
+        self.me.tell(ModelReady("base"))
+        return await self.chunk()
+
+    def done(self, chunk: Transcribe, *texts: str) -> None:
+        segments = tuple(
+            Segment(index=n, start=0.0, end=1.0, text=text) for n, text in enumerate(texts)
+        )
+        self.me.tell(ChunkDone(chunk.job_id, chunk.ordinal, "en", segments))
+
+    async def chunk(self) -> Transcribe:
+        message = await self.inference.next(Transcribe)
+        assert isinstance(message, Transcribe)
+        return message
+
+    async def job(self, name: str) -> Job:
+        """The row, once everything told before has been handled."""
+        with pytest.raises(NotFound):
+            await self.me.ask(Cancel("nobody"))
+        job = await self.jobs.get(name)
+        assert job
+        return job
+
+
+@asynccontextmanager
+async def living(folder: Path) -> AsyncIterator[House]:
+    async with open_database(folder / "a.db") as database:
+        house = House(Jobs(database), Spool(folder))
+        await house.jobs.charge_interrupted()
+        async with anyio.create_task_group() as group:
+            group.start_soon(house.queue().run)
+            yield house
+            group.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with living(tmp_path) as house:
+        yield house
+
+
+async def test_a_job_goes_from_its_input_to_its_transcript(house: House) -> None:
+    job = await house.submit("a", language="de", prompt="Bob")
+    assert (job.status, job.number) == (Status.QUEUED, 1)
+    assert await house.chunker.next() == Split("a")
+    assert await house.lifecycle.next() == Work(None)
+    assert await house.lifecycle.next() == Work("a")
+    house.planned("a", chunks=2)
+    house.me.tell(ModelReady("base"))
+    first = await house.chunk()
+    assert (first.language, first.prompt, first.spans) == ("de", "Bob", (Span(0, 16_000),))
+    assert (await house.job("a")).status is Status.RUNNING
+    house.done(first, "one", "two")
+    second = await house.chunk()
+    house.done(second, "three")
+    job = await house.job("a")
+    assert (job.status, job.percent) == (Status.DONE, 100)
+    assert [(s.index, s.text) for s in await house.jobs.transcript(job)] == [
+        (0, "one"),
+        (1, "two"),
+        (2, "three"),
+    ]
+    news = house.broadcaster.told()
+    told = [m for m in news if not isinstance(m, JobChanged)]
+    assert news[0] == JobChanged("a")  # when it was accepted
+    assert [(m.percent, m.first_segment) for m in told[:2]] == [(50, 0), (99, 2)]
+    assert told[2] == JobEnded("a")
+    assert house.webhooks.told() == [Wake()]
+    assert house.janitor.told() == [Release("a")]
+
+
+async def test_the_language_that_was_detected_holds_for_the_rest(house: House) -> None:
+    await house.submit("a")
+    house.planned("a", chunks=2)
+    house.me.tell(ModelReady("base"))
+    first = await house.chunk()
+    assert first.language is None
+    house.me.tell(ChunkDone("a", 0, "sv", ()))
+    assert (await house.chunk()).language == "sv"
+
+
+async def test_jobs_run_in_the_order_of_arrival(house: House) -> None:
+    for name in ("a", "b", "c"):
+        await house.submit(name)
+    for name in ("b", "a", "c"):
+        house.planned(name)
+    house.me.tell(ModelReady("base"))
+    order = []
+    for _ in range(3):
+        chunk = await house.chunk()
+        order.append(chunk.job_id)
+        house.done(chunk)
+    assert order == ["a", "b", "c"]
+
+
+async def test_the_next_job_is_decoded_while_one_is_transcribed(house: House) -> None:
+    for name in ("a", "b", "c"):
+        await house.submit(name)
+    house.planned("a")
+    await house.job("a")
+    assert house.chunker.told() == [Split("a"), Split("b")]
+
+
+async def test_a_job_without_speech_needs_no_engine(house: House) -> None:
+    await house.submit("a")
+    house.planned("a", chunks=0)
+    job = await house.job("a")
+    assert (job.status, job.percent, job.duration_secs) == (Status.DONE, 100, 0.0)
+
+
+async def test_a_file_that_cannot_be_decoded_fails_with_its_sentence(house: House) -> None:
+    await house.submit("a", webhook_url="http://x/", webhook_format="native", model_events=True)
+    house.me.tell(SplitFailed("a", "the file has no audio track"))
+    job = await house.job("a")
+    assert (job.status, job.error) == (Status.FAILED, "the file has no audio track")
+    assert house.webhooks.told() == [Register("http://x/", "native"), Wake()]
+
+
+async def test_a_queued_job_is_cancelled_at_once(house: House) -> None:
+    await house.submit("a")
+    job = await house.me.ask(Cancel("a"))
+    assert (job.status, bool(job.completed_at)) == (Status.CANCELLED, True)
+    assert house.chunker.told() == [Split("a"), StopSplit("a")]
+
+
+async def test_a_running_jobs_late_result_is_never_shown(house: House) -> None:
+    await house.submit("a")
+    house.planned("a")
+    house.me.tell(ModelReady("base"))
+    chunk = await house.chunk()
+    await house.me.ask(Cancel("a"))
+    assert house.inference.told() == [AbortChunk("a")]
+    house.done(chunk, "too late")
+    job = await house.job("a")
+    assert (job.status, job.segments) == (Status.CANCELLED, 0)
+
+
+async def test_what_is_over_cannot_be_cancelled(house: House) -> None:
+    await house.submit("a")
+    await house.me.ask(Cancel("a"))
+    with pytest.raises(Conflict, match="job a is already in terminal state cancelled"):
+        await house.me.ask(Cancel("a"))
+    with pytest.raises(NotFound, match="job b not found"):
+        await house.me.ask(Cancel("b"))
+
+
+async def test_three_crashes_on_one_chunk_end_the_job_and_its_neighbour_goes_on(
+    house: House,
+) -> None:
+    for name in ("a", "b"):
+        await house.submit(name)
+        house.planned(name)
+    for crash in range(CRASHES):
+        house.me.tell(ModelReady("base"))
+        assert (await house.chunk()).job_id == "a"
+        house.me.tell(ChunkFailed("a", 0, "crashed", "the engine crashed on this job"))
+        house.me.tell(ModelGone())
+        assert (await house.job("a")).crashes == crash + 1
+    assert (await house.job("a")).error == "the engine crashed on this job, 3 times"
+    house.me.tell(ModelReady("base"))
+    assert (await house.chunk()).job_id == "b"
+
+
+async def test_a_chunk_that_is_done_clears_the_crashes(house: House) -> None:
+    await house.submit("a")
+    house.planned("a", chunks=2)
+    house.me.tell(ModelReady("base"))
+    await house.chunk()
+    house.me.tell(ChunkFailed("a", 0, "crashed", "crash"))
+    house.me.tell(ModelReady("base"))
+    house.done(await house.chunk())
+    house.done(await house.chunk())
+    assert (await house.job("a")).crashes == 0
+
+
+async def test_jobs_fail_when_their_model_certainly_will_not_load(house: House) -> None:
+    await house.submit("a")
+    await house.submit("b", model="tiny")
+    house.me.tell(ModelFailed("base", "no such file"))
+    assert (await house.job("a")).error == "no such file"
+    assert (await house.job("b")).status is Status.QUEUED
+
+
+async def test_a_model_by_another_name_is_that_model_and_the_name_stays(house: House) -> None:
+    job = await house.submit("a", model="large")
+    house.planned("a")
+    house.me.tell(ModelReady("large-v3"))
+    await house.chunk()
+    assert house.lifecycle.told()[-1] == Work("a", "large-v3")
+    seen = await house.job("a")
+    assert (job.order.model, seen.order.model, seen.model_used) == ("large", "large", "large-v3")
+
+
+async def test_a_job_for_another_model_waits_for_it(house: House) -> None:
+    await house.submit("a", model="tiny")
+    house.planned("a")
+    house.me.tell(ModelReady("base"))
+    await house.job("a")
+    assert house.inference.told() == []
+    assert house.lifecycle.told()[-1] == Work("a", "tiny")
+    house.me.tell(ModelReady("tiny"))
+    assert (await house.chunk()).job_id == "a"
+
+
+async def test_after_a_kill_the_next_chunk_is_the_first_that_was_not_committed(
+    tmp_path: Path,
+) -> None:
+    async with living(tmp_path) as house:
+        await house.submit("a", webhook_url="http://x/", webhook_format="native", model_events=True)
+        await house.submit("b")
+        house.planned("a", chunks=3)
+        house.me.tell(ModelReady("base"))
+        house.done(await house.chunk(), "one")
+        await house.chunk()
+    async with living(tmp_path) as house:
+        house.me.tell(ModelReady("base"))
+        chunk = await house.chunk()
+        assert (chunk.job_id, chunk.ordinal) == ("a", 1)
+        assert (await house.job("a")).crashes == 1
+        assert house.chunker.told() == [Split("b")]
+
+
+async def test_audio_that_is_gone_is_decoded_again_without_a_new_plan(tmp_path: Path) -> None:
+    async with living(tmp_path) as house:
+        house.done(await house.first_of_three("a"), "one")
+        await house.job("a")
+        house.spool.pcm("a").unlink()
+    async with living(tmp_path) as house:
+        house.me.tell(ModelReady("base"))
+        assert await house.chunker.next() == Split("a")
+        house.planned("a", chunks=3)
+        assert (await house.chunk()).ordinal == 1
+
+
+async def test_audio_that_is_cleared_away_between_two_chunks_is_decoded_again(
+    tmp_path: Path,
+) -> None:
+    async with living(tmp_path) as house:
+        first = await house.first_of_three("a")
+        house.spool.pcm("a").unlink()
+        house.chunker.told()
+        house.done(first, "one")
+        assert await house.chunker.next() == Split("a")
+        house.planned("a", chunks=3)
+        assert (await house.chunk()).ordinal == 1
+        assert (await house.job("a")).crashes == 0
+
+
+async def test_a_job_that_kills_the_server_three_times_is_given_up(tmp_path: Path) -> None:
+    for _ in range(CRASHES):
+        async with living(tmp_path) as house:
+            if await house.jobs.get("a") is None:
+                await house.submit("a")
+                house.planned("a")
+            house.me.tell(ModelReady("base"))
+            await house.chunk()
+    async with living(tmp_path) as house:
+        job = await house.job("a")
+        assert job.status is Status.FAILED
+        assert job.error == "the server was ended while it worked on this job, 3 times"
+
+
+async def test_the_end_of_the_server_is_charged_to_the_job_at_the_engine_alone(
+    tmp_path: Path,
+) -> None:
+    async with living(tmp_path) as house:
+        house.done(await house.first_of_three("a"), "one")
+        await house.chunk()
+        house.me.tell(ModelGone())
+        await house.job("a")
+    for _ in range(CRASHES):  # while the model loads, say
+        async with living(tmp_path) as house:
+            assert (await house.job("a")).crashes == 0
+    async with living(tmp_path) as house:
+        house.spool.pcm("a").write_bytes(b"x")
+        assert (await house.job("a")).status is Status.RUNNING
+
+
+async def test_a_drain_lets_the_chunk_finish_and_costs_the_job_nothing(tmp_path: Path) -> None:
+    async with living(tmp_path) as house:
+        await house.submit("a")
+        house.planned("a", chunks=2)
+        house.me.tell(ModelReady("base"))
+        chunk = await house.chunk()
+        house.me.tell(Drain())
+        with pytest.raises(Busy, match="shutting down"):
+            await house.submit("b")
+        assert not house.drained.is_set()
+        house.done(chunk, "one")
+        await house.drained.wait()
+        assert house.inference.told() == []
+    async with living(tmp_path) as house:
+        job = await house.job("a")
+        assert (job.status, job.crashes, job.chunks_done) == (Status.QUEUED, 0, 1)
+
+
+async def test_a_drain_in_a_hurry_aborts_the_chunk(house: House) -> None:
+    await house.submit("a")
+    house.planned("a")
+    house.me.tell(ModelReady("base"))
+    chunk = await house.chunk()
+    house.me.tell(Drain(hurry=True))
+    assert await house.inference.next() == AbortChunk("a")
+    house.me.tell(ChunkFailed("a", chunk.ordinal, "aborted", "aborted"))
+    await house.drained.wait()
+    assert (await house.job("a")).crashes == 0
+
+
+async def test_the_first_news_of_progress_comes_with_its_segments(house: House) -> None:
+    await house.submit("a")
+    house.planned("a", chunks=4)
+    house.me.tell(ModelReady("base"))
+    house.done(await house.chunk(), "one")
+    progress = await house.broadcaster.next(JobProgressed)
+    assert (progress.percent, progress.chunks_done, progress.chunks_total) == (25, 1, 4)
+    assert [s.text for s in progress.segments] == ["one"]
+
+
+async def test_a_job_that_waits_between_its_chunks_gives_a_sign_of_life(house: House) -> None:
+    await house.submit("a")
+    house.planned("a", chunks=2)
+    house.me.tell(ModelReady("base"))
+    house.done(await house.chunk(), "one")
+    before = await house.chunk()
+    house.me.tell(ModelGone())
+    house.me.tell(LookForStalled())
+    waiting = await house.job("a")
+    assert (waiting.status, waiting.stage_detail) == (Status.RUNNING, "waiting for the model")
+    house.me.tell(ModelReady("base"))
+    assert await house.chunk() == before
+    house.done(before, "two")
+    ended = await house.job("a")
+    assert (ended.status, ended.stage_detail) == (Status.DONE, None)
+
+
+async def test_a_rebuilt_chunker_is_told_again(house: House) -> None:
+    await house.submit("a")
+    assert await house.chunker.next() == Split("a")
+    house.me.tell(SplitsLost())
+    assert await house.chunker.next() == Split("a")
+
+
+async def test_a_rebuilt_queue_blames_no_job(house: House) -> None:
+    await house.submit("a")
+    house.planned("a")
+    house.me.tell(ModelReady("base"))
+    await house.chunk()
+    await house.queue().started()
+    assert (await house.job("a")).crashes == 0
+
+
+# Inputs that are to be fetched.
+
+
+async def test_what_is_named_by_url_is_fetched_and_then_split(house: House) -> None:
+    job = await house.me.ask(Submit("a", Order(source_url="http://x/a.mp3"), None))
+    assert await house.ingest.next() == Fetch("a", "http://x/a.mp3")
+    assert (await house.job("a")).stage is Stage.FETCHING
+    assert house.lifecycle.told() == [Work(None)], "no model is loaded for a file that is not there"
+    house.me.tell(Heartbeat("a", Stage.FETCHING, "fetched 1.0 of 2.0 MB"))
+    assert (await house.job("a")).stage_detail == "fetched 1.0 of 2.0 MB"
+    house.me.tell(Fetched("a", 10, "audio/mpeg", "a.mp3"))
+    assert await house.chunker.next() == Split("a")
+    fetched = await house.job("a")
+    assert (fetched.size_bytes, fetched.stage, job.size_bytes) == (10, None, None)
+    assert await house.lifecycle.next() == Work("a")
+
+
+async def test_a_fetch_that_fails_fails_its_job(house: House) -> None:
+    await house.me.ask(Submit("a", Order(source_url="http://x/a.mp3"), None))
+    house.me.tell(FetchFailed("a", "the source_url answered 404"))
+    job = await house.job("a")
+    assert (job.status, job.error) == (Status.FAILED, "the source_url answered 404")
+
+
+async def test_so_many_files_are_fetched_at_once_and_fewer_of_one_owner(house: House) -> None:
+    async with owners(house, 2):
+        for n in range(4):
+            await house.me.ask(Submit(f"a{n}", Order(source_url="http://x/", owner=1), None))
+        assert [m.job_id for m in house.ingest.told()] == ["a0", "a1"]
+        for n in range(2):
+            await house.me.ask(Submit(f"b{n}", Order(source_url="http://x/", owner=2), None))
+        assert [m.job_id for m in house.ingest.told()] == ["b0"]
+        house.me.tell(FetchFailed("a1", "no"))
+        assert (await house.ingest.next()).job_id in ("a2", "b1")
+
+
+async def test_a_job_whose_last_chunk_was_committed_before_a_kill_is_done(
+    house: House, tmp_path: Path
+) -> None:
+    await house.jobs.insert("a", Order(), 10, "")
+    await house.jobs.plan("a", 1.0, [Chunk(ordinal=0, spans=(Span(0, 16_000),))])
+    await house.jobs.start("a")
+    await house.jobs.commit_chunk("a", 0, "en", [])
+    house.spool.pcm("a").touch()
+    async with anyio.create_task_group() as group:
+        group.start_soon(house.queue().run)
+        assert (await house.broadcaster.next()) == JobEnded("a")
+        group.cancel_scope.cancel()
+    job = await house.jobs.get("a")
+    assert job
+    assert job.status is Status.DONE
+
+
+async def test_a_model_that_cannot_be_loaded_now_holds_up_its_own_jobs_alone(house: House) -> None:
+    for name, model in (("a", "huge"), ("b", None)):
+        await house.submit(name, model=model)
+        house.planned(name)
+    await house.job("a")
+    assert house.lifecycle.told()[-1] == Work("a", "huge")
+    house.me.tell(ModelWaits("huge"))
+    assert await house.lifecycle.next() == Work("b")
+    house.me.tell(ModelReady("base"))
+    assert (await house.chunk()).job_id == "b"
+
+
+async def test_a_fetch_is_told_again_to_an_ingest_that_was_rebuilt(house: House) -> None:
+    await house.me.ask(Submit("a", Order(source_url="http://x/"), None))
+    await house.ingest.next()
+    house.me.tell(FetchesLost())
+    assert await house.ingest.next() == Fetch("a", "http://x/")
+
+
+async def test_a_cancelled_fetch_is_stopped_and_what_still_comes_is_dropped(house: House) -> None:
+    await house.me.ask(Submit("a", Order(source_url="http://x/"), None))
+    await house.me.ask(Cancel("a"))
+    house.me.tell(Fetched("a", 10, None, None))
+    assert (await house.job("a")).status is Status.CANCELLED
+    assert house.ingest.told() == [Fetch("a", "http://x/"), StopFetch("a")]
+    assert house.janitor.told() == [Release("a"), Release("a")]
+    assert house.chunker.told() == []
+
+
+async def test_a_fetch_and_a_decoding_that_stall_are_given_to_somebody_else(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.me.ask(Submit("a", Order(source_url="http://x/"), None))
+    await house.submit("b")
+    house.me.tell(LookForStalled())
+    await house.job("a")
+    assert len(house.ingest.told() + house.chunker.told()) == 2, "there is time"
+    monkeypatch.setattr(queue, "STALLED_S", -1.0)
+    house.me.tell(LookForStalled())
+    assert (await house.job("a")).crashes == 1
+    assert house.ingest.told() == [StopFetch("a"), Fetch("a", "http://x/")]
+    assert house.chunker.told() == [StopSplit("b"), Split("b")]
+    for _ in range(CRASHES - 1):
+        house.me.tell(LookForStalled())
+    failed = await house.job("a")
+    assert (failed.status, failed.error) == (
+        Status.FAILED,
+        "preparing the recording stalled, 3 times",
+    )
+
+
+# What people do with jobs.
+
+
+async def failed(house: House, name: str, **order: Any) -> None:
+    house.spool.input(name).touch()
+    await house.submit(name, webhook_url="http://x/", webhook_format="f", **order)
+    house.me.tell(SplitFailed(name, "broken"))
+    await house.job(name)
+
+
+async def test_a_failed_job_is_restarted_as_it_was_submitted(house: House) -> None:
+    await failed(house, "a", language="de")
+    house.chunker.told()
+    again = await house.me.ask(Restart("a"))
+    assert (again.status, again.order.language, again.error) == (Status.QUEUED, "de", None)
+    assert house.chunker.told() == [Split("a")]
+    house.planned("a")
+    house.me.tell(ModelReady("base"))
+    house.done(await house.chunk(), "text")
+    assert (await house.job("a")).status is Status.DONE
+
+
+async def test_a_restart_takes_back_what_was_not_yet_said(house: House) -> None:
+    await failed(house, "a")
+    deliveries = Deliveries(house.jobs._database)
+    assert len(await deliveries.due(2e9, [], 10, 10)) == 1
+    await house.me.ask(Restart("a"))
+    assert await deliveries.due(2e9, [], 10, 10) == []
+    house.me.tell(SplitFailed("a", "broken again"))
+    await house.job("a")
+    assert len(await deliveries.due(2e9, [], 10, 10)) == 1
+
+
+async def test_a_restart_needs_the_file_or_its_url(house: House) -> None:
+    await failed(house, "a")
+    house.spool.input("a").unlink()
+    with pytest.raises(Conflict, match="no longer kept"):
+        await house.me.ask(Restart("a"))
+    await failed(house, "b", source_url="http://x/b.mp3")
+    house.spool.input("b").unlink()
+    assert (await house.me.ask(Restart("b"))).size_bytes is None
+    assert await house.ingest.next() == Fetch("b", "http://x/b.mp3")
+
+
+async def test_a_job_that_waits_stays_as_it_is_when_restarted(house: House) -> None:
+    job = await house.submit("a")
+    assert (await house.me.ask(Restart("a"))).number == job.number
+
+
+async def test_a_running_job_is_neither_restarted_nor_deleted(house: House) -> None:
+    await house.submit("a")
+    house.planned("a")
+    house.me.tell(ModelReady("base"))
+    await house.chunk()
+    for question in (Restart("a"), Delete("a")):
+        with pytest.raises(Conflict):
+            await house.me.ask(question)
+
+
+async def test_a_deleted_job_leaves_nothing(house: House) -> None:
+    await house.submit("a")
+    await house.me.ask(Delete("a"))
+    assert await house.jobs.get("a") is None
+    assert house.chunker.told() == [Split("a"), StopSplit("a")]
+    assert house.janitor.told() == [Remove("a")]
+    assert house.broadcaster.told()[-1] == JobEnded("a")
+    house.planned("a")
+    await house.submit("b")
+    assert (await house.job("b")).status is Status.QUEUED
+    with pytest.raises(NotFound):
+        await house.me.ask(Delete("a"))
+
+
+async def test_more_jobs_of_one_owner_than_may_wait_are_refused(house: House) -> None:
+    async with owners(house, 2):
+        await house.me.ask(Submit("a", Order(owner=1), 10, most_open=1))
+        with pytest.raises(OverQuota):
+            await house.me.ask(Submit("b", Order(owner=1), 10, most_open=1))
+        await house.me.ask(Submit("c", Order(owner=2), 10, most_open=1))
+        await house.me.ask(Cancel("a"))
+        await house.me.ask(Submit("d", Order(owner=1), 10, most_open=1))
+
+
+async def test_two_owners_share_the_engine_chunk_by_chunk(house: House) -> None:
+    async with owners(house, 2):
+        for name, owner in (("a", 1), ("b", 1), ("c", 2)):
+            await house.submit(name, owner=owner)
+            house.planned(name, chunks=2)
+        house.me.tell(ModelReady("base"))
+        order = []
+        for _ in range(6):
+            chunk = await house.chunk()
+            order.append(chunk.job_id)
+            house.done(chunk, "text")
+        assert order == ["a", "c", "a", "c", "b", "b"]
+
+
+async def test_an_assisted_job_tells_the_analyst_and_its_webhook_waits(house: House) -> None:
+    await house.submit("a", assisted=True, webhook_url="http://x/", webhook_format="f")
+    house.planned("a")
+    house.me.tell(ModelReady("base"))
+    house.done(await house.chunk(), "text")
+    assert await house.analyst.next() == TextsWanted()
+    assert await Deliveries(house.jobs._database).due(2e9, [], 10, 10) == []
+
+
+@asynccontextmanager
+async def owners(house: House, count: int) -> AsyncIterator[None]:
+    accounts = Accounts(house.jobs._database)
+    for n in range(count):
+        await accounts.add(f"{n}@x", "hash", admin=False, may=[], now="")
+    yield

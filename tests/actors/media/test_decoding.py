@@ -1,0 +1,146 @@
+import struct
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from actors.media.decoding import decode
+from storage.errors import Invalid
+from storage.records import RATE, SAMPLE_BYTES
+from tests.audio import babble, spoken, write_wav
+
+pytestmark = pytest.mark.anyio
+
+
+async def decoded(path: Path) -> bytes:
+    pcm = bytearray()
+    async for block in decode(path):
+        pcm += block
+    return bytes(pcm)
+
+
+def encoded(path: Path, codec: str, rate: int = 44_100, layout: str = "stereo") -> Path:
+    """Five seconds in any container and codec."""
+    samples = babble((5.0, True))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.codec_context.layout = layout
+        frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+        frame.rate = RATE
+        resampler = av.AudioResampler(
+            format=stream.codec_context.format,
+            layout=layout,
+            rate=rate,
+            frame_size=stream.codec_context.frame_size or None,
+        )
+        for out in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(stream.encode(out))
+        container.mux(stream.encode(None))
+    return path
+
+
+def seconds(pcm: bytes) -> float:
+    return len(pcm) / SAMPLE_BYTES / RATE
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mp3", "libmp3lame"), ("a.m4a", "aac"), ("a.flac", "flac"), ("a.avi", "mp2"),
+     ("a.mkv", "ac3"), ("a.caf", "alac"), ("a.aiff", "pcm_s16be")],
+)  # fmt: skip
+async def test_every_common_format_is_decoded(tmp_path: Path, name: str, codec: str) -> None:
+    assert seconds(await decoded(encoded(tmp_path / name, codec))) == pytest.approx(5, abs=0.15)
+
+
+@pytest.mark.parametrize("name", ["a.webm", "a.ogg", "a.opus"])
+async def test_opus_is_decoded(tmp_path: Path, name: str) -> None:
+    path = encoded(tmp_path / name, "libopus", rate=48_000)
+    assert seconds(await decoded(path)) == pytest.approx(5, abs=0.15)
+
+
+async def test_samples_at_16_khz_come_through_unchanged(tmp_path: Path) -> None:
+    samples = babble((2.0, True))
+    assert await decoded(write_wav(tmp_path / "a.wav", samples)) == samples.tobytes()
+
+
+async def test_the_name_does_not_matter(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "a.mp3", "libmp3lame").rename(tmp_path / "a.txt")
+    assert seconds(await decoded(path)) == pytest.approx(5, abs=0.15)
+
+
+async def test_a_file_cut_short_gives_what_it_has(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "a.mp3", "libmp3lame")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert seconds(await decoded(path)) == pytest.approx(2.5, abs=0.3)
+
+
+async def test_a_damaged_middle_costs_the_middle_alone(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "a.flac", "flac")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 2000] = bytes(2000)
+    path.write_bytes(data)
+    assert seconds(await decoded(path)) > 4
+
+
+async def test_a_video_gives_its_first_audio_track(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("mpeg4", rate=25)
+        picture.width = picture.height = 64
+        sound = container.add_stream("aac", rate=RATE)
+        sound.codec_context.layout = "mono"
+        for _ in range(25):
+            container.mux(picture.encode(av.VideoFrame(64, 64, "yuv420p")))
+        samples = babble((1.0, True)).astype(np.float32)[None] / 32768
+        for at in range(0, samples.shape[1] - 1023, 1024):
+            frame = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(samples[:, at : at + 1024]), format="fltp", layout="mono"
+            )
+            frame.rate = RATE
+            container.mux(sound.encode(frame))
+        container.mux(picture.encode(None))
+        container.mux(sound.encode(None))
+    assert seconds(await decoded(path)) == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", bytes(5000), struct.pack("<1000I", *range(1000))]
+)
+async def test_garbage_is_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(Invalid, match="the file is not audio or video"):
+        await decoded(tmp_path / "a.wav")
+
+
+async def test_a_picture_has_no_audio_track(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("mpeg4", rate=25)
+        picture.width = picture.height = 64
+        container.mux(picture.encode(av.VideoFrame(64, 64, "yuv420p")))
+        container.mux(picture.encode(None))
+    with pytest.raises(Invalid, match="no audio track"):
+        await decoded(path)
+
+
+@pytest.mark.parametrize(
+    "playlist",
+    [
+        "ffconcat version 1.0\nfile {secret}\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nfile://{secret}\n#EXT-X-ENDLIST\n",
+        "[playlist]\nNumberOfEntries=1\nFile1={secret}\n",
+    ],
+)
+async def test_a_playlist_opens_no_other_file(tmp_path: Path, playlist: str) -> None:
+    secret = spoken(tmp_path / "secret.wav")
+    (tmp_path / "a.txt").write_text(playlist.format(secret=secret))
+    with pytest.raises(Invalid):
+        await decoded(tmp_path / "a.txt")
+
+
+async def test_stopping_early_leaves_no_child(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "long.wav", np.zeros(600 * RATE, np.int16))
+    blocks = decode(path)
+    assert await anext(blocks)
+    await blocks.aclose()  # type: ignore[attr-defined]

@@ -1,0 +1,69 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from app.http import uploads
+from app.http.errors import TooSlow
+from app.http.uploads import receive
+from storage.blobs import Spool
+from storage.errors import Invalid
+
+pytestmark = pytest.mark.anyio
+
+HEADERS = {"content-type": "multipart/form-data; boundary=b"}
+HEAD = b'--b\r\nContent-Disposition: form-data; name="audio"; filename="a.wav"\r\n\r\n'
+
+
+class Request:
+    """As much of a request as an upload needs; its body comes in these pieces, then stalls."""
+
+    def __init__(self, *pieces: bytes, stalls: bool = False) -> None:
+        self.headers = HEADERS
+        self._pieces, self._stalls = pieces, stalls
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+        if self._stalls:
+            await anyio.sleep_forever()
+
+
+async def take(
+    request: Any, spool: Spool, fields: dict[str, str] | None = None, **limits: Any
+) -> uploads.Upload:
+    seen = {} if fields is None else fields
+    return await receive(request, spool, "job", "audio", seen.__setitem__, **limits)
+
+
+async def test_a_body_in_any_pieces_is_the_same_upload(tmp_path: Path) -> None:
+    field = b'\r\n--b\r\nContent-Disposition: form-data; name="task"\r\n\r\ntranslate'
+    body = HEAD + b"abc" * 1000 + field + b"\r\n--b--\r\n"
+    for size in (1, 7, 1000, len(body)):
+        pieces = [body[at : at + size] for at in range(0, len(body), size)]
+        fields: dict[str, str] = {}
+        upload = await take(Request(*pieces), Spool(tmp_path), fields)
+        assert (upload.size, upload.filename) == (3000, "a.wav")
+        assert fields == {"task": "translate"}
+        assert Spool(tmp_path).input("job").read_bytes() == b"abc" * 1000
+
+
+async def test_a_client_that_stalls_is_given_up_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "STALLED_S", 0.05)
+    with pytest.raises(TooSlow, match="nothing was received"):
+        await take(Request(HEAD, bytes(3 << 20), stalls=True), Spool(tmp_path))
+    assert Spool(tmp_path).files() == []
+
+
+async def test_a_wrong_field_before_the_file_costs_no_upload(tmp_path: Path) -> None:
+    def check(name: str, value: str) -> None:
+        raise Invalid(f"{name} is wrong")
+
+    field = b'--b\r\nContent-Disposition: form-data; name="task"\r\n\r\nsing\r\n--b\r\n'
+    request: Any = Request(field, stalls=True)
+    with pytest.raises(Invalid, match="task is wrong"):
+        await receive(request, Spool(tmp_path), "job", "audio", check)
