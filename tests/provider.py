@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
-class LanguageModel:
+class Provider:
     """Answers with ``write`` of the user's message; with ``statuses`` first, where there are."""
 
     def __init__(self, write: Callable[[str], str] = lambda text: f"[{len(text)} characters]"):

@@ -1,7 +1,13 @@
 """Records to show, with only what matters to a test said."""
 
+from pathlib import Path
 from typing import Any
 
+from actors.models.catalogue import Catalogue
+from actors.models.vram import Gpu
+from actors.system import Configuration
+from app.services.info import ServerInfo
+from app.settings import Settings
 from storage.records import Job, Order, Status
 
 AT = "2026-05-10T14:00:00.000Z"
@@ -17,3 +23,18 @@ def job(**changes: Any) -> Job:
         "stage_detail": None, "stage_at": None, "heartbeat_at": None, "output_at": None,
     }  # fmt: skip
     return Job(**fields | changes)
+
+
+def server_info(base_url: str, *, model: str, upload_max_mb: int | None = None) -> ServerInfo:
+    """A server on a CPU, with the default settings and without files of its own."""
+    settings = Settings.from_environment({})
+    configuration = Configuration(
+        data_dir=Path("/nowhere"), catalogue=Catalogue(Path("/nowhere"), default=model),
+        gpu=Gpu(), device=None, threads=4, models=settings.models, engine=settings.engine,
+        fetch=settings.fetch, webhooks=settings.webhooks, language_model=settings.language_model,
+        diarization=settings.diarization, retention=settings.retention,
+    )  # fmt: skip
+    return ServerInfo(
+        configuration=configuration, base_url=base_url, upload_max_mb=upload_max_mb,
+        cookie_lines=None, diarizes_voices=True,
+    )  # fmt: skip

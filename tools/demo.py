@@ -30,7 +30,9 @@ def main() -> int:
     settings = Settings.from_environment(os.environ)
     port = _free_port(settings.server.port)
     server = f"http://127.0.0.1:{port}"
-    data_dir = settings.server.data_dir / "demo"  # the password is shown, so it must open nothing else
+    data_dir = (
+        settings.server.data_dir / "demo"
+    )  # the password is shown, so it must open nothing else
     password = anyio.run(_account, data_dir)
     environment = os.environ | {
         "DATA_DIR": str(data_dir),

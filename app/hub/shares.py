@@ -10,7 +10,7 @@ from app.hub.documents import Said, Shared
 from app.hub.errors import HANDLERS
 from app.hub.jobs import AnyRequest
 from app.hub.openapi import documented, takes
-from app.hub.wire import share_document
+from app.hub.presenters import share_document
 from app.services.services import Services
 from app.services.share import ShareRequest
 from storage.errors import NotFound

@@ -10,8 +10,8 @@ from prometheus_client.core import GaugeMetricFamily
 
 from actors.models.messages import State
 from app.auth.guards import native
+from app.native.documents import Health, Outcome, model_document
 from app.native.openapi import answers
-from app.native.wire import Health, Outcome, model_document
 from app.services.services import Services
 
 log = logging.getLogger(__name__)

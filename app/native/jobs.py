@@ -18,9 +18,7 @@ from actors.jobs.messages import Cancel
 from actors.models.messages import RequireReady
 from app.auth.guards import native
 from app.http import event_stream
-from app.native.openapi import EVENTS, answers, errors
-from app.native.streams import job_events
-from app.native.wire import (
+from app.native.documents import (
     Accepted,
     DoneEvent,
     ErrorEvent,
@@ -28,6 +26,8 @@ from app.native.wire import (
     ProgressEvent,
     SegmentEvent,
 )
+from app.native.openapi import EVENTS, answers, errors
+from app.native.streams import job_events
 from app.services import order_form
 from app.services.follow import JobFollower, has_seen_end
 from app.services.services import Services

@@ -10,9 +10,9 @@ from actors.events.subscription import MODEL
 from actors.models.messages import LoadModel, State, UnloadModel
 from app.auth.guards import native
 from app.http import event_stream
+from app.native.documents import ModelDocument, ModelEvent, Outcome, model_document
 from app.native.openapi import EVENTS, answers, errors
 from app.native.streams import model_events
-from app.native.wire import ModelDocument, ModelEvent, Outcome, model_document
 from app.services.services import Services
 
 

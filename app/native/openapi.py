@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar.openapi import ResponseSpec
 
-from app.native.wire import ErrorDocument, NotReadyDocument
+from app.native.documents import ErrorDocument, NotReadyDocument
 
 JSON = "application/json"
 EVENTS = "text/event-stream"

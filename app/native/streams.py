@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from actors.events.subscription import Subscription
 from actors.models.messages import ModelChanged
 from app.http.event_stream import KEEPALIVE, KEEPALIVE_S, event
-from app.native.wire import (
+from app.native.documents import (
     DoneEvent,
     ErrorEvent,
     ProgressEvent,

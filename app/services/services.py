@@ -1,7 +1,5 @@
 """What every surface is given."""
 
-from dataclasses import dataclass
-
 from actors.system import System
 from app.services.info import ServerInfo
 from app.services.jobs import JobService
@@ -9,13 +7,19 @@ from app.services.share import ShareService
 from app.services.submit import SubmitService
 
 
-@dataclass(frozen=True)
 class Services:
     """One object, since Litestar resolves several dependencies of a route in tasks of their own,
-    which cost a tenth of a submit."""
+    which cost a tenth of a submit. (And not a dataclass, whose fields it would look into at each
+    request.)"""
 
-    system: System
-    info: ServerInfo
-    jobs: JobService
-    submissions: SubmitService
-    shares: ShareService
+    def __init__(
+        self,
+        *,
+        system: System,
+        info: ServerInfo,
+        jobs: JobService,
+        submissions: SubmitService,
+        shares: ShareService,
+    ) -> None:
+        self.system, self.info = system, info
+        self.jobs, self.submissions, self.shares = jobs, submissions, shares

@@ -15,7 +15,7 @@ from litestar import Request, Response, get
 
 from actors.events.messages import Subscribe
 from actors.events.subscription import EVERYTHING, Subscription
-from actors.jobs.messages import ChunkCommitted, JobChanged, JobEnded
+from actors.jobs.messages import JobFact
 from actors.models.messages import ModelChanged
 from app.auth.access import Access
 from app.auth.connection import caller_of
@@ -83,9 +83,7 @@ class Follower:
         frames = []
         if any(isinstance(each, ModelChanged) for each in news):
             frames.append(await self.model())
-        ids = {
-            each.job_id for each in news if isinstance(each, ChunkCommitted | JobEnded | JobChanged)
-        }
+        ids = {each.job_id for each in news if isinstance(each, JobFact)}
         if subscription.lagged:
             subscription.lagged = False
             frames.append(event_stream.event("over", {}))

@@ -9,7 +9,7 @@ from litestar.middleware.compression import CompressionMiddleware
 from litestar.static_files import create_static_files_router
 
 from app.auth.guards import in_browser
-from app.web import account, errors, job, live, queue, server, signing
+from app.web import account, errors, job, live, queue, server, shared, signing
 from app.web.queue import LONGEST_BODY
 
 HERE = Path(__file__).parent
@@ -19,6 +19,7 @@ smaller = DefineMiddleware(
 """For what a page is made of: streams are not to be held back, nor recordings to lose ranges."""
 
 routers: list[Router] = [
+    shared.router,
     create_static_files_router(
         "/static", [HERE / "static"], include_in_schema=False, middleware=[smaller]
     ),

@@ -55,9 +55,13 @@ def said(response: httpx.Response) -> tuple[int, Any]:
         (
             AUDIO,
             {"model": "../../etc/passwd"},
-            "there is no model '../../etc/passwd' on this server",
+            "there is no model '../../etc/passwd' on this server, which has scripted",
         ),
-        (AUDIO, {"model": "medium"}, "there is no model 'medium' on this server"),
+        (
+            AUDIO,
+            {"model": "medium"},
+            "there is no model 'medium' on this server, which has scripted",
+        ),
         (AUDIO, {"prompt": "x" * 3000}, "prompt is longer than 2000 characters"),
     ],
 )

@@ -59,5 +59,5 @@ def test_a_card_that_the_engine_is_not_built_for_is_told_and_costs_nothing(
     if examine().for_gpus:
         pytest.skip("this engine is built for GPUs")
     server = start(LD_LIBRARY_PATH=nvml, WHISPER_DEVICE="auto")
-    server.wait_for_log("warning A card is here, but not for this engine")
+    server.wait_for_log("warning A card is here, but this engine cannot use it")
     server.load()

@@ -11,19 +11,19 @@ from tests.acceptance.hub_client import Member, Program
 from tests.acceptance.receiver import Receiver
 from tests.acceptance.server import Server
 from tests.audio import wav
-from tests.provider import LanguageModel, data_of
+from tests.provider import Provider, data_of
 
 RIGHTS = ("--grant", "whisper.use", "--grant", "whisper.api")
 
 
 @pytest.fixture
-def model() -> Iterator[LanguageModel]:
-    model = LanguageModel(lambda text: f"about: {data_of(text)}")
+def model() -> Iterator[Provider]:
+    model = Provider(lambda text: f"about: {data_of(text)}")
     yield model
     model.close()
 
 
-def assisted(start: Start, model: LanguageModel, **settings: Any) -> Server:
+def assisted(start: Start, model: Provider, **settings: Any) -> Server:
     return start(OPENAI_BASE_URL=model.url, OPENAI_API_KEY="k", OPENAI_MODEL="m", **settings)
 
 
@@ -35,7 +35,7 @@ def member(server: Server, name: str = "ann", *words: str) -> tuple[Member, Prog
 
 
 def test_the_callback_waits_for_what_was_asked_for(
-    start: Start, model: LanguageModel, receiver: Receiver, clip: Path
+    start: Start, model: Provider, receiver: Receiver, clip: Path
 ) -> None:
     model.hold.clear()
     server = assisted(start, model)
@@ -63,7 +63,7 @@ def test_the_callback_waits_for_what_was_asked_for(
 
 
 def test_a_kill_while_the_model_writes_costs_no_text_and_no_callback(
-    start: Start, model: LanguageModel, receiver: Receiver, clip: Path
+    start: Start, model: Provider, receiver: Receiver, clip: Path
 ) -> None:
     model.hold.clear()
     server = assisted(start, model)
@@ -78,7 +78,7 @@ def test_a_kill_while_the_model_writes_costs_no_text_and_no_callback(
 
 
 def test_a_provider_that_fails_fails_no_job(
-    start: Start, model: LanguageModel, receiver: Receiver, clip: Path
+    start: Start, model: Provider, receiver: Receiver, clip: Path
 ) -> None:
     model.statuses = [401] * 9
     ann, program = member(assisted(start, model))
@@ -91,7 +91,7 @@ def test_a_provider_that_fails_fails_no_job(
 
 
 def test_an_analysis_can_be_asked_for_again_and_the_old_one_stays_until_then(
-    start: Start, model: LanguageModel, clip: Path
+    start: Start, model: Provider, clip: Path
 ) -> None:
     ann, _ = member(assisted(start, model))
     job = ann.upload(clip)
@@ -111,7 +111,7 @@ def test_an_analysis_can_be_asked_for_again_and_the_old_one_stays_until_then(
 
 
 def test_who_may_not_use_the_provider_gets_the_transcript_alone(
-    start: Start, model: LanguageModel, receiver: Receiver, clip: Path
+    start: Start, model: Provider, receiver: Receiver, clip: Path
 ) -> None:
     bob, program = member(assisted(start, model), "bob", "--grant", "whisper.use")
     order = {"translation_target_languages[]": ["sv"], "analysis_language": "sv"}
@@ -124,7 +124,7 @@ def test_who_may_not_use_the_provider_gets_the_transcript_alone(
     assert model.asked == []
 
 
-def test_a_budget_ends_the_spending(start: Start, model: LanguageModel, clip: Path) -> None:
+def test_a_budget_ends_the_spending(start: Start, model: Provider, clip: Path) -> None:
     ann, _ = member(assisted(start, model, QUOTA_LLM_TOKENS=5))
     first = ann.upload(clip)
     ann.server.until(lambda: (ann.job(first["id"])["analysis"] or {}).get("status") == "completed")
@@ -136,7 +136,7 @@ def test_a_budget_ends_the_spending(start: Start, model: LanguageModel, clip: Pa
 
 
 def test_a_recording_in_which_nobody_speaks_is_not_analysed(
-    start: Start, model: LanguageModel, receiver: Receiver, tmp_path: Path
+    start: Start, model: Provider, receiver: Receiver, tmp_path: Path
 ) -> None:
     _, program = member(assisted(start, model))
     program.upload(wav(tmp_path / "a.wav", (3.0, False)), receiver.url)

@@ -11,8 +11,12 @@ GUIDE = Path(__file__).parent.parent.parent / "docs" / "guide.md"
 
 def test_the_defaults_fit_a_single_box() -> None:
     settings = Settings.from_environment({})
-    assert (settings.host, settings.port, settings.idle_timeout_secs) == ("127.0.0.1", 8080, 300)
-    assert settings.queue_when_unloaded is False
+    assert (settings.server.host, settings.server.port, settings.models.idle_timeout_secs) == (
+        "127.0.0.1",
+        8080,
+        300,
+    )
+    assert settings.submissions.queue_when_unloaded is False
 
 
 def test_every_kind_of_value_is_read() -> None:
@@ -26,22 +30,24 @@ def test_every_kind_of_value_is_read() -> None:
             "WHISPER_MODEL": "  ",
         }
     )
-    assert settings.port == 9000
-    assert settings.data_dir == Path("/srv/x")
-    assert settings.idle_timeout_secs == 1.5
-    assert settings.queue_when_unloaded is True
-    assert settings.cors_origins == ("https://a", "https://b")
-    assert settings.whisper_model is None
+    assert settings.server.port == 9000
+    assert settings.server.data_dir == Path("/srv/x")
+    assert settings.models.idle_timeout_secs == 1.5
+    assert settings.submissions.queue_when_unloaded is True
+    assert settings.server.cors_origins == ("https://a", "https://b")
+    assert settings.models.whisper_model is None
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [("PORT", "70000"), ("PORT", "-1"), ("GPU_POLL_INTERVAL_SECS", "0"), ("LOG_LEVEL", "loud"),
      ("IDLE_TIMEOUT_SECS", "nan"), ("WHISPER_CPU_THREADS", "2.5"),
-     ("CORS_ORIGINS", "front.example"), ("CORS_ORIGINS", "https://front.example/")],
+     ("CORS_ORIGINS", "front.example"), ("PUBLIC_URL", "box.example"),
+     ("MODEL_ALIASES", "large"), ("FETCH_NETWORKS", "10.0.0.0/99"), ("WEBHOOK_SECRET", "whsec_!"),
+     ("PUBLIC_URL", "https://box.example/?a=b"), ("CORS_ORIGINS", "https://front.example/")],
 )  # fmt: skip
 def test_a_value_that_does_not_fit_names_its_variable(name: str, value: str) -> None:
-    with pytest.raises(Unusable, match=f"^{name} (is|has) "):
+    with pytest.raises(Unusable, match=f"^{name} (is|has|begins) "):
         Settings.from_environment({name: value})
 
 

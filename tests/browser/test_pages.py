@@ -9,7 +9,7 @@ from tests.acceptance.hub_client import Member
 from tests.acceptance.server import Server
 from tests.audio import a_call, spoken
 from tests.browser.conftest import ADA, RECORDING, Visit, serve, sign_in, submit, transcribed
-from tests.provider import LanguageModel
+from tests.provider import Provider
 
 LATE_MS = 20_000
 NOW = "document.querySelector('audio').currentTime"
@@ -234,7 +234,7 @@ def test_speakers_of_a_call_are_told_apart_and_get_names(
 def test_an_analysis_and_a_translation_appear_beside_the_transcript(
     tmp_path: Path, scripted: Path, clip: Path, visit: Visit
 ) -> None:
-    model = LanguageModel(lambda text: "<b>In short</b>: a greeting.")
+    model = Provider(lambda text: "<b>In short</b>: a greeting.")
     server = serve(
         tmp_path, WHISPER_MODEL_PATH=scripted, OPENAI_BASE_URL=model.url, OPENAI_API_KEY="k",
         OPENAI_MODEL="m",
@@ -414,7 +414,7 @@ def test_a_token_is_shown_once_and_works_until_it_is_revoked(box: Server, visit:
     assert secret not in page.content()
     page.once("dialog", lambda dialog: dialog.accept())
     page.click("[aria-label='Revoke backup script']")
-    expect(page.locator("tbody")).not_to_contain_text("backup script")
+    expect(page.locator("main")).not_to_contain_text("backup script")
     assert box.http.get("/api/whisper/transcribe/status", headers=headers).status_code == 401
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from storage.corrections import Corrections
 from storage.database import Database, open_database
-from storage.job_queries import EVERYTHING, Jobs
+from storage.job_queries import EVERYTHING
+from storage.jobs import Jobs
 from storage.records import (
     Chunk,
     Job,

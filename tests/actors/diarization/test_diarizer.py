@@ -4,15 +4,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from actors.diarization import diarizer
 from actors.diarization.diarizer import Diarizer
-from actors.diarization.messages import DiarizerMessage, SpeakersWanted
-from actors.diarization.process import Diarization, DiarizationSettings
-from actors.jobs.messages import JobChanged
+from actors.diarization.messages import DiarizerMessage
+from actors.diarization.process import Diarization
+from actors.jobs.messages import JobEnded, SpeakersSettled
 from actors.kernel.mailbox import Mailbox
 from actors.models.catalogue import Catalogue, Model
 from actors.models.downloads import PullFailed
@@ -37,7 +38,7 @@ class Ears:
     refuses: str = ""
     pulls: list[str] = field(default_factory=list)
 
-    async def find(self, recording: Path, how: DiarizationSettings) -> Diarization:
+    async def find(self, recording: Path) -> Diarization:
         if self.there:
             return Diarization(provider="voices", turns=(TURN,))
         return Diarization(unavailable="it is no call", wants_models=True)
@@ -53,7 +54,7 @@ class House:
     def __init__(self, jobs: Jobs, speakers: SpeakerTurns, spool: Spool, ears: Ears) -> None:
         self.jobs, self.speakers, self.spool, self.ears = jobs, speakers, spool, ears
         self.me: Mailbox[DiarizerMessage] = Mailbox("diarizer")
-        self.news: Probe[JobChanged] = Probe()
+        self.facts: Probe[Any] = Probe()
 
     async def heard(self, name: str) -> Speakers:
         """What is found out about a new job."""
@@ -66,8 +67,8 @@ class House:
         )
         job: Job | None = await self.jobs.finish(name, Status.DONE, AT, 0.0)
         assert job
-        self.me.tell(SpeakersWanted())
-        await self.news.next(JobChanged)
+        self.me.tell(JobEnded(name, job.order))
+        await self.facts.next(SpeakersSettled)
         return (await self.speakers.of_jobs([job]))[job.number]
 
 
@@ -80,9 +81,7 @@ async def house(tmp_path: Path, ears: Ears) -> AsyncIterator[House]:
             made.me,
             speakers=made.speakers,
             spool=made.spool,
-            janitor=Probe(),
-            broadcaster=made.news,  # type: ignore[arg-type]
-            listening=DiarizationSettings(tmp_path / "models", 10, 1, 60.0),
+            publish=made.facts.tell,
             voices=Catalogue(tmp_path / "models").voices(),
             find=ears.find,
             pull=ears.pull,

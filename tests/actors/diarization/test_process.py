@@ -6,31 +6,34 @@ from pathlib import Path
 import pytest
 
 from actors.diarization import child
-from actors.diarization.process import DiarizationSettings, find
+from actors.diarization.process import Diarization, find
+from actors.diarization.settings import DiarizationSettings
 from tests.audio import a_call, spoken
 from tests.scripted_voices import scripted_voices
 
 pytestmark = pytest.mark.anyio
 
+SETTINGS = DiarizationSettings(diarization_timeout_secs=60)
 
-def listening(models: Path) -> DiarizationSettings:
-    return DiarizationSettings(models, most_speakers=10, threads=1, patience_secs=60)
+
+async def diarized(
+    recording: Path, models: Path, settings: DiarizationSettings = SETTINGS
+) -> Diarization:
+    return await find(recording, settings=settings, models=models, threads=1)
 
 
 async def test_the_child_says_who_speaks_in_a_call_without_any_model(tmp_path: Path) -> None:
-    found = await find(a_call(tmp_path / "a.wav"), listening(tmp_path / "none"))
+    found = await diarized(a_call(tmp_path / "a.wav"), tmp_path / "none")
     assert {turn.label for turn in found.turns} == {"Speaker 1", "Speaker 2"}
 
 
 async def test_the_child_tells_voices_apart_with_the_models(tmp_path: Path) -> None:
-    found = await find(
-        spoken(tmp_path / "a.wav", [3.0]), listening(scripted_voices(tmp_path / "models"))
-    )
+    found = await diarized(spoken(tmp_path / "a.wav", [3.0]), scripted_voices(tmp_path / "models"))
     assert (found.provider, [turn.label for turn in found.turns]) == ("voices", ["Speaker 1"])
 
 
 async def test_without_the_models_it_says_that_they_are_wanted(tmp_path: Path) -> None:
-    found = await find(spoken(tmp_path / "a.wav"), listening(tmp_path / "none"))
+    found = await diarized(spoken(tmp_path / "a.wav"), tmp_path / "none")
     assert found.wants_models
     assert "one speaker on each channel" in found.unavailable
 
@@ -44,11 +47,11 @@ def test_without_the_extra_it_says_which(tmp_path: Path, monkeypatch: pytest.Mon
 
 async def test_a_file_that_cannot_be_decoded_harms_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"no audio")
-    found = await find(tmp_path / "a.wav", listening(tmp_path))
+    found = await diarized(tmp_path / "a.wav", tmp_path)
     assert found.unavailable == "the recording could not be looked at"
 
 
 async def test_what_takes_too_long_is_ended(tmp_path: Path) -> None:
-    how = DiarizationSettings(tmp_path, most_speakers=10, threads=1, patience_secs=0.01)
+    hurry = DiarizationSettings(diarization_timeout_secs=0.01)
     with pytest.raises(TimeoutError):
-        await find(spoken(tmp_path / "a.wav"), how)
+        await diarized(spoken(tmp_path / "a.wav"), tmp_path, hurry)

@@ -7,10 +7,11 @@ import pytest
 
 from actors.events.broadcaster import Broadcaster
 from actors.events.messages import BroadcasterMessage, CloseStreams, Subscribe
-from actors.events.subscription import MODEL, NEWS, ROOM
-from actors.jobs.messages import JobChanged, JobEnded, JobProgressed
+from actors.events.subscription import EVERYTHING, MODEL, ROOM
+from actors.jobs.messages import ChunkCommitted, JobChanged, JobEnded
 from actors.kernel.mailbox import Mailbox
 from actors.models.messages import Loading, ModelChanged, Unloaded
+from storage.records import Order
 
 pytestmark = pytest.mark.anyio
 
@@ -24,8 +25,8 @@ async def broadcaster() -> AsyncIterator[Mailbox[BroadcasterMessage]]:
         group.cancel_scope.cancel()
 
 
-def progress(n: int, job_id: str = "a") -> JobProgressed:
-    return JobProgressed(job_id, n, n, 100, 0, ())
+def progress(n: int, job_id: str = "a") -> ChunkCommitted:
+    return ChunkCommitted(job_id, n, n, 100, 0, ())
 
 
 async def test_each_subscriber_hears_its_own_topic(
@@ -61,10 +62,10 @@ async def test_the_end_of_a_job_reaches_its_readers_and_frees_them(
     broadcaster: Mailbox[BroadcasterMessage],
 ) -> None:
     reader = await broadcaster.ask(Subscribe("a"))
-    broadcaster.tell(JobEnded("a"))
+    broadcaster.tell(JobEnded("a", Order()))
     broadcaster.tell(progress(1))
     await broadcaster.ask(Subscribe("b"))
-    assert await reader.wait(1) == [JobEnded("a")]
+    assert await reader.wait(1) == [JobEnded("a", Order())]
 
 
 async def test_a_shutdown_ends_every_stream_and_those_that_come_after(
@@ -92,8 +93,14 @@ async def test_a_closed_subscription_is_forgotten(
 async def test_who_follows_all_jobs_hears_of_each_and_of_every_end(
     broadcaster: Mailbox[BroadcasterMessage],
 ) -> None:
-    everything = await broadcaster.ask(Subscribe(NEWS))
-    news = [JobChanged("a"), progress(1), JobEnded("a"), JobChanged("b"), JobEnded("b")]
+    everything = await broadcaster.ask(Subscribe(EVERYTHING))
+    news = [
+        JobChanged("a"),
+        progress(1),
+        JobEnded("a", Order()),
+        JobChanged("b"),
+        JobEnded("b", Order()),
+    ]
     for each in news:
         broadcaster.tell(each)
     heard: list[object] = []
@@ -107,7 +114,7 @@ async def test_who_follows_one_job_hears_of_all_its_changes_and_of_nobody_elses(
     broadcaster: Mailbox[BroadcasterMessage],
 ) -> None:
     one = await broadcaster.ask(Subscribe("a"))
-    news: list[JobChanged | JobProgressed] = [JobChanged("a"), progress(1)]
+    news: list[JobChanged | ChunkCommitted] = [JobChanged("a"), progress(1)]
     for each in (JobChanged("b"), *news):
         broadcaster.tell(each)
     heard: list[object] = []

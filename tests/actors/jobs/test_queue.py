@@ -9,24 +9,27 @@ from typing import Any
 import anyio
 import pytest
 
-from actors.jobs import queue
 from actors.engine.messages import AbortChunk, ChunkDone, ChunkFailed, Transcribe
+from actors.jobs import preparation
 from actors.jobs.messages import (
     Cancel,
+    ChunkCommitted,
     Delete,
     Drain,
     JobChanged,
+    JobDeleted,
     JobEnded,
-    JobProgressed,
+    JobExpired,
+    JobQueued,
     LookForStalled,
     QueueMessage,
-    Release,
-    Remove,
+    RecordingArrivedLate,
     Restart,
     Submit,
 )
+from actors.jobs.preparation import Preparation
 from actors.jobs.queue import CRASHES, Queue
-from actors.llm.messages import TextsWanted
+from actors.jobs.scheduler import Scheduler
 from actors.media.messages import (
     Fetch,
     Fetched,
@@ -41,7 +44,6 @@ from actors.media.messages import (
     StopSplit,
 )
 from actors.models.messages import ModelFailed, ModelGone, ModelReady, ModelWaits, Work
-from actors.webhooks.messages import Register, Wake
 from storage.accounts import Accounts
 from storage.blobs import Spool
 from storage.database import open_database
@@ -53,6 +55,8 @@ from tests.probe import Probe
 
 pytestmark = pytest.mark.anyio
 
+MODELS = {"large": "large-v3"}
+
 
 @dataclass
 class House:
@@ -63,31 +67,33 @@ class House:
     ingest: Probe[Any] = field(default_factory=Probe)
     chunker: Probe[Any] = field(default_factory=Probe)
     inference: Probe[Any] = field(default_factory=Probe)
-    broadcaster: Probe[Any] = field(default_factory=Probe)
-    analyst: Probe[Any] = field(default_factory=Probe)
-    diarizer: Probe[Any] = field(default_factory=Probe)
-    webhooks: Probe[Any] = field(default_factory=Probe)
-    janitor: Probe[Any] = field(default_factory=Probe)
+    facts: Probe[Any] = field(default_factory=Probe)
+    """What the queue publishes."""
     drained: anyio.Event = field(default_factory=anyio.Event)
 
     def queue(self) -> Queue:
+        scheduler = Scheduler()
         return Queue(
             self.me,
             jobs=self.jobs,
             spool=self.spool,
+            scheduler=scheduler,
+            preparation=Preparation(
+                scheduler, self.spool, ingest=self.ingest, chunker=self.chunker
+            ),
             lifecycle=self.lifecycle,
-            ingest=self.ingest,
-            chunker=self.chunker,
             inference=self.inference,
-            broadcaster=self.broadcaster,
-            analyst=self.analyst,
-            diarizer=self.diarizer,
-            webhooks=self.webhooks,
-            janitor=self.janitor,
-            default_model="base",
-            aliases={"large": "large-v3"},
+            publish=self.facts.tell,
+            model_for=lambda name: MODELS.get(name, name or "base"),
             drained=self.drained,
         )
+
+    def published(self, *kinds: type) -> list[Any]:
+        """The facts since the last look, of these kinds, or of all but JobChanged."""
+        found = self.facts.told()
+        if kinds:
+            return [fact for fact in found if isinstance(fact, kinds)]
+        return [fact for fact in found if not isinstance(fact, JobChanged)]
 
     async def submit(self, name: str, **order: Any) -> Job:
         return await self.me.ask(Submit(name, Order(**order), 10))
@@ -148,7 +154,7 @@ async def test_a_job_goes_from_its_input_to_its_transcript(house: House) -> None
     assert (job.status, job.number) == (Status.QUEUED, 1)
     assert await house.chunker.next() == Split("a")
     assert await house.lifecycle.next() == Work(None)
-    assert await house.lifecycle.next() == Work("a")
+    assert await house.lifecycle.next() == Work("a", "base")
     house.planned("a", chunks=2)
     house.me.tell(ModelReady("base"))
     first = await house.chunk()
@@ -164,13 +170,10 @@ async def test_a_job_goes_from_its_input_to_its_transcript(house: House) -> None
         (1, "two"),
         (2, "three"),
     ]
-    news = house.broadcaster.told()
-    told = [m for m in news if not isinstance(m, JobChanged)]
-    assert news[0] == JobChanged("a")  # when it was accepted
-    assert [(m.percent, m.first_segment) for m in told[:2]] == [(50, 0), (99, 2)]
-    assert told[2] == JobEnded("a")
-    assert house.webhooks.told() == [Wake()]
-    assert house.janitor.told() == [Release("a")]
+    queued, first_chunk, second_chunk, ended = house.published()
+    assert queued == JobQueued("a", job.order)
+    assert [(m.percent, m.first_segment) for m in (first_chunk, second_chunk)] == [(50, 0), (99, 2)]
+    assert ended == JobEnded("a", job.order)
 
 
 async def test_the_language_that_was_detected_holds_for_the_rest(house: House) -> None:
@@ -217,7 +220,7 @@ async def test_a_file_that_cannot_be_decoded_fails_with_its_sentence(house: Hous
     house.me.tell(SplitFailed("a", "the file has no audio track"))
     job = await house.job("a")
     assert (job.status, job.error) == (Status.FAILED, "the file has no audio track")
-    assert house.webhooks.told() == [Register("http://x/", "native"), Wake()]
+    assert house.published() == [JobQueued("a", job.order), JobEnded("a", job.order)]
 
 
 async def test_a_queued_job_is_cancelled_at_once(house: House) -> None:
@@ -415,7 +418,7 @@ async def test_the_first_news_of_progress_comes_with_its_segments(house: House) 
     house.planned("a", chunks=4)
     house.me.tell(ModelReady("base"))
     house.done(await house.chunk(), "one")
-    progress = await house.broadcaster.next(JobProgressed)
+    progress = await house.facts.next(ChunkCommitted)
     assert (progress.percent, progress.chunks_done, progress.chunks_total) == (25, 1, 4)
     assert [s.text for s in progress.segments] == ["one"]
 
@@ -467,7 +470,7 @@ async def test_what_is_named_by_url_is_fetched_and_then_split(house: House) -> N
     assert await house.chunker.next() == Split("a")
     fetched = await house.job("a")
     assert (fetched.size_bytes, fetched.stage, job.size_bytes) == (10, None, None)
-    assert await house.lifecycle.next() == Work("a")
+    assert await house.lifecycle.next() == Work("a", "base")
 
 
 async def test_a_fetch_that_fails_fails_its_job(house: House) -> None:
@@ -499,7 +502,7 @@ async def test_a_job_whose_last_chunk_was_committed_before_a_kill_is_done(
     house.spool.pcm("a").touch()
     async with anyio.create_task_group() as group:
         group.start_soon(house.queue().run)
-        assert (await house.broadcaster.next()) == JobEnded("a")
+        assert await house.facts.next() == JobEnded("a", Order())
         group.cancel_scope.cancel()
     job = await house.jobs.get("a")
     assert job
@@ -513,7 +516,7 @@ async def test_a_model_that_cannot_be_loaded_now_holds_up_its_own_jobs_alone(hou
     await house.job("a")
     assert house.lifecycle.told()[-1] == Work("a", "huge")
     house.me.tell(ModelWaits("huge"))
-    assert await house.lifecycle.next() == Work("b")
+    assert await house.lifecycle.next() == Work("b", "base")
     house.me.tell(ModelReady("base"))
     assert (await house.chunk()).job_id == "b"
 
@@ -531,7 +534,10 @@ async def test_a_cancelled_fetch_is_stopped_and_what_still_comes_is_dropped(hous
     house.me.tell(Fetched("a", 10, None, None))
     assert (await house.job("a")).status is Status.CANCELLED
     assert house.ingest.told() == [Fetch("a", "http://x/"), StopFetch("a")]
-    assert house.janitor.told() == [Release("a"), Release("a")]
+    assert house.published(JobEnded, RecordingArrivedLate) == [
+        JobEnded("a", Order(source_url="http://x/")),
+        RecordingArrivedLate("a"),
+    ]
     assert house.chunker.told() == []
 
 
@@ -543,7 +549,7 @@ async def test_a_fetch_and_a_decoding_that_stall_are_given_to_somebody_else(
     house.me.tell(LookForStalled())
     await house.job("a")
     assert len(house.ingest.told() + house.chunker.told()) == 2, "there is time"
-    monkeypatch.setattr(queue, "STALLED_S", -1.0)
+    monkeypatch.setattr(preparation, "STALLED_S", -1.0)
     house.me.tell(LookForStalled())
     assert (await house.job("a")).crashes == 1
     assert house.ingest.told() == [StopFetch("a"), Fetch("a", "http://x/")]
@@ -606,6 +612,19 @@ async def test_a_job_that_waits_stays_as_it_is_when_restarted(house: House) -> N
     assert (await house.me.ask(Restart("a"))).number == job.number
 
 
+async def test_a_job_that_is_kept_no_longer_is_deleted_unless_it_was_restarted(
+    house: House,
+) -> None:
+    await failed(house, "a")
+    await failed(house, "b")
+    await house.me.ask(Restart("b"))
+    for name in ("a", "b"):
+        house.me.tell(JobExpired(name))
+    await house.job("b")
+    assert await house.jobs.get("a") is None
+    assert house.published(JobDeleted) == [JobDeleted("a")]
+
+
 async def test_a_running_job_is_neither_restarted_nor_deleted(house: House) -> None:
     await house.submit("a")
     house.planned("a")
@@ -621,8 +640,7 @@ async def test_a_deleted_job_leaves_nothing(house: House) -> None:
     await house.me.ask(Delete("a"))
     assert await house.jobs.get("a") is None
     assert house.chunker.told() == [Split("a"), StopSplit("a")]
-    assert house.janitor.told() == [Remove("a")]
-    assert house.broadcaster.told()[-1] == JobEnded("a")
+    assert house.published()[-1] == JobDeleted("a")
     house.planned("a")
     await house.submit("b")
     assert (await house.job("b")).status is Status.QUEUED
@@ -654,12 +672,12 @@ async def test_two_owners_share_the_engine_chunk_by_chunk(house: House) -> None:
         assert order == ["a", "c", "a", "c", "b", "b"]
 
 
-async def test_an_assisted_job_tells_the_analyst_and_its_webhook_waits(house: House) -> None:
+async def test_the_webhook_of_an_assisted_job_waits_for_its_texts(house: House) -> None:
     await house.submit("a", assisted=True, webhook_url="http://x/", webhook_format="f")
     house.planned("a")
     house.me.tell(ModelReady("base"))
     house.done(await house.chunk(), "text")
-    assert await house.analyst.next() == TextsWanted()
+    await house.facts.next(JobEnded)
     assert await Deliveries(house.jobs._database).due(2e9, [], 10, 10) == []
 
 

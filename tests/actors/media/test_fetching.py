@@ -9,11 +9,12 @@ from typing import Any
 import anyio
 import pytest
 
-from actors.media import fetching
 from actors.kernel.mailbox import Mailbox
-from actors.media.fetching import Fetcher, Input, Limits
+from actors.media import fetching
+from actors.media.fetching import Fetcher, Input
 from actors.media.ingest import Ingest
 from actors.media.messages import Fetch, Fetched
+from actors.media.settings import FetchSettings
 from actors.net.address_policy import AddressPolicy
 from actors.net.client import open_outbound
 from storage.blobs import Spool
@@ -29,9 +30,9 @@ HERE = AddressPolicy(networks=(ipaddress.ip_network("127.0.0.0/8"),))
 
 @asynccontextmanager
 async def fetcher(folder: Path, **limits: Any) -> AsyncIterator[Fetcher]:
-    given = {"most_bytes": 1 << 20, "most_secs": 60.0, "pages": True, "cookies": None, **limits}
+    settings = FetchSettings(**{"fetch_max_mb": 1, "fetch_timeout_secs": 60.0, **limits})
     async with open_outbound(HERE) as outbound:
-        yield Fetcher(outbound, HERE, Spool(folder), Limits(**given))
+        yield Fetcher(outbound, HERE, Spool(folder), settings)
 
 
 async def fetch(folder: Path, url: str, reports: list[str] | None = None, **limits: Any) -> Input:
@@ -50,7 +51,7 @@ async def test_names_that_are_no_text_harm_nobody(tmp_path: Path, web: MediaServ
     told: Probe[Any] = Probe()
     named = gives(b"abc", Content_Disposition='attachment; filename="a\xff.wav"')
     async with fetcher(tmp_path) as one, anyio.create_task_group() as group:
-        ingest = Ingest(Mailbox("ingest"), fetch=one.fetch, queue=told)
+        ingest = Ingest(Mailbox("ingest"), fetch=one.fetch, publish=told.tell)
         group.start_soon(ingest.run)
         ingest.me.tell(Fetch("job", web.at("/a", named)))
         fetched = await told.next(Fetched)
@@ -79,7 +80,9 @@ async def test_one_byte_a_second_is_too_slow(
 
 async def test_a_fetch_has_its_time(tmp_path: Path, web: MediaServer) -> None:
     with pytest.raises(Invalid, match="too slowly"):
-        await fetch(tmp_path, web.at("/a.wav", web.trickles(bytes(1000), 0.05)), most_secs=0.3)
+        await fetch(
+            tmp_path, web.at("/a.wav", web.trickles(bytes(1000), 0.05)), fetch_timeout_secs=0.3
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -136,7 +139,7 @@ async def test_a_page_cannot_lead_into_the_network(
     inside = web.at("/secret.wav", gives(b"secret"), host="127.0.0.2")
     url = web.at("/page", gives(PAGE % inside.encode(), Content_Type="text/html"))
     only_one = AddressPolicy(networks=(ipaddress.ip_network("127.0.0.1/32"),))
-    limits = Limits(1 << 20, 60.0, pages=True, cookies=None)
+    limits = FetchSettings(fetch_max_mb=1, fetch_timeout_secs=60.0)
     async with open_outbound(only_one) as outbound:
         one = Fetcher(outbound, only_one, Spool(tmp_path), limits)
         with pytest.raises(Invalid, match="no recording could be had"):
@@ -158,4 +161,4 @@ async def test_a_page_without_a_recording_says_so(
 async def test_pages_can_be_switched_off(tmp_path: Path, web: MediaServer) -> None:
     url = web.at("/page", gives(b"<html>", Content_Type="text/html"))
     with pytest.raises(Invalid, match="web page"):
-        await fetch(tmp_path, url, pages=False)
+        await fetch(tmp_path, url, fetch_pages=False)

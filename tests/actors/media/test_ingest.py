@@ -1,3 +1,5 @@
+from typing import Any
+
 import anyio
 import pytest
 
@@ -33,7 +35,7 @@ class Web:
 async def test_a_fetch_that_was_begun_again_can_still_be_stopped() -> None:
     web, me = Web(), Mailbox[IngestMessage]("ingest")
     async with anyio.create_task_group() as group:
-        group.start_soon(Ingest(me, fetch=web.fetch, queue=Probe()).run)
+        group.start_soon(Ingest(me, fetch=web.fetch, publish=Probe[Any]().tell).run)
         me.tell(Fetch("job", "http://x/"))
         await web.began.wait()
         for message in (StopFetch("job"), Fetch("job", "http://x/")):
@@ -65,7 +67,7 @@ async def test_what_goes_wrong_is_told_in_a_sentence(error: Exception, sentence:
     queue: Probe[QueueMessage] = Probe()
     me = Mailbox[IngestMessage]("ingest")
     async with anyio.create_task_group() as group:
-        group.start_soon(Ingest(me, fetch=fetch, queue=queue).run)
+        group.start_soon(Ingest(me, fetch=fetch, publish=queue.tell).run)
         me.tell(Fetch("job", "http://x/"))
         assert await queue.next() == FetchesLost()
         assert await queue.next(FetchFailed) == FetchFailed("job", sentence)
@@ -79,7 +81,7 @@ async def test_names_are_stored_as_far_as_they_are_text() -> None:
     queue: Probe[QueueMessage] = Probe()
     me = Mailbox[IngestMessage]("ingest")
     async with anyio.create_task_group() as group:
-        group.start_soon(Ingest(me, fetch=fetch, queue=queue).run)
+        group.start_soon(Ingest(me, fetch=fetch, publish=queue.tell).run)
         me.tell(Fetch("job", "http://x/"))
         assert await queue.next(Fetched) == Fetched("job", 3, "audio/?", "a?.wav")
         group.cancel_scope.cancel()

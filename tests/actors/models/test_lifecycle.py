@@ -19,8 +19,10 @@ from actors.models.messages import (
     ModelChanged,
     ModelFailed,
     ModelGone,
+    ModelLoaded,
     ModelReady,
     ModelState,
+    ModelUnloaded,
     Ready,
     RequireReady,
     State,
@@ -32,8 +34,8 @@ from actors.models.messages import (
     WeightsPulled,
     Work,
 )
+from actors.models.settings import ModelSettings
 from actors.models.vram import Vram
-from actors.webhooks.messages import ModelLoaded, ModelUnloaded
 from storage.errors import NotReady
 from tests.probe import Probe
 
@@ -64,11 +66,20 @@ class House:
     asked_for: list[str] = field(default_factory=list)
     loads: list[int] = field(default_factory=list)
 
-    async def prepare(self, name: str, load: int, tell: Callable[[Any], None]) -> None:
+    async def provision(self, name: str, load: int, tell: Callable[[Any], None]) -> None:
         self.asked_for.append(name)
         self.loads.append(load)
         if (found := self.weights(load)) is not None:
             tell(found)
+
+    def publish(self, fact: object) -> None:
+        match fact:
+            case ModelChanged():
+                self.broadcaster.tell(fact)
+            case ModelLoaded() | ModelUnloaded():
+                self.webhooks.tell(fact)
+            case _:
+                self.queue.tell(fact)
 
     def vram(self) -> Vram | None:
         free = self.free_vram_mb
@@ -108,14 +119,11 @@ async def _living(house: House, idle_secs: float = IDLE_S) -> AsyncIterator[Hous
             Lifecycle(
                 house.me,
                 inference=house.inference,
-                queue=house.queue,
-                broadcaster=house.broadcaster,
-                webhooks=house.webhooks,
-                prepare=house.prepare,
+                publish=house.publish,
+                provision=house.provision,
                 vram=house.vram,
                 default_model="base",
-                idle_secs=idle_secs,
-                poll_secs=POLL_S,
+                settings=ModelSettings(idle_timeout_secs=idle_secs, gpu_poll_interval_secs=POLL_S),
             ).run
         )
         await house.state()

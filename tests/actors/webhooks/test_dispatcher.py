@@ -14,10 +14,19 @@ import msgspec
 import pytest
 import trio.testing
 
+from actors.jobs.messages import JobEnded, JobQueued
 from actors.kernel.mailbox import Mailbox
-from actors.webhooks.dispatcher import AT_ONCE_PER_HOST, LONGEST_PAUSE_S, PAUSES_S, Webhooks
-from actors.webhooks.messages import ModelLoaded, ModelUnloaded, Register, Wake, WebhookMessage
-from storage.records import Delivery
+from actors.models.messages import ModelLoaded, ModelUnloaded
+from actors.webhooks.dispatcher import (
+    AT_ONCE_PER_HOST,
+    KEPT_S,
+    LONGEST_PAUSE_S,
+    MOST_LISTENERS,
+    PAUSES_S,
+    Webhooks,
+)
+from actors.webhooks.messages import WebhookMessage
+from storage.records import Delivery, Order
 from tests.probe import Probe
 
 pytestmark = pytest.mark.anyio
@@ -44,6 +53,8 @@ class Outbox:
     rows: dict[str, Delivery] = field(default_factory=dict)
     when: dict[str, float] = field(default_factory=dict)
     outcomes: dict[str, tuple[int | None, str | None]] = field(default_factory=dict)
+    pruned: list[str] = field(default_factory=list)
+    """The moments before which rows were forgotten."""
 
     def add(self, *deliveries: Delivery) -> None:
         for each in deliveries:
@@ -60,6 +71,9 @@ class Outbox:
 
     async def sooner(self, latest: float) -> None:
         self.when = {name: min(at, latest) for name, at in self.when.items()}
+
+    async def prune(self, before: str) -> None:
+        self.pruned.append(before)
 
     async def announce(
         self, event: str, targets: Iterable[tuple[str, str]], happened_at: str, due: float
@@ -117,7 +131,12 @@ class House:
 
     def send(self, *deliveries: Delivery) -> None:
         self.outbox.add(*deliveries)
-        self.me.tell(Wake())
+        self.me.tell(JobEnded("job", Order()))
+
+    def queued(self, url: str) -> None:
+        """A job is accepted whose webhook hears of the model, too."""
+        order = Order(webhook_url=url, webhook_format="native", model_events=True)
+        self.me.tell(JobQueued("job", order))
 
 
 @asynccontextmanager
@@ -131,7 +150,7 @@ async def living(network: Network) -> AsyncIterator[House]:
         group.start_soon(
             Webhooks(
                 house.me, outbox=house.outbox, listeners={}, render=render, post=network.post,
-                broadcaster=Probe(), secret=SECRET, clock=anyio.current_time,
+                publish=Probe[Any]().tell, secret=SECRET, clock=anyio.current_time,
             ).run
         )  # fmt: skip
         yield house
@@ -142,7 +161,7 @@ async def test_a_clock_that_was_put_back_holds_nothing_up() -> None:
     async with living(Network()) as house:
         house.outbox.add(delivery())
         house.outbox.when["msg_1"] = 400 * 86_400.0
-        house.me.tell(Wake())
+        house.me.tell(JobEnded("job", Order()))
         await anyio.sleep(LONGEST_PAUSE_S + 1)
         assert len(house.network.asked) == 1
 
@@ -212,17 +231,39 @@ async def test_a_slow_receiver_delays_nobody_else() -> None:
 async def test_the_models_comings_and_goings_reach_every_registered_url_once() -> None:
     async with living(Network()) as house:
         for url in ("http://a/", "http://b/", "http://a/"):
-            house.me.tell(Register(url, "native"))
+            house.queued(url)
         house.me.tell(ModelLoaded("2026-05-10T14:00:00.000Z"))
         house.me.tell(ModelUnloaded())
         await anyio.sleep(1)
         assert sorted(host for _, host in house.network.asked) == ["a", "a", "b", "b"]
 
 
+async def test_of_many_urls_the_latest_hear_of_the_model() -> None:
+    async with living(Network()) as house:
+        for n in range(MOST_LISTENERS + 1):
+            house.queued(f"http://host{n}/")
+        house.queued("http://host1/")  # again: it is not the oldest any more
+        house.queued("http://another/")
+        house.me.tell(ModelUnloaded())
+        await anyio.sleep(100)
+        told = {host for _, host in house.network.asked}
+        assert len(told) == MOST_LISTENERS
+        assert {"host0", "host2"} & told == set()
+        assert {"host1", "another"} <= told
+
+
+async def test_deliveries_of_long_ago_are_forgotten_again_and_again() -> None:
+    async with living(Network()) as house:
+        await anyio.sleep(KEPT_S + 86_400.0)
+        assert len(house.outbox.pruned) > 1
+        assert house.outbox.pruned[-1] == max(house.outbox.pruned)
+        assert house.outbox.pruned[-1].startswith("1970-01-0")
+
+
 async def test_what_was_due_before_a_restart_is_delivered_after_it() -> None:
     network = Network()
     async with living(network) as house:
         house.outbox.add(delivery())  # nobody was woken
-        house.me.tell(Wake())
+        house.me.tell(JobEnded("job", Order()))
         await anyio.sleep(1)
         assert len(network.asked) == 1

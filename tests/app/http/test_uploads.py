@@ -35,7 +35,14 @@ async def take(
     request: Any, spool: Spool, fields: dict[str, str] | None = None, **limits: Any
 ) -> uploads.Upload:
     seen = {} if fields is None else fields
-    return await receive(request, spool, "job", "audio", seen.__setitem__, **limits)
+    return await receive(
+        request, spool, "job", "audio", seen.__setitem__,
+        before_file=lambda: None, make_room=there_is_room, **limits,
+    )  # fmt: skip
+
+
+async def there_is_room(wanted: int) -> None:
+    pass
 
 
 async def test_a_body_in_any_pieces_is_the_same_upload(tmp_path: Path) -> None:
@@ -66,4 +73,26 @@ async def test_a_wrong_field_before_the_file_costs_no_upload(tmp_path: Path) -> 
     field = b'--b\r\nContent-Disposition: form-data; name="task"\r\n\r\nsing\r\n--b\r\n'
     request: Any = Request(field, stalls=True)
     with pytest.raises(Invalid, match="task is wrong"):
-        await receive(request, Spool(tmp_path), "job", "audio", check)
+        await receive(
+            request, Spool(tmp_path), "job", "audio", check,
+            before_file=lambda: None, make_room=there_is_room,
+        )  # fmt: skip
+
+
+async def test_a_file_under_another_name_is_no_recording(tmp_path: Path) -> None:
+    body = HEAD.replace(b'"audio"', b'"file"') + bytes(100_000) + b"\r\n--b--\r\n"
+    fields: dict[str, str] = {}
+    upload = await take(Request(body), Spool(tmp_path), fields)
+    assert (upload.found, fields) == (False, {})
+
+
+async def test_who_sends_a_large_file_under_another_name_is_told_early(tmp_path: Path) -> None:
+    body = HEAD.replace(b'"audio"', b'"file"') + bytes(3 << 20)
+    with pytest.raises(Invalid, match="missing 'audio' field"):
+        await take(Request(body, stalls=True), Spool(tmp_path))
+
+
+async def test_a_second_file_beside_the_recording_is_ignored(tmp_path: Path) -> None:
+    second = HEAD.replace(b'"audio"', b'"cover"') + bytes(3 << 20)
+    upload = await take(Request(HEAD + b"abc\r\n" + second + b"\r\n--b--\r\n"), Spool(tmp_path))
+    assert upload.size == 3

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from app.hub.wire import (
+from app.hub.presenters import (
     QUIET_S,
     STALE_S,
     SUSPECT_S,
-    Config,
     callback_body,
     job_document,
     may,
     status_document,
     status_of,
 )
+from app.services.jobs import JobDetails
 from storage.records import (
     POSSIBLE,
     Callback,
@@ -32,14 +32,10 @@ from storage.records import (
     Status,
     Turn,
 )
-from tests.records import AT, job
+from tests.records import AT, job, server_info
 
 NOW = datetime.fromisoformat("2026-05-10T14:02:00.000Z").timestamp()
-CONFIG = Config(
-    base_url="https://tools.example.test", default_model="large", upload_max_mb=64, pages=True,
-    cookies=False, cookie_lines=0, threads=4, assists=False, diarization=True,
-    voices=True, most_speakers=10, diarization_secs=3600,
-)  # fmt: skip
+INFO = server_info("https://tools.example.test", model="large", upload_max_mb=64)
 ORDER = Order(
     channel="api", owner=7, label="Customer interview", language="en", filename="a.wav",
     webhook_url="https://api.example.test/whisper/callback", webhook_format="hub",
@@ -61,8 +57,16 @@ def api_job(**changes: Any) -> Job:
     return job(**{"number": 123, "order": ORDER} | changes)
 
 
+def details(one: Job, **with_: Any) -> JobDetails:
+    nothing: dict[str, Any] = {
+        "share": None, "callback": None, "texts": (), "speakers": None, "recording_kept": True,
+    }  # fmt: skip
+    return JobDetails(job=one, **nothing | with_)
+
+
 def shown(one: Job, **with_: Any) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(json.dumps(job_document(one, CONFIG, NOW, **with_)))
+    made = job_document(details(one, **with_), INFO, NOW)
+    document: dict[str, Any] = json.loads(json.dumps(made))
     return document
 
 
@@ -88,7 +92,9 @@ def test_a_fresh_api_job_has_the_guides_example() -> None:
 
 def test_a_completed_callback_is_the_guides_example() -> None:
     url = "https://tools.example.test/shared/whisper/transcript/example-token-redacted"
-    assert json.loads(callback_body(api_job(**DONE), CONFIG, SHARE, SEGMENTS, [])) == {
+    assert json.loads(
+        callback_body(details(api_job(**DONE), share=SHARE, segments=SEGMENTS), INFO)
+    ) == {
         "ok": True,
         "event": "whisper.job.completed",
         "job": {
@@ -112,7 +118,7 @@ def test_a_completed_callback_is_the_guides_example() -> None:
 
 def test_a_failed_callback_has_its_error_instead() -> None:
     failed = api_job(status=Status.FAILED, error="it is broken", completed_at=AT)
-    body = json.loads(callback_body(failed, CONFIG, None, [], []))
+    body = json.loads(callback_body(details(failed), INFO))
     assert (body["ok"], body["event"]) == (False, "whisper.job.failed")
     assert body["job"]["failure_error"] == "it is broken"
     assert {"transcript_text", "share", "share_url", "translations"}.isdisjoint(body["job"])
@@ -123,7 +129,7 @@ def test_the_status_document_has_the_guides_shape() -> None:
         (Status.QUEUED, False): 3, (Status.QUEUED, True): 1, (Status.RUNNING, False): 1,
         (Status.DONE, False): 21, (Status.FAILED, False): 1, (Status.CANCELLED, False): 1,
     }  # fmt: skip
-    document = status_document(counts, can_manage_all=False, config=CONFIG)
+    document = status_document(counts, can_manage_all=False, info=INFO)
     assert document["summary"] == {"queued": 3, "processing": 2, "completed": 21, "failed": 2}
     assert (document["ok"], document["can_manage_all"]) == (True, False)
     config = document["config"]
@@ -181,7 +187,7 @@ def test_every_state_has_the_contracts_name_and_permits_what_the_contract_says(
 ) -> None:
     one = api_job(**changes)
     assert status_of(one) == status
-    assert may(one, CONFIG, kept=True) == {
+    assert may(one, INFO, kept=True) == {
         "can_cancel_now": status in ("downloading", "transcribing", "finalizing"),
         "can_restart_now": status in ("failed", "queued"),
         "can_reset_for_retry": status == "failed",

@@ -5,7 +5,7 @@ import pytest
 from actors.models import devices
 from actors.models.devices import Broken, Build, Device
 from app.cli.doctor import Finding, examine
-from app.main import plan_for
+from app.configure import configure
 from app.settings import Settings
 from storage.errors import Unusable
 
@@ -26,8 +26,8 @@ def set_up(monkeypatch: pytest.MonkeyPatch, build: Build, **values: str) -> Sett
 def test_the_engine_takes_a_gpu_that_is_here_unless_told_otherwise(
     monkeypatch: pytest.MonkeyPatch, build: Build, wanted: str
 ) -> None:
-    plan = plan_for(set_up(monkeypatch, build, WHISPER_DEVICE=wanted))
-    assert plan.device == (CARD if build.gpus and wanted == "auto" else None)
+    configuration = configure(set_up(monkeypatch, build, WHISPER_DEVICE=wanted))
+    assert configuration.device == (CARD if build.gpus and wanted == "auto" else None)
 
 
 @pytest.mark.parametrize(
@@ -37,13 +37,13 @@ def test_a_gpu_that_is_asked_for_and_is_not_here_is_an_error(
     monkeypatch: pytest.MonkeyPatch, build: Build, why: str
 ) -> None:
     with pytest.raises(Unusable, match=f"WHISPER_DEVICE is vulkan, but .*{why}"):
-        plan_for(set_up(monkeypatch, build, WHISPER_DEVICE="vulkan"))
+        configure(set_up(monkeypatch, build, WHISPER_DEVICE="vulkan"))
 
 
 def test_a_card_with_memory_gets_a_large_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert plan_for(set_up(monkeypatch, WITH_CARD)).default_model == "large-v3-turbo"
+    assert configure(set_up(monkeypatch, WITH_CARD)).catalogue.default == "large-v3-turbo"
     shared = Build("", ("Vulkan",), (Device("Vulkan0", "In the processor", None),))
-    assert plan_for(set_up(monkeypatch, shared)).default_model != "large-v3-turbo"
+    assert configure(set_up(monkeypatch, shared)).catalogue.default != "large-v3-turbo"
 
 
 def gpu(settings: Settings) -> Finding:
@@ -70,7 +70,7 @@ def test_the_doctor_and_the_server_name_an_engine_that_does_not_run(
     monkeypatch.setattr(devices, "examine", broken)
     settings = Settings.from_environment({})
     with pytest.raises(Unusable, match="does not run here: libcuda"):
-        plan_for(settings)
+        configure(settings)
     engine = next(each for each in examine(settings) if each.subject == "engine")
     assert "libcuda" in engine.found
     assert engine.cure

@@ -1,6 +1,7 @@
 import pytest
 
-from app.auth.access import API_SCOPE, Caller, _require_api, normalised
+from app.auth.credentials import normalised
+from app.auth.permissions import API_SCOPE, Caller, require_api
 from app.http.errors import Denied
 from storage.errors import Invalid
 from storage.records import Account, Permission, Token, View
@@ -20,16 +21,16 @@ def caller(*may: Permission, admin: bool = False, scopes: tuple[str, ...] = (API
 
 def test_a_token_of_another_scope_is_denied() -> None:
     rights = (Permission.API, Permission.USE)
-    _require_api(caller(*rights))
+    require_api(caller(*rights))
     with pytest.raises(Denied, match=r"scope whisper\.api"):
-        _require_api(caller(*rights, scopes=("something.else",)))
+        require_api(caller(*rights, scopes=("something.else",)))
 
 
 @pytest.mark.parametrize("missing", [Permission.API, Permission.USE])
 def test_a_tokens_owner_needs_both_permissions(missing: Permission) -> None:
     rights = {Permission.API, Permission.USE} - {missing}
     with pytest.raises(Denied, match="permission whisper"):
-        _require_api(caller(*rights))
+        require_api(caller(*rights))
 
 
 def test_each_sees_their_own_and_managers_all() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from actors.models.messages import Loading, ModelState, Ready, Unloaded, WaitingForGpu
 from actors.models.vram import Vram
-from app.native.wire import job_document, model_document, model_event, webhook_body
+from app.native.documents import model_document, model_event, webhook_body
+from app.transcripts.document import job_document
 from storage.records import Delivery, Order, Segment, Status
 from tests.records import AT, job
 
