@@ -12,9 +12,6 @@ from actors.kernel.json_lines import said
 from actors.kernel.processes import retry_if_killed
 from storage.records import Turn
 
-SEGMENTATION, EMBEDDING = "segmentation.onnx", "embedding.onnx"
-"""The models for voices, as they lie in their folder."""
-
 
 class Diarization(msgspec.Struct, omit_defaults=True):
     provider: str = ""

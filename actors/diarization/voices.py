@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.diarization.process import EMBEDDING, SEGMENTATION, Diarization
+from actors.diarization.process import Diarization
 from actors.media.decode_child import decoded
+from actors.models.catalogue import EMBEDDING, SEGMENTATION
 from storage.records import RATE, SAMPLE_BYTES, Turn
 
 PART_S = 600

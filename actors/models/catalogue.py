@@ -6,9 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from actors.diarization.process import EMBEDDING, SEGMENTATION
 from storage.errors import Invalid
 
+SEGMENTATION, EMBEDDING = "segmentation.onnx", "embedding.onnx"
+"""The models for voices, as they lie in their folder."""
 REPOSITORY = "ggerganov/whisper.cpp"
 DEMO = "demo"
 

@@ -21,7 +21,7 @@ from app.auth.credentials import TOKEN_PREFIX, digest, normalised
 from app.auth.permissions import Caller, nobody, require_api
 from app.auth.request_limits import Limiter
 from app.auth.settings import AccessSettings
-from app.http.errors import TooMany, Unauthenticated
+from app.http.refusals import TooMany, Unauthenticated
 from storage.accounts import Accounts
 from storage.errors import Invalid
 from storage.records import Account, Channel, Permission, View

@@ -6,7 +6,7 @@ from typing import Any
 from litestar.connection import ASGIConnection
 
 from app.auth.permissions import Caller
-from app.http.errors import Denied
+from app.http.refusals import Denied
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.http.errors import Denied, Unauthenticated
+from app.http.refusals import Denied, Unauthenticated
 from storage.records import Account, Channel, Permission, Token, View
 
 API_SCOPE = "whisper.api"

@@ -7,7 +7,7 @@ import anyio
 import msgspec
 from litestar import Request
 
-from app.http.errors import TooSlow, Unprocessable
+from app.http.refusals import TooSlow, Unprocessable
 from app.http.uploads import STALLED_S
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ import anyio
 from litestar import Request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from app.http.errors import TooLarge, TooSlow
+from app.http.refusals import TooLarge, TooSlow
 from storage.blobs import Receiving, Spool
 from storage.errors import Invalid
 

@@ -8,7 +8,7 @@ from litestar import Request, Router, post
 from app.auth.access import SESSION_S, Access
 from app.auth.connection import address_of, caller_of
 from app.auth.guards import signed_in
-from app.http.errors import Unprocessable
+from app.http.refusals import Unprocessable
 from app.hub.documents import Answer, SignedIn
 from app.hub.errors import HANDLERS
 from app.hub.openapi import documented, takes

@@ -5,7 +5,8 @@ from typing import Any
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, NotFoundException
 
-from app.http.errors import STATUS, Unprocessable, detail, headers, log_crash
+from app.http.errors import STATUS, detail, headers, log_crash
+from app.http.refusals import Unprocessable
 from storage.errors import Conflict, Invalid, NotFound, Refusal
 
 AnyRequest = Request[Any, Any, Any]

@@ -15,8 +15,8 @@ from actors.models.messages import LoadModel
 from app.auth.connection import caller_of
 from app.auth.guards import signed_in
 from app.http.bodies import read_json
-from app.http.errors import Unprocessable
 from app.http.parameters import Number
+from app.http.refusals import Unprocessable
 from app.hub.documents import HubJob, HubStatus, JobAndMessage, ManyJobs, OneJob, Said, Started
 from app.hub.errors import HANDLERS
 from app.hub.openapi import Queueing, documented, takes

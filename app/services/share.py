@@ -11,7 +11,7 @@ from actors.system import System
 from app.auth import passwords
 from app.auth.access import Access
 from app.auth.request_limits import Limiter
-from app.http.errors import TooMany, Unprocessable
+from app.http.refusals import TooMany, Unprocessable
 from storage.errors import Conflict, Invalid, NotFound
 from storage.records import Action, Job, Share
 from storage.times import utc

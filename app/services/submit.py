@@ -15,7 +15,7 @@ from actors.media.messages import MakeRoom
 from actors.system import System
 from app.auth.permissions import Caller
 from app.http.bodies import read_fields
-from app.http.errors import TooLarge, TooSlow, Unprocessable
+from app.http.refusals import TooLarge, TooSlow, Unprocessable
 from app.http.uploads import Upload, receive
 from app.services.order_form import Context, Field, OrderForm
 from app.services.settings import SubmissionSettings

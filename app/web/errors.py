@@ -7,7 +7,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, NotFoundException, ValidationException
 from litestar.response import Redirect
 
-from app.http.errors import STATUS, Unauthenticated, log_crash
+from app.http.errors import STATUS, log_crash
+from app.http.refusals import Unauthenticated
 from app.web.render import app_page
 from app.web.signing import SIGN_IN
 from storage.errors import NotFound, Refusal

@@ -13,8 +13,8 @@ from actors.jobs.messages import Cancel, Delete, Restart
 from actors.models.messages import LoadModel, State, UnloadModel
 from app.auth.connection import caller_of
 from app.auth.permissions import Caller
-from app.http.errors import Unprocessable
 from app.http.parameters import Number
+from app.http.refusals import Unprocessable
 from app.services import order_form
 from app.services.services import Services
 from app.web.presenters import Row, model_line, row, title

@@ -16,8 +16,8 @@ from app.auth.connection import caller_of
 from app.auth.credentials import normalised
 from app.auth.passwords import hashed_aside
 from app.auth.permissions import PERMISSIONS
-from app.http.errors import Denied
 from app.http.parameters import Number
+from app.http.refusals import Denied
 from app.services.services import Services
 from app.web.queue import shell
 from app.web.render import app_page

@@ -10,7 +10,7 @@ from litestar.response import Redirect
 
 from app.auth.connection import address_of
 from app.http.byte_ranges import recording
-from app.http.errors import TooMany
+from app.http.refusals import TooMany
 from app.services.jobs import title
 from app.services.services import Services
 from app.services.share import PATH, cookie_name

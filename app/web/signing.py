@@ -8,7 +8,7 @@ from litestar.response import Redirect
 
 from app.auth.access import COOKIE, WEB_SESSION_S, Access
 from app.auth.connection import address_of, check_origin
-from app.http.errors import TooMany, Unauthenticated
+from app.http.refusals import TooMany, Unauthenticated
 from app.services.services import Services
 from app.web.render import app_page
 from storage.errors import Invalid

@@ -4,8 +4,8 @@ import pytest
 
 from actors.models import devices
 from actors.models.devices import Broken, Build, Device
-from app.cli.doctor import Finding, examine
 from app.configure import configure
+from app.diagnosis import Finding, examine
 from app.settings import Settings
 from storage.errors import Unusable
 

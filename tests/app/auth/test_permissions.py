@@ -2,7 +2,7 @@ import pytest
 
 from app.auth.credentials import normalised
 from app.auth.permissions import API_SCOPE, Caller, require_api
-from app.http.errors import Denied
+from app.http.refusals import Denied
 from storage.errors import Invalid
 from storage.records import Account, Permission, Token, View
 

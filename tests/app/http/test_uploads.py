@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from app.http import uploads
-from app.http.errors import TooSlow
+from app.http.refusals import TooSlow
 from app.http.uploads import receive
 from storage.blobs import Spool
 from storage.errors import Invalid
