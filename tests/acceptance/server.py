@@ -36,6 +36,7 @@ class Server:
             "WHISPER_MODELS_DIR": folder / "models",
             "PORT": 0,
             "WHISPER_DEVICE": "cpu",
+            "WHISPER_CPU_THREADS": 1,  # several servers share the cores with several tests
             # Nothing is downloaded in a test, unless from the test itself.
             "HF_ENDPOINT": os.environ.get("HF_ENDPOINT", "http://127.0.0.1:1"),
             **settings,
