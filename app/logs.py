@@ -1,4 +1,5 @@
-"""Structured logs: text for people, JSON for machines; both name the job and the chunk."""
+"""Structured logs: text for people, JSON for machines. Both have what a caller of the logger names
+as `extra`: the job, the chunk, the address of a refused sign-in."""
 
 import json
 import logging
@@ -7,7 +8,8 @@ from typing import Any
 
 from storage.times import utc
 
-NAMED = ("job", "chunk", "delivery", "error")
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+"""What every record has; whatever else it has was named by whoever logged it."""
 
 
 class TextFormatter(logging.Formatter):
@@ -28,11 +30,12 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line, ensure_ascii=False, default=str)
 
 
 def _named(record: logging.LogRecord) -> dict[str, Any]:
-    return {k: v for k in NAMED if (v := getattr(record, k, None)) is not None}
+    fields = record.__dict__.items()
+    return {key: value for key, value in fields if key not in _STANDARD and value is not None}
 
 
 def configure(form: str, level: str) -> None:

@@ -103,7 +103,7 @@ class Database:
         await self._begin()
         if not await self._done(first):
             await self._writer.execute("ROLLBACK")
-            await self._writer.execute("BEGIN IMMEDIATE")
+            await self._begin()
         for write in others:
             await self._writer.execute("SAVEPOINT one")
             if not await self._done(write):

@@ -20,6 +20,7 @@ class Probe(Mailbox[M]):
         while True:
             try:
                 found.append(self._receive.receive_nowait().message)
+                self._posted.popleft()
             except anyio.WouldBlock:
                 return found
 

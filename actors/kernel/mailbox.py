@@ -1,5 +1,6 @@
 """How actors talk: an address to tell and to ask, a mailbox behind it."""
 
+from collections import deque
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -71,10 +72,24 @@ class Mailbox(Generic[M]):
     def __init__(self, name: str, capacity: int = CAPACITY) -> None:
         self.name = name
         self._send, self._receive = anyio.create_memory_object_stream[Envelope[M]](capacity)
+        self._posted: deque[float] = deque()
+        """When each message that waits was left, by the event loop's clock."""
 
     async def receive(self) -> Envelope[M]:
         """The next message; for the one actor behind the mailbox."""
-        return await self._receive.receive()
+        envelope = await self._receive.receive()
+        self._posted.popleft()
+        return envelope
+
+    @property
+    def depth(self) -> int:
+        """How many messages wait."""
+        return len(self._posted)
+
+    @property
+    def wait_secs(self) -> float:
+        """How long the oldest message has waited; 0 where none waits."""
+        return anyio.current_time() - self._posted[0] if self._posted else 0.0
 
     def tell(self, message: M) -> None:
         """Leave a message, without waiting and without an answer.
@@ -108,6 +123,7 @@ class Mailbox(Generic[M]):
             self._send.send_nowait(envelope)
         except anyio.WouldBlock:
             raise Full(f"the {self.name} has too much to do") from None
+        self._posted.append(anyio.current_time())
 
 
 Address = Mailbox

@@ -95,7 +95,18 @@ async def _readings(services: Services) -> list[GaugeMetricFamily]:
     outbox = GaugeMetricFamily("whisperbox_deliveries", "Webhooks by outcome", labels=["outcome"])
     for outcome, count in (await services.system.deliveries.counts()).items():
         outbox.add_metric([outcome], count)
-    families = [depth, age, model, outbox]
+    messages = GaugeMetricFamily(
+        "whisperbox_mailbox_depth", "Messages that wait for an actor", labels=["mailbox"]
+    )
+    waits = GaugeMetricFamily(
+        "whisperbox_mailbox_wait_seconds",
+        "How long an actor's oldest message has waited",
+        labels=["mailbox"],
+    )
+    for mailbox in services.system.mailboxes:
+        messages.add_metric([mailbox.name], mailbox.depth)
+        waits.add_metric([mailbox.name], mailbox.wait_secs)
+    families = [depth, age, model, outbox, messages, waits]
     if vram := services.system.configuration.gpu.vram():
         used = GaugeMetricFamily("whisperbox_vram_used_bytes", "VRAM", value=vram.used_mb << 20)
         total = GaugeMetricFamily("whisperbox_vram_total_bytes", "VRAM", value=vram.total_mb << 20)

@@ -290,6 +290,8 @@ def test_metrics_are_prometheus_text(shared: Server, clip: Path) -> None:
         'whisperbox_model_state{state="ready"} 1.0',
         "whisperbox_audio_seconds_total",
         "whisperbox_model_load_seconds_count",
+        'whisperbox_mailbox_depth{mailbox="queue"} 0.0',
+        'whisperbox_mailbox_wait_seconds{mailbox="inference"} 0.0',
         "whisperbox_real_time_factor_count",
         'whisperbox_jobs_ended_total{status="done"}',
     ):

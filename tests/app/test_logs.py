@@ -26,3 +26,10 @@ def test_json_is_one_object_a_line() -> None:
         "job": "a",
         "chunk": 3,
     }
+
+
+def test_whatever_is_named_is_there() -> None:
+    """The address of a refused sign-in, say, which fail2ban reads."""
+    named = record(address="192.0.2.1", text="analysis en")
+    assert TextFormatter().format(named).endswith("chunk done address=192.0.2.1 text=analysis en")
+    assert json.loads(JsonFormatter().format(named))["address"] == "192.0.2.1"

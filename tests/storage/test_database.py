@@ -5,7 +5,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from storage.database import Connection, Database, open_database
+from storage.database import Connection, Database, Work, open_database
 from storage.errors import Unusable
 from storage.migrate import migrations
 
@@ -124,3 +124,42 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match="not a database"):
         async with open_database(tmp_path / "a.db"):
             pass
+
+
+async def test_a_lock_that_another_takes_after_a_write_that_raised_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest of the group begins anew then, and finds the database locked."""
+
+    async def half(c: Connection) -> None:
+        raise ValueError("half way")
+
+    async with open_database(tmp_path / "a.db") as database:
+        writer, other = database._writer, sqlite3.connect(tmp_path / "a.db")
+        await writer.execute("PRAGMA busy_timeout = 10")
+        execute, freed = writer.execute, anyio.Event()
+
+        async def locking(sql: str, values: tuple[object, ...] = ()) -> object:
+            done = await execute(sql, values)
+            if sql == "ROLLBACK":
+                other.execute("BEGIN IMMEDIATE")
+                group.start_soon(unlock)
+            return done
+
+        async def unlock() -> None:
+            await anyio.sleep(0.1)
+            other.rollback()
+            freed.set()
+
+        monkeypatch.setattr(writer, "execute", locking)
+        async with anyio.create_task_group() as group:
+            group.start_soon(raises, database, half)
+            group.start_soon(database.write, lambda c: insert(c, 1))
+        await freed.wait()
+        other.close()
+        assert await count(database) == 1
+
+
+async def raises(database: Database, work: Work[None]) -> None:
+    with pytest.raises(ValueError, match="half way"):
+        await database.write(work)

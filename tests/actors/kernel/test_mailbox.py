@@ -64,3 +64,17 @@ async def test_the_first_answer_counts() -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(answer_twice)
         assert await mailbox.ask(Twice(1)) == 1
+
+
+async def test_it_is_seen_how_many_messages_wait_and_how_long() -> None:
+    mailbox: Mailbox[int] = Mailbox("slow")
+    assert (mailbox.depth, mailbox.wait_secs) == (0, 0.0)
+    mailbox.tell(1)
+    await anyio.sleep(0.01)
+    mailbox.tell(2)
+    waited = mailbox.wait_secs
+    assert (mailbox.depth, waited >= 0.01) == (2, True)
+    await mailbox.receive()
+    assert (mailbox.depth, mailbox.wait_secs < waited) == (1, True)
+    await mailbox.receive()
+    assert (mailbox.depth, mailbox.wait_secs) == (0, 0.0)
