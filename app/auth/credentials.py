@@ -18,12 +18,12 @@ LONGEST_EMAIL = 254
 def normalised(email: str) -> str:
     """
     Raises:
-        Invalid: it is no e-mail address.
+        Invalid: it is not an e-mail address.
     """
     email = email.strip().lower()
     name, at, host = email.rpartition("@")
     if not (name and at and host) or len(email) > LONGEST_EMAIL or any(c.isspace() for c in email):
-        raise Invalid("this is no e-mail address")
+        raise Invalid("this is not an e-mail address")
     return email
 
 

@@ -35,7 +35,7 @@ async def login(request: Request[Any, Any, Any], access: Access) -> SignedIn:
     try:
         token, account = await access.sign_in(email, password, address_of(request))
     except Invalid:
-        raise Unprocessable({"email": ["This is no e-mail address."]}) from None
+        raise Unprocessable({"email": ["This is not an e-mail address."]}) from None
     return {
         "access_token": token,
         "token_type": "bearer",
@@ -48,7 +48,7 @@ def _credentials(body: bytes) -> tuple[str, str]:
     try:
         given = msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError:
-        raise Unprocessable({"request": ["The body is no JSON object."]}) from None
+        raise Unprocessable({"request": ["The body is not a JSON object."]}) from None
     errors = {
         field: [f"The {field} is required."]
         for field in ("email", "password")

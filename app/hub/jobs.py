@@ -93,7 +93,7 @@ async def analyze(request: AnyRequest, services: Services, number: Number) -> Jo
     caller_of(request).require(Permission.ASSIST)
     language = (await read_json(request, AnalysisWanted)).language
     if language is not None and language not in LANGUAGES:
-        raise Unprocessable({"language": ["This is no language code that Whisper knows."]})
+        raise Unprocessable({"language": ["Whisper does not know this language code."]})
     ask = RequestText(job.id, TextKind.ANALYSIS, language or job.analysis_language)
     await services.system.analyst.ask(ask)
     return {"ok": True, "message": "The analysis is on its way.", "job": await shown(services, job)}

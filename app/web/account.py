@@ -23,7 +23,7 @@ AnyRequest = Request[Any, Any, Any]
 HERE = "/whisper/account"
 DAY_S = 86_400
 LONGEST_NAME = 80
-CHANGED = "Your password is changed. Other browsers are signed out; tokens stay."
+CHANGED = "Your password has been changed. Other browsers have been signed out; tokens still work."
 MOST_DAYS = 3660
 
 
@@ -61,14 +61,19 @@ async def make_token(request: AnyRequest, services: Services) -> Response[Any]:
     name = " ".join(str(given.get("name", "")).split())
     days = str(given.get("days", ""))
     if not 0 < len(name) <= LONGEST_NAME:
-        problem = f"A token wants a name of up to {LONGEST_NAME} characters."
+        problem = f"A token needs a name of up to {LONGEST_NAME} characters."
         return await _page(request, services, 422, problem=problem)
     if days and not 0 < (digits(days) or 0) <= MOST_DAYS:
-        return await _page(request, services, 422, problem=f"Days are 1 to {MOST_DAYS}, or none.")
+        return await _page(
+            request,
+            services,
+            422,
+            problem=f"The number of days must be 1 to {MOST_DAYS}, or empty.",
+        )
     expires = time.time() + int(days) * DAY_S if days else None
     accounts = services.system.accounts
     if name in {token.name for token in await _tokens(services, caller)}:
-        problem = f"There is a token named {name}: revoke it, or choose another name."
+        problem = f"You already have a token named {name}. Revoke it, or choose another name."
         return await _page(request, services, 422, problem=problem)
     secret, _ = await create_token(accounts, caller.account, name, [API_SCOPE], expires)
     return await _page(request, services, secret=secret)

@@ -14,12 +14,12 @@ from app.web.signing import SIGN_IN
 from storage.errors import NotFound, Refusal
 
 AnyRequest = Request[Any, Any, Any]
-NOT_FOUND = "There is no such page, or you may not see it."
+NOT_FOUND = "This page does not exist, or your account may not see it."
 TITLES = {
-    403: "You may not do this",
-    404: "There is nothing here",
-    409: "That cannot be done now",
-    429: "That was too much",
+    403: "You are not allowed to do this",
+    404: "Page not found",
+    409: "This is not possible now",
+    429: "Too many requests",
     503: "The server is busy",
 }
 
@@ -39,7 +39,7 @@ def failed_request(request: AnyRequest, error: HTTPException) -> Response[Any]:
 
 def crashed(request: AnyRequest, error: Exception) -> Response[Any]:
     log_crash(request, error)
-    return _said(request, 500, "Something went wrong in the server, and its log says what.")
+    return _said(request, 500, "An error happened in the server. The server's log has the details.")
 
 
 def _sign_in_first(request: AnyRequest) -> Response[Any]:
@@ -61,7 +61,7 @@ def _said(request: AnyRequest, status: int, sentence: str) -> Response[str]:
     """As text for a script that shows it, or as a page."""
     if request.headers.get("hx-request"):
         return Response(sentence, status_code=status, media_type="text/plain")
-    title = TITLES.get(status, "That did not work")
+    title = TITLES.get(status, "Something went wrong")
     out = status == 403  # somebody else may sign in then
     return app_page("trouble.html", status, title=title, sentence=sentence, sign_out=out)
 

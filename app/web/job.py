@@ -29,7 +29,7 @@ from app.web.queue import digits, number_in, rows, shell
 from app.web.render import HEADERS, app_page, fragment
 from storage.errors import Conflict, Invalid, NotFound
 from storage.records import Job, Permission, Segment, Share, Status, TextKind, Turn
-from storage.times import utc
+from storage.times import seconds, utc
 
 AnyRequest = Request[Any, Any, Any]
 PAGE_LINES = 100
@@ -73,6 +73,7 @@ async def about(request: AnyRequest, services: Services, job: Job) -> dict[str, 
         "plain": True,  # a row without buttons: the page has them elsewhere
         "row": (await rows(services, caller, [job]))[0],
         "title": title(job),
+        **_kept(services, job),
         "channel": CHANNEL_LABELS.get(job.order.channel, job.order.channel),
         "model": job.order.model or job.model_used or services.info.default_model,
         "language": LANGUAGES.get(job.language or "", job.language),
@@ -88,6 +89,26 @@ async def about(request: AnyRequest, services: Services, job: Job) -> dict[str, 
         "corrected": await system.corrections.count(job),
         "formats": (*FORMATS, "json"),
         "limits": Limits(),
+    }
+
+
+def _kept(services: Services, job: Job) -> dict[str, str | None]:
+    """What the page says of how long the recording and the job are kept."""
+    if job.completed_at is None:
+        return {"recording_kept": None, "recording_kept_until": None, "job_kept_until": None}
+    retention, ended = services.system.configuration.retention, seconds(job.completed_at)
+    there = services.system.spool.input(job.id).exists()
+    recording, whole = retention.recording_secs, retention.job_secs
+    return {
+        "recording_kept": (
+            "deleted"
+            if not there
+            else "kept while the disk has room"
+            if recording is None
+            else "kept until"
+        ),
+        "recording_kept_until": utc(ended + recording) if there and recording is not None else None,
+        "job_kept_until": None if whole is None else utc(ended + whole),
     }
 
 

@@ -138,7 +138,7 @@ def detail(job: Job, now: float, place: int | None = None) -> str:
         case Status.FAILED:
             return job.error or ""
         case Status.CANCELLED:
-            return "its transcript was not kept"
+            return "the transcript was discarded"
 
 
 def buttons(job: Job) -> list[Button]:
@@ -149,8 +149,10 @@ def buttons(job: Job) -> list[Button]:
         Button(
             "delete",
             "Delete",
-            None if job.allows(Action.DELETE) else "It is being worked on: cancel it first.",
-            confirm=f"Delete “{title(job)}” with its recording and transcript, for good?",
+            None if job.allows(Action.DELETE) else "The job is being processed. Cancel it first.",
+            confirm=(
+                f"Delete “{title(job)}” with its recording and transcript? This cannot be undone."
+            ),
         ),
     ]
 
@@ -158,7 +160,7 @@ def buttons(job: Job) -> list[Button]:
 def _why_not_cancel(job: Job) -> str | None:
     if job.allows(Action.CANCEL):
         return None
-    return "It is over already."
+    return "The job has already ended."
 
 
 def _why_not_restart(job: Job) -> str | None:
@@ -166,9 +168,9 @@ def _why_not_restart(job: Job) -> str | None:
         case Phase.BROKEN:
             return None
         case Phase.DONE:
-            return "It is done: submit the recording again to have it transcribed anew."
+            return "The job is done. To transcribe the recording again, submit it again."
         case _:
-            return "It has not ended yet."
+            return "The job has not ended yet."
 
 
 def lines(segments: Sequence[Segment], people: Speakers | None) -> list[Line]:
@@ -215,7 +217,7 @@ def browser(user_agent: str) -> str:
     name = next((name for sign, name in _BROWSERS.items() if sign in user_agent), None)
     name = name or ("Safari" if "Safari/" in user_agent else user_agent.partition("/")[0])
     system = next((each for each in _SYSTEMS if each in user_agent), None)
-    return (f"{name} on {system}" if system else name) or "a program"
+    return (f"{name} on {system}" if system else name) or "an unknown program"
 
 
 def _about(secs: float) -> str:
@@ -225,4 +227,4 @@ def _about(secs: float) -> str:
 
 
 def _silence(job: Job) -> str | None:
-    return None if job.segments else "nobody speaks in it"
+    return None if job.segments else "no speech found"

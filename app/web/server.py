@@ -117,7 +117,7 @@ def _keep_an_administrator(
         each.admin and not each.disabled_at for each in everybody if each.number != account.number
     )
     if not others and (disabled or not admin):
-        raise Conflict("somebody must stay an administrator")
+        raise Conflict("at least one administrator must remain")
 
 
 def _permissions(given: Any) -> list[Permission]:

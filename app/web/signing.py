@@ -51,7 +51,9 @@ async def sign_in(request: AnyRequest, services: Services, access: Access) -> Re
             about=request.headers.get("user-agent", ""),
         )
     except (Invalid, Unauthenticated, TooMany) as refusal:
-        sentence = "This is no e-mail address." if isinstance(refusal, Invalid) else refusal.message
+        sentence = (
+            "This is not an e-mail address." if isinstance(refusal, Invalid) else refusal.message
+        )
         status = 429 if isinstance(refusal, TooMany) else 422
         return app_page(
             "sign_in.html", status, email=email, problem=sentence, going=going, empty=False

@@ -441,6 +441,15 @@ def test_the_box_and_its_network_are_out_of_reach(
     assert web.asked == []
 
 
+def test_the_log_has_the_address_of_a_refused_sign_in(start: Start) -> None:
+    server = start()
+    answer = server.http.post(
+        "/api/account/login", json={"email": "eve@box.example", "password": "wrong"}
+    )
+    assert answer.status_code == 401
+    server.wait_for_log(r"warning a sign-in was refused address=127\.0\.0\.1$")
+
+
 def test_a_fetch_can_be_cancelled_and_restarted(ann: Member, web: MediaServer, clip: Path) -> None:
     url = web.at("/slow.wav", web.trickles(bytes(10_000), 0.2))
     job = ann.ask("POST", "/jobs", json={"source_url": url}).json()["job"]

@@ -204,6 +204,23 @@ def test_only_administrators_change_accounts_and_only_managers_see_them(
     assert (again.status_code, "already" in again.text) == (422, True)
 
 
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [({}, "kept while the disk has room"), ({"KEEP_UPLOAD_HOURS": 48}, "kept until <time")],
+)
+def test_a_page_says_how_long_its_recording_is_kept(
+    tmp_path: Path, scripted: Path, clip: Path, settings: dict[str, object], shown: str
+) -> None:
+    with Server(tmp_path, WHISPER_MODEL_PATH=scripted, **settings).start() as server:
+        ada = Member(server, "ada@example.org", "--grant", "whisper.use")
+        number = ada.upload(clip)["id"]
+        ada.ended(number)
+        visitor = Visitor(server, "ada@example.org")
+        text = visitor.get(f"/whisper/jobs/{number}").text
+        assert f"<dt>Recording</dt><dd>{shown}" in text
+        visitor.http.close()
+
+
 def test_settings_in_force_tell_no_secret(tmp_path: Path, scripted: Path) -> None:
     server = Server(
         tmp_path,
@@ -315,7 +332,7 @@ def test_a_page_of_a_new_token_that_is_sent_again_makes_no_other(
     root = visitors["root"]
     made = [root.post("/whisper/account/tokens", name="twice") for _ in range(2)]
     assert [answer.status_code for answer in made] == [200, 422]
-    assert "There is a token named twice" in made[1].text
+    assert "You already have a token named twice" in made[1].text
     number = re.search(r"tokens/(\d+)/revoke", made[1].text)
     assert number
     assert root.post(f"/whisper/account/tokens/{number[1]}/revoke").status_code == 303
@@ -387,7 +404,7 @@ def test_a_line_that_somebody_else_has_changed_is_not_written_over_unasked(
     assert root.post(path, text="Root was quicker.", was=found[1]).status_code == 303
     asked = ada.post(path, text="Ada's words.", was=found[1])
     assert asked.status_code == 200
-    assert "Somebody has changed this line meanwhile" in asked.text
+    assert "Somebody else has changed this line" in asked.text
     assert "Ada&#39;s words.</textarea>" in asked.text
     assert "Root was quicker." in ada.get(path).text
     assert ada.post(path, text="Ada's words.", was="Root was quicker.").status_code == 303

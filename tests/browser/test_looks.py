@@ -45,13 +45,13 @@ def test_axe_finds_nothing_serious_on_any_page(
     _look(page, screens / f"sign-in-{look}.png")
     page = visit(box, **HOW, **LOOKS[look])
     job = transcribed(page)
-    expect(page.locator("#people")).not_to_contain_text("Being told apart", timeout=30_000)
+    expect(page.locator("#people")).not_to_contain_text("Being identified", timeout=30_000)
     page.reload()
     page.wait_for_timeout(300)  # the waveform is drawn in a frame of its own
     _look(page, screens / f"job-{look}.png")
     page.locator("#line-2 .edit").click(force=True)
     page.wait_for_selector("[data-edit]")
-    page.click("text=Subtitles that fit")
+    page.click("text=Subtitle options")
     _check(page)
     for name, path in PAGES.items():
         page.goto(path)

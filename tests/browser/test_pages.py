@@ -132,7 +132,7 @@ def test_a_correction_stays_and_the_engines_text_comes_back(box: Server, visit: 
     assert "Good morning." in raw
     line.locator(".edit").click()
     expect(page.locator(".editing")).to_contain_text(ADA, use_inner_text=False)
-    page.click("text=Back to what the engine heard")
+    page.click("text=Restore original")
     expect(line).to_contain_text("Good morning.")
 
 
@@ -141,7 +141,7 @@ def test_subtitles_are_shown_within_their_limits_and_downloaded_so(
 ) -> None:
     page = visit(box)
     transcribed(page)
-    page.click("text=Subtitles that fit")
+    page.click("text=Subtitle options")
     page.fill("#line_chars", "8")
     page.fill("#max-lines", "1")
     expect(page.locator(".cues .cue").first).to_have_text("Hello")
@@ -398,7 +398,7 @@ def test_every_text_from_outside_is_shown_as_text(box: Server, visit: Visit) -> 
     expect(page.locator("#jobs .title").first).to_have_text(name)
     page.goto("/whisper/account")
     page.fill("#token-name", "<b>bold</b>")
-    page.click("text=Make a token")
+    page.click("text=Create token")
     expect(page.locator("tbody tr").first).to_contain_text("<b>bold</b>")
 
 
@@ -406,7 +406,7 @@ def test_a_token_is_shown_once_and_works_until_it_is_revoked(box: Server, visit:
     page = visit(box)
     page.goto("/whisper/account")
     page.fill("#token-name", "backup script")
-    page.click("text=Make a token")
+    page.click("text=Create token")
     secret = page.input_value("#secret")
     headers = {"Authorization": f"Bearer {secret}"}
     assert box.http.get("/api/whisper/transcribe/status", headers=headers).status_code == 200

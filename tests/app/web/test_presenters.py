@@ -56,7 +56,7 @@ def test_before_its_first_chunk_nothing_is_made_up() -> None:
             "decoded 5 min",
         ),
         ({"status": Status.FAILED, "error": "it is no audio"}, "Failed", "it is no audio"),
-        ({"status": Status.CANCELLED}, "Cancelled", "its transcript was not kept"),
+        ({"status": Status.CANCELLED}, "Cancelled", "the transcript was discarded"),
     ],
 )
 def test_each_state_has_its_word_and_what_more_is_known(
@@ -125,7 +125,7 @@ def test_the_model_is_told_in_a_line(state: object, line: tuple[str, str]) -> No
         ("Mozilla/5.0 (Windows NT 10) Chrome/130 Safari/537 Edg/130", "Edge on Windows"),
         ("Mozilla/5.0 (iPhone; CPU iPhone OS 18) Safari/604", "Safari on iPhone"),
         ("curl/8.5.0", "curl"),
-        ("", "a program"),
+        ("", "an unknown program"),
     ],
 )  # fmt: skip
 def test_a_session_is_told_by_its_browser(said: str, shown: str) -> None:
