@@ -2,8 +2,8 @@
 
 from actors.system import System
 from actors.webhooks.dispatcher import Render
+from app.hub.callback import callback_body
 from app.hub.orders import CALLBACK_FORMAT
-from app.hub.presenters import callback_body
 from app.native.documents import webhook_body
 from app.services.info import ServerInfo
 from app.services.jobs import JobService

@@ -25,16 +25,19 @@ def job(**changes: Any) -> Job:
     return Job(**fields | changes)
 
 
-def server_info(base_url: str, *, model: str, upload_max_mb: int | None = None) -> ServerInfo:
-    """A server on a CPU, with the default settings and without files of its own."""
+def configuration(folder: Path, *, model: str = "demo") -> Configuration:
+    """A server on a CPU with the default settings."""
     settings = Settings.from_environment({})
-    configuration = Configuration(
-        data_dir=Path("/nowhere"), catalogue=Catalogue(Path("/nowhere"), default=model),
+    return Configuration(
+        data_dir=folder, catalogue=Catalogue(folder, default=model),
         gpu=Gpu(), device=None, threads=4, models=settings.models, engine=settings.engine,
         fetch=settings.fetch, webhooks=settings.webhooks, language_model=settings.language_model,
         diarization=settings.diarization, retention=settings.retention,
     )  # fmt: skip
+
+
+def server_info(base_url: str, *, model: str, upload_max_mb: int | None = None) -> ServerInfo:
     return ServerInfo(
-        configuration=configuration, base_url=base_url, upload_max_mb=upload_max_mb,
-        cookie_lines=None, diarizes_voices=True,
+        configuration=configuration(Path("/nowhere"), model=model), base_url=base_url,
+        upload_max_mb=upload_max_mb, cookie_lines=None, diarizes_voices=True,
     )  # fmt: skip

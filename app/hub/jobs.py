@@ -21,7 +21,8 @@ from app.hub.documents import HubJob, HubStatus, JobAndMessage, ManyJobs, OneJob
 from app.hub.errors import HANDLERS
 from app.hub.openapi import Queueing, documented, takes
 from app.hub.orders import FIELDS, FILE, URL
-from app.hub.presenters import job_document, may, status_document
+from app.hub.presenters import job_document, may
+from app.hub.status import status_document
 from app.services.services import Services
 from storage.errors import Conflict
 from storage.records import Channel, Job, Permission, Status, TextKind, View

@@ -3,10 +3,7 @@
 Lists leave the transcript and the log out, which are in the document of one job.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-import msgspec
+from collections.abc import Sequence
 
 from actors.engine.languages import LANGUAGES
 from app.hub.documents import (
@@ -14,10 +11,8 @@ from app.hub.documents import (
     CallbackState,
     CallbackStatus,
     Diarization,
-    HubConfig,
     HubJob,
     HubSegment,
-    HubStatus,
     Liveness,
     LivenessState,
     MadeText,
@@ -29,7 +24,7 @@ from app.hub.documents import (
     Translation,
 )
 from app.services.info import ServerInfo
-from app.services.jobs import CHANNEL_LABELS, JobDetails, title
+from app.services.jobs import CHANNEL_LABELS, JobDetails
 from app.services.progress import elapsed_secs, human, speed
 from app.services.share import share_url
 from app.transcripts.attribution import dialogue, labels
@@ -140,7 +135,7 @@ def job_document(details: JobDetails, info: ServerInfo, now: float) -> HubJob:
         "transcript_segments": [] if shown is None else _segments(shown, named),
         "speaker_aware_transcript": dialogue(shown, named) if shown and any(named) else None,
         "analysis": _analysis(details.texts, shown is not None),
-        "translations": _translations(job, details.texts, shown is not None),
+        "translations": translations_of(job, details.texts, shown is not None),
         "diarization": _diarization(
             job, details.speakers, named if details.segments is not None else None
         ),
@@ -196,61 +191,6 @@ def share_document(share: Share, base_url: str) -> ShareLink:
     }
 
 
-def status_document(
-    counts: Mapping[tuple[Status, bool], int],
-    *,
-    can_manage_all: bool,
-    info: ServerInfo,
-) -> HubStatus:
-    """``counts``: jobs by status and whether they are being fetched."""
-    return {
-        "ok": True,
-        "summary": {
-            "queued": counts.get((Status.QUEUED, False), 0),
-            "processing": counts.get((Status.QUEUED, True), 0)
-            + sum(n for (status, _), n in counts.items() if status is Status.RUNNING),
-            "completed": counts.get((Status.DONE, False), 0),
-            "failed": counts.get((Status.FAILED, False), 0)
-            + counts.get((Status.CANCELLED, False), 0),
-        },
-        "can_manage_all": can_manage_all,
-        "config": _config_document(info),
-    }
-
-
-def callback_body(details: JobDetails, info: ServerInfo) -> bytes:
-    """The body of a job's callback; ``details`` with its segments."""
-    job, segments = details.job, details.segments or ()
-    done = job.status is Status.DONE
-    status = status_of(job)
-    about: dict[str, Any] = {
-        "job_id": job.number,
-        "status": status,
-        "status_label": LABELS[status],
-        "queue_channel": job.order.channel,
-        "queue_channel_label": CHANNEL_LABELS.get(job.order.channel, job.order.channel),
-        "source": title(job),
-        "model": job.order.model or job.model_used or info.default_model,
-        "language": job.language,
-        "job_url": f"{info.base_url}/whisper/jobs/{job.number}",
-    }
-    if done:
-        url = details.share and share_url(details.share, info.base_url)
-        about |= {
-            "share_url": url,
-            "transcript_text": transcript_text(segments),
-            "analysis_text": next(
-                (t.text for t in details.texts if t.kind is TextKind.ANALYSIS), None
-            ),
-            "translations": _translations(job, details.texts, True),
-            "share": url and {"url": url},
-        }
-    else:
-        about["failure_error"] = last_error(job)
-    event = "whisper.job.completed" if done else "whisper.job.failed"
-    return msgspec.json.encode({"ok": done, "event": event, "job": about})
-
-
 def last_error(job: Job) -> str | None:
     return CANCELLED if job.status is Status.CANCELLED else job.error
 
@@ -280,7 +220,7 @@ def _analysis(texts: Sequence[Text], in_full: bool) -> Analysis | None:
     return {"language": newest.language, **_text(newest, in_full)} if newest else None
 
 
-def _translations(job: Job, texts: Sequence[Text], in_full: bool) -> list[Translation]:
+def translations_of(job: Job, texts: Sequence[Text], in_full: bool) -> list[Translation]:
     """In the order they were asked for; those asked for later come last."""
     asked = {language: n for n, language in enumerate(job.order.translations)}
     made = [text for text in texts if text.kind is TextKind.TRANSLATION]
@@ -374,41 +314,6 @@ def _liveness_summary(state: LivenessState, beat: float | None) -> str:
             return "The job is being worked on."
         case _:
             return f"The last sign of life is {beat:.0f} s old."
-
-
-def _config_document(info: ServerInfo) -> HubConfig:
-    most, fetch = info.upload_max_mb, info.configuration.fetch
-    diarization = info.configuration.diarization
-    return {
-        "enabled": True,
-        "default_model": info.default_model,
-        "upload_max_mb": most,
-        "upload_limit": {
-            "configured_mb": most,
-            "effective_max_mb": most,
-            "effective_max_label": f"{most} MB" if most else "No limit",
-            "limited_by": "configuration" if most else None,
-            "php_upload_max_mb": None,
-            "php_post_max_mb": None,
-            "limited_by_php": False,
-        },
-        "ytdlp_configured": fetch.fetch_pages,
-        "ytdlp_cookies": {
-            "configured": info.cookie_lines is not None,
-            "source": None if info.cookie_lines is None else "file",
-            "line_count": info.cookie_lines or 0,
-        },
-        "cpu_threads": info.configuration.threads,
-        "diarization": {
-            "enabled": diarization.diarization,
-            "provider": "voices" if info.diarizes_voices else "channels",
-            "provider_supported": True,
-            "min_speakers": 1,
-            "max_speakers": diarization.max_speakers if info.diarizes_voices else 2,
-            "timeout_seconds": int(diarization.diarization_timeout_secs),
-            "warning": SPEAKERS_WARNING,
-        },
-    }
 
 
 def _age(moment: str | None, now: float) -> float | None:

@@ -10,7 +10,7 @@ from app.hub.errors import HANDLERS
 from app.hub.jobs import AnyRequest, Limit, in_full, listed, shown
 from app.hub.openapi import QueueingByToken, documented
 from app.hub.orders import CALLBACK, FILE, TOKEN_FIELDS, URL
-from app.hub.presenters import status_document
+from app.hub.status import status_document
 from app.services.services import Services
 from storage.records import Channel
 

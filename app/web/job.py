@@ -2,14 +2,11 @@
 
 import base64
 import re
-import time
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from litestar import Request, Response, get, post
-from litestar.params import PathParameter
-from litestar.response import Redirect
+from litestar import Response, get, post
 
 from actors.engine.languages import LANGUAGES
 from actors.llm.messages import RequestText
@@ -21,35 +18,28 @@ from app.services.services import Services
 from app.services.share import ShareRequest
 from app.transcripts.attribution import attributed, labels
 from app.transcripts.document import job_document
-from app.transcripts.editing import aligned
 from app.transcripts.formats import FORMATS, attachment
 from app.transcripts.subtitles import Limits, cues
-from app.web.presenters import Line, lines, title
+from app.web.job_request import AnyRequest, form_fields, job_done, job_seen, to_job
+from app.web.lines import PAGE_LINES, page_of_lines
+from app.web.presenters import title
 from app.web.queue import digits, number_in, rows, shell
 from app.web.render import HEADERS, app_page, fragment
-from storage.errors import Conflict, Invalid, NotFound
+from storage.errors import Invalid, NotFound
 from storage.records import Job, Permission, Segment, Share, Status, TextKind, Turn
 from storage.times import seconds, utc
 
-AnyRequest = Request[Any, Any, Any]
-PAGE_LINES = 100
-"""Segments that a page has at once: an hour's transcript is more than a page should weigh."""
 BEFORE = 20
 """Segments shown before the one that somebody is led to."""
-MOST_LINES = 500
-"""Segments that come to an open page at once."""
 PREVIEW = 8
-LONGEST_LINE = 5000
 LONGEST_NAME = 80
 SUBTITLES = ("srt", "vtt")
 _SUFFIX = re.compile(r"\.\w{1,5}$")
 
-Index = Annotated[int, PathParameter(ge=0, le=2**31)]
-
 
 @get("/jobs/{number:int}", include_in_schema=False)
 async def page(request: AnyRequest, services: Services, number: Number) -> Response[str]:
-    job = await _seen(request, services, number)
+    job = await job_seen(request, services, number)
     at = max(0, (number_in(request, "line") or 0) - BEFORE)
     end = max(0, job.segments - PAGE_LINES)
     at = max(at, end) if job.status is Status.RUNNING else min(at, end)  # lines are added there
@@ -57,7 +47,7 @@ async def page(request: AnyRequest, services: Services, number: Number) -> Respo
         "job.html",
         **await shell(request, services),
         **await about(request, services, job),
-        **await _lines(services, job, at),
+        **await page_of_lines(services, job, at),
         waveform=base64.b64encode(await services.system.jobs.waveform(job)).decode(),
         has_audio=job.status is Status.DONE and services.system.spool.input(job.id).exists(),
     )
@@ -112,21 +102,9 @@ def _kept(services: Services, job: Job) -> dict[str, str | None]:
     }
 
 
-@get("/jobs/{number:int}/lines", include_in_schema=False)
-async def more_lines(request: AnyRequest, services: Services, number: Number) -> Response[str]:
-    """The lines from ``start`` on, or up to ``end``."""
-    job = await _seen(request, services, number)
-    end = number_in(request, "end")
-    if end is not None:
-        found = await _lines(services, job, max(0, end - PAGE_LINES), end)
-        return fragment("_lines.html", job=job, **found | {"following": None})
-    found = await _lines(services, job, number_in(request, "start") or 0)
-    return fragment("_lines.html", job=job, **found | {"earlier": None})
-
-
 @get("/jobs/{number:int}/audio", include_in_schema=False)
 async def audio(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
-    job = await _seen(request, services, number)
+    job = await job_seen(request, services, number)
     file = services.system.spool.input(job.id)
     return recording(file, job.order.media_type, request.headers.get("range"))
 
@@ -137,7 +115,7 @@ async def download(
 ) -> Response[Any]:
     """txt, srt, vtt, tsv or json; ``raw`` for the engine's own text. Subtitles with their limits,
     where any is given."""
-    job = await _done(request, services, number)
+    job = await job_done(request, services, number)
     raw = request.query_params.get("raw") == "true"
     segments = await services.system.jobs.transcript(job, raw=raw)
     turns = () if raw else await services.jobs.turns(job)
@@ -166,86 +144,16 @@ def _json(job: Job, segments: Sequence[Segment], turns: Sequence[Turn]) -> bytes
 @get("/jobs/{number:int}/subtitles", include_in_schema=False)
 async def subtitles(request: AnyRequest, services: Services, number: Number) -> Response[str]:
     """How the first subtitles look within these limits."""
-    job = await _done(request, services, number)
+    job = await job_done(request, services, number)
     made = cues(await services.system.jobs.transcript(job), _limits(request))
     return fragment("_subtitles.html", cues=made[:PREVIEW], count=len(made))
-
-
-@get("/jobs/{number:int}/lines/{index:int}", include_in_schema=False)
-async def line(
-    request: AnyRequest, services: Services, number: Number, index: Index
-) -> Response[str]:
-    job = await _seen(request, services, number)
-    return fragment("_line.html", job=job, line=await _line(services, job, index))
-
-
-@get("/jobs/{number:int}/lines/{index:int}/edit", include_in_schema=False)
-async def edit(
-    request: AnyRequest, services: Services, number: Number, index: Index
-) -> Response[str]:
-    return await _form_of(request, services, await _done(request, services, number), index)
-
-
-async def _form_of(
-    request: AnyRequest, services: Services, job: Job, index: int, mine: str | None = None
-) -> Response[str]:
-    """``mine``: what was to be saved over another's text."""
-    values: dict[str, Any] = {
-        "job": job,
-        "line": await _line(services, job, index),
-        "mine": mine,
-        "raw": (await _segment(services, job, index, raw=True)).text.strip(),
-        "versions": await services.system.corrections.versions(job, index),
-    }
-    if request.headers.get("hx-request"):
-        return fragment("_edit.html", **values)
-    return app_page("edit.html", **await shell(request, services), title=title(job), **values)
-
-
-@post("/jobs/{number:int}/lines/{index:int}", include_in_schema=False)
-async def correct(
-    request: AnyRequest, services: Services, number: Number, index: Index
-) -> Response[Any]:
-    """A new text for a line, or with ``raw`` the engine's again."""
-    job = await _done(request, services, number)
-    given = await _form(request)
-    if "text" not in given and "raw" not in given:
-        raise Invalid("The form has no text.")
-    text = " ".join(given.get("text", "").split())
-    if len(text) > LONGEST_LINE:
-        raise Invalid(f"A line has at most {LONGEST_LINE} characters.")
-    before = await _segment(services, job, index)
-    there = before.text.strip()
-    if "raw" in given:
-        await _put(request, services, job, before, None)
-    elif text != there:
-        if given.get("was", there) != there:  # somebody else has been quicker
-            return await _form_of(request, services, job, index, text)
-        await _put(request, services, job, before, text)
-    if request.headers.get("hx-request"):
-        return fragment(
-            "_corrected.html",
-            job=job,
-            line=await _line(services, job, index),
-            corrected=await services.system.corrections.count(job),
-            swapped=True,
-        )
-    return Redirect(f"/whisper/jobs/{number}?line={index}#line-{index}", status_code=303)
-
-
-@post("/jobs/{number:int}/restore", include_in_schema=False)
-async def restore(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
-    """The whole transcript as the engine gave it; the corrections stay among the versions."""
-    job = await _done(request, services, number)
-    await services.system.corrections.restore(job, _account(request), utc(time.time()))
-    return _to(number)
 
 
 @post("/jobs/{number:int}/speakers", include_in_schema=False)
 async def name_speakers(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
     """The form's fields are the labels, and their values the names."""
-    job = await _done(request, services, number)
-    given = await _form(request)
+    job = await job_done(request, services, number)
+    given = await form_fields(request)
     people = (await services.system.speakers.of_jobs([job])).get(job.number)
     for label, name in people.names if people else ():
         wanted = " ".join(given.get(label, name).split())
@@ -253,13 +161,13 @@ async def name_speakers(request: AnyRequest, services: Services, number: Number)
             raise Invalid(f"A name has at most {LONGEST_NAME} characters.")
         if wanted != name:
             await services.system.speakers.name(job, label, wanted if wanted != label else None)
-    return _to(number)
+    return to_job(number)
 
 
 @post("/jobs/{number:int}/share", include_in_schema=False)
 async def share(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
-    job = await _done(request, services, number)
-    given = await _form(request)
+    job = await job_done(request, services, number)
+    given = await form_fields(request)
     before = (await services.system.shares.of_jobs([job])).get(job.number)
     form = {
         "expires_in_hours": digits(given.get("expires_in_hours", "")) or None,
@@ -282,7 +190,7 @@ async def share(request: AnyRequest, services: Services, number: Number) -> Resp
 
 @post("/jobs/{number:int}/unshare", include_in_schema=False)
 async def unshare(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
-    job = await _done(request, services, number)
+    job = await job_done(request, services, number)
     await services.shares.revoke(job)
     return await _share_panel(request, services, job, None)
 
@@ -290,98 +198,32 @@ async def unshare(request: AnyRequest, services: Services, number: Number) -> Re
 @post("/jobs/{number:int}/texts", include_in_schema=False)
 async def write_text(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
     """An analysis or a translation, made or made anew."""
-    job = await _done(request, services, number)
+    job = await job_done(request, services, number)
     caller_of(request).require(Permission.ASSIST)
-    given = await _form(request)
+    given = await form_fields(request)
     kind, language = given.get("kind"), given.get("language") or job.analysis_language
     if kind not in tuple(TextKind) or language not in LANGUAGES:
         raise Invalid("Choose a language.")
     await services.system.analyst.ask(RequestText(job.id, TextKind(kind), language))
     if request.headers.get("hx-request"):
         return fragment("_texts.html", **await about(request, services, job))
-    return _to(number)
+    return to_job(number)
 
 
 @post("/jobs/{number:int}/callback", include_in_schema=False)
 async def replay(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
-    job = await _seen(request, services, number)
+    job = await job_seen(request, services, number)
     await services.jobs.replay_callback(job)
-    return _to(number)
+    return to_job(number)
 
 
 async def _share_panel(
     request: AnyRequest, services: Services, job: Job, share: Share | None
 ) -> Response[Any]:
     if not request.headers.get("hx-request"):
-        return _to(job.number)
+        return to_job(job.number)
     url = share and services.shares.url(share)
     return fragment("_share.html", job=job, share=share, share_url=url)
-
-
-async def _seen(request: AnyRequest, services: Services, number: int) -> Job:
-    return await services.jobs.find(number, caller_of(request).jobs)
-
-
-async def _done(request: AnyRequest, services: Services, number: int) -> Job:
-    job = await _seen(request, services, number)
-    if job.status is not Status.DONE:
-        raise Conflict("This job has no transcript yet.")
-    return job
-
-
-async def _segment(services: Services, job: Job, index: int, *, raw: bool = False) -> Segment:
-    found = await services.system.jobs.transcript(job, index, most=1, raw=raw)
-    if not found:
-        raise NotFound("there is no such line")
-    return found[0]
-
-
-async def _line(services: Services, job: Job, index: int) -> Line:
-    found = await shown_lines(services, job, index, 1)
-    if not found:
-        raise NotFound("there is no such line")
-    return found[0]
-
-
-async def shown_lines(
-    services: Services, job: Job, start: int = 0, most: int = MOST_LINES
-) -> list[Line]:
-    """From index ``start`` on; a cancelled job's are never shown."""
-    if job.status is Status.CANCELLED:
-        return []
-    people = (await services.system.speakers.of_jobs([job])).get(job.number)
-    before = min(start, 1)  # whether a turn begins is seen from the line before
-    segments = await services.system.jobs.transcript(job, start - before, most=most + before)
-    return lines(segments, people)[before:]
-
-
-async def _lines(
-    services: Services, job: Job, start: int, end: int | None = None
-) -> dict[str, Any]:
-    """A page of lines, and where those before and after it begin."""
-    found = await shown_lines(services, job, start, (end or start + PAGE_LINES) - start)
-    end = start + len(found)
-    return {
-        "lines": found,
-        "earlier": start or None,
-        "following": end if found and end < job.segments else None,
-    }
-
-
-async def _put(
-    request: AnyRequest, services: Services, job: Job, before: Segment, text: str | None
-) -> None:
-    words = () if text is None else aligned(before, text)
-    now = utc(time.time())
-    await services.system.corrections.put(job, before.index, text, words, _account(request), now)
-
-
-def _account(request: AnyRequest) -> int:
-    return caller_of(request).account.number
-
-
-def _to(number: int) -> Redirect:
-    return Redirect(f"/whisper/jobs/{number}", status_code=303)
 
 
 def _limits(request: AnyRequest) -> Limits:
@@ -404,11 +246,6 @@ def _limits(request: AnyRequest) -> Limits:
     return limits
 
 
-async def _form(request: AnyRequest) -> dict[str, str]:
-    return {name: str(value) for name, value in (await request.form()).items()}
-
-
 handlers = [
-    page, more_lines, audio, download, subtitles, line, edit, correct, restore, name_speakers,
-    share, unshare, write_text, replay,
+    page, audio, download, subtitles, name_speakers, share, unshare, write_text, replay,
 ]  # fmt: skip

@@ -23,7 +23,8 @@ from app.http import event_stream
 from app.http.event_stream import KEEPALIVE, KEEPALIVE_S
 from app.http.parameters import Number
 from app.services.services import Services
-from app.web.job import PAGE_LINES, about, shown_lines
+from app.web.job import about
+from app.web.lines import PAGE_LINES, shown_lines
 from app.web.queue import FILTERS, PAGE, model_html, number_in, rows
 from app.web.render import html
 from storage.records import Job, Permission, Status

@@ -9,7 +9,7 @@ from litestar.middleware.compression import CompressionMiddleware
 from litestar.static_files import create_static_files_router
 
 from app.auth.guards import in_browser
-from app.web import account, errors, job, live, queue, server, shared, signing
+from app.web import account, errors, job, lines, live, queue, server, shared, signing
 from app.web.queue import LONGEST_BODY
 
 HERE = Path(__file__).parent
@@ -28,6 +28,7 @@ routers: list[Router] = [
         "/whisper",
         route_handlers=[
             *job.handlers,
+            *lines.handlers,
             *queue.handlers,
             *live.handlers,
             *account.handlers,

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
+from app.hub.callback import callback_body
 from app.hub.presenters import (
     QUIET_S,
     STALE_S,
     SUSPECT_S,
-    callback_body,
     job_document,
     may,
-    status_document,
     status_of,
 )
+from app.hub.status import status_document
 from app.services.jobs import JobDetails
 from storage.records import (
     POSSIBLE,
