@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+TEST_PROCESSES ?= 4
 READY := .venv/ready
 
 .PHONY: help demo serve test lint check bench screens format lock
@@ -28,8 +29,9 @@ demo: $(READY)
 serve: $(READY)
 	@$(BIN)/whisperbox serve
 
+# Most tests wait for a server of their own, so more processes than cores pay.
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

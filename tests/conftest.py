@@ -2,11 +2,15 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.audio import spoken
 from tests.media_server import MediaServer
 from tests.scripted import scripted_model, slow_model
+
+hypothesis.settings.register_profile("shared", deadline=None)  # other tests use the cores, too
+hypothesis.settings.load_profile("shared")
 
 SCRIPT = "<|0.00|> Hello world.<|2.00|><|2.50|> How are you?<|4.00|>"
 
