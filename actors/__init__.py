@@ -1,1 +1,4 @@
-"""The actors, and what they touch the world with. `system.py` shows the whole house."""
+"""The actors, and the processes and network clients that they use.
+
+`system.py` shows all actors and which messages each of them gets.
+"""

@@ -1,4 +1,4 @@
-"""The whole wiring on one page: who is there, and who hears what."""
+"""Builds the whole system: all the actors, and which actor gets which message."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -101,18 +101,18 @@ from storage.texts import Texts
 from storage.usage import Usage
 
 HURRY_S = 2.0
-"""What an abort may take on top of the patience at a shutdown."""
+"""Seconds that the abort of a chunk may take at a shutdown, after the normal waiting time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """What the operator has set, by feature, and what was found out about this box."""
+    """What the operator has set, by feature, and what was found out about this computer."""
 
     data_dir: Path
     catalogue: Catalogue
     gpu: Gpu
     device: Device | None
-    """The GPU that the engine is to take; None: the CPU."""
+    """The GPU that the engine is to use; None: it uses the CPU."""
     threads: int
     models: ModelSettings
     engine: EngineSettings
@@ -125,7 +125,7 @@ class Configuration:
 
 @dataclass
 class System:
-    """What the edge holds: addresses to ask, and rows to read."""
+    """What the surfaces use: the addresses of actors, to tell and ask, and the database's rows."""
 
     configuration: Configuration
     database: Database
@@ -151,7 +151,7 @@ class System:
     factories: dict[str, Factory]
     drained: anyio.Event
     draining: bool = False
-    """The server is on its way down: take nothing new."""
+    """The server is shutting down and accepts nothing new."""
 
     async def run(self) -> None:
         """Run the actors until cancelled.
@@ -165,7 +165,10 @@ class System:
         self.broadcaster.tell(CloseStreams())
 
     async def drain(self, patience_secs: float) -> None:
-        """Let the chunk at hand finish, and park its job; abort it when patience runs out."""
+        """Wait until the chunk in flight is done and all running jobs are queued again.
+
+        After ``patience_secs`` the chunk is aborted.
+        """
         self.queue.tell(Drain())
         with anyio.move_on_after(patience_secs):
             await self.drained.wait()
@@ -178,9 +181,9 @@ class System:
 async def open_system(
     configuration: Configuration, renderer: Callable[["System"], Render]
 ) -> AsyncIterator[System]:
-    """Own the data folder, open what lies in it, and lay the wires.
+    """Lock the data folder, open the database and the spool in it, and build the actors.
 
-    ``renderer`` is the edge's: what it returns makes the bodies of webhooks from the rows.
+    ``renderer`` comes from `app`: it returns the function that makes the bodies of webhooks.
 
     Raises:
         Unusable: the data folder or the database cannot be used; the message says why.
@@ -206,10 +209,10 @@ async def open_system(
             JobEnded: [broadcaster, analyst, diarizer, webhooks, janitor],
             JobDeleted: [broadcaster, janitor],
             RecordingArrivedLate: [janitor],
-            # From the janitor, and from whoever stores recordings:
+            # From the janitor, and from the actors and surfaces that store recordings:
             JobExpired: [queue],
             MakeRoom: [janitor],
-            # About what is made of transcripts, from the diarizer and the analyst:
+            # About speaker turns and texts, from the diarizer and the analyst:
             SpeakersSettled: [broadcaster, janitor],
             TextSettled: [broadcaster, webhooks],
             # About recordings, from ingest and the chunker:

@@ -8,15 +8,17 @@ from actors.media.silence import FRAME, Levels, is_speech, levels, stretches
 from storage.records import RATE, SAMPLE_BYTES, Turn
 
 APART_DB = 10.0
-"""A channel that is so much quieter than the other hears the other's speaker, not its own."""
+"""If a channel is this much quieter than the other, its sound is crosstalk: its microphone picks
+up the other channel's speaker, and its own speaker is silent."""
 MOST_ALIKE = 0.5
-"""Correlation of the channels' levels, in dB, while anybody speaks: two microphones in one room and
-mixes for two ears lie above 0.8, two people who take turns below 0, who talk at once near 0."""
+"""The highest correlation of the two channels' levels (in dB, while anybody speaks) at which the
+channels still count as two speakers. Two microphones in one room and stereo mixes are above 0.8;
+two people who take turns are below 0, and two people who talk at once are near 0."""
 FRAME_BYTES = 2 * SAMPLE_BYTES * FRAME
 
 
 def find(path: str) -> Diarization | None:
-    """Who speaks when; None where the channels do not tell."""
+    """Find who speaks when; None if the channels are too similar to tell speakers apart."""
     left, right = _channel_levels(path)
     spoken = np.stack([is_speech(left), is_speech(right)])
     louder = left - right
@@ -36,7 +38,7 @@ def find(path: str) -> Diarization | None:
 
 
 def _alike(left: Levels, right: Levels) -> float:
-    """Their correlation; 0 where one of them never changes."""
+    """The correlation of two series of levels; 0 if one of them never changes."""
     if not (left.std() and right.std()):
         return 0.0
     return float(np.corrcoef(left, right)[0, 1])

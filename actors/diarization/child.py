@@ -1,9 +1,9 @@
 """The speakers child: ``python -m actors.diarization.child FILE MODELS MOST THREADS``.
 
-Tells apart who speaks in a recording and prints one JSON line:
-``{"provider": "channels", "turns": [[start, end, label], …]}`` in seconds, or
-``{"unavailable": sentence}``. A call with one speaker on each channel needs nothing but that; other
-recordings need the models for voices in the folder MODELS.
+Finds the speaker turns of a recording, of at most MOST speakers, and prints one JSON line:
+``{"provider": "channels", "turns": [[start, end, label], …]}`` with times in seconds, or
+``{"unavailable": sentence}``. A call that has one speaker on each channel needs no models. Other
+recordings need the voice models in the folder MODELS.
 """
 
 import sys
@@ -19,7 +19,7 @@ NO_CALL = "the recording does not have one speaker on each channel"
 
 
 def main(path: str, models: str, most: str, threads: str) -> int:
-    confine(cpu_s=None)  # whoever started this has a clock
+    confine(cpu_s=None)  # the server that started this child limits its time
     found = find(path, Path(models), int(most), int(threads))
     sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
     return 0
@@ -30,12 +30,12 @@ def find(path: str, models: Path, most: int, threads: int) -> Diarization:
         return by_channel
     if not voices.installed():
         return Diarization(
-            unavailable=f"{NO_CALL}, and to tell voices apart this server lacks the extra "
-            "'diarization'"
+            unavailable=f"{NO_CALL}, and this server cannot tell voices apart: the extra "
+            "'diarization' is not installed"
         )
     if not voices.complete(models):
         return Diarization(
-            unavailable=f"{NO_CALL}, and the models for voices are not there", wants_models=True
+            unavailable=f"{NO_CALL}, and the voice models are not there", wants_models=True
         )
     return voices.find(path, models, most, threads)
 

@@ -1,4 +1,7 @@
-"""Finds out who spoke when, after the transcript is saved and without ever touching it."""
+"""The actor that finds out who speaks when in a recording.
+
+It begins after the transcript is saved, and it never changes the transcript.
+"""
 
 import logging
 import time
@@ -25,10 +28,11 @@ from storage.times import utc
 log = logging.getLogger(__name__)
 
 TRIES = 3
-"""Ends of the server in the middle of a recording, after which the recording is to blame."""
+"""If the server has ended this often while it worked on one recording, the recording is assumed
+to be the cause, and it is not tried again."""
 
 PULL_AGAIN_S = 3600.0
-"""After a download of the models that failed."""
+"""Seconds to wait after a failed download of the voice models before trying it again."""
 
 Find = Callable[[Path], Awaitable[Diarization]]
 Pull = Callable[[Model, Callable[[int, int], object]], Awaitable[None]]
@@ -46,7 +50,7 @@ class Diarizer(Actor[DiarizerMessage]):
         find: Find,
         pull: Pull = pull,
     ) -> None:
-        """``voices``: the models for voices, which are downloaded when one is first needed."""
+        """``voices``: the voice models, which are downloaded when they are first needed."""
         super().__init__(mailbox)
         self._speakers, self._spool, self._publish = speakers, spool, publish
         self._find, self._pull = find, pull
@@ -89,7 +93,10 @@ class Diarizer(Actor[DiarizerMessage]):
         await self._step()
 
     async def _step(self) -> None:
-        """One recording at a time: it is for the processor what a chunk is for the engine."""
+        """Begin the next recording, unless one is being worked on.
+
+        One at a time, because telling speakers apart keeps the CPU busy.
+        """
         if self._busy:
             return
         waiting = await self._speakers.next()
@@ -97,24 +104,24 @@ class Diarizer(Actor[DiarizerMessage]):
             self._busy = True
             self.spawn(self._look, *waiting)
 
-    # Beside the mailbox: one recording.
+    # This part runs beside the mailbox, in a task of its own: the work on one recording.
 
     async def _look(self, speakers: Speakers, job_id: str) -> None:
         found, problem = Diarization(), ""
         recording = self._spool.input(job_id)
         if speakers.tries >= TRIES:
-            problem = f"the server was ended over this recording, {TRIES} times"
+            problem = f"the server ended {TRIES} times while it worked on this recording"
         elif not recording.exists():
             problem = "the recording is no longer kept"
         else:
             try:
                 found = await self._found_in(recording)
             except TimeoutError:
-                problem = "it took too long"
+                problem = "telling the speakers apart took too long"
             except Killed as killed:
-                problem = f"the child that listens did not live: {killed}"
+                problem = f"the process that tells speakers apart failed: {killed}"
             except Exception:
-                log.exception("looking for speakers failed", extra={"job": job_id})
+                log.exception("telling the speakers apart failed", extra={"job": job_id})
                 problem = "an error in the server, which its log shows"
         self.me.tell(SpeakersFound(speakers.job_number, job_id, found, problem))
 
@@ -127,7 +134,10 @@ class Diarizer(Actor[DiarizerMessage]):
         return await self._find(recording)
 
     async def _pull_voices(self) -> str:
-        """Why the models are not there now, if so. (One recording at a time: nobody else pulls.)"""
+        """Download the voice models that are missing; returns why this failed, or an empty text.
+
+        Only one recording is worked on at a time, so no two downloads run at once.
+        """
         if self._pull_failed and anyio.current_time() - self._pull_failed[0] < PULL_AGAIN_S:
             return self._pull_failed[1]
         self._pull_failed = None

@@ -1,4 +1,4 @@
-"""What the diarizer is told."""
+"""The messages that the diarizer receives."""
 
 import msgspec
 
@@ -7,13 +7,13 @@ from actors.jobs.messages import JobEnded
 
 
 class SpeakersFound(msgspec.Struct, frozen=True):
-    """The diarizer tells itself what came of a recording."""
+    """The diarizer tells itself the outcome of the work on one recording."""
 
     job_number: int
     job_id: str
     found: Diarization
     problem: str
-    """Why nothing could be found out, where that is so."""
+    """Why the work failed; empty if it did not."""
 
 
 DiarizerMessage = JobEnded | SpeakersFound

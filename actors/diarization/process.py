@@ -1,4 +1,4 @@
-"""Runs the speakers child and takes what it says."""
+"""Runs the speakers child and reads its answer."""
 
 import sys
 from contextlib import aclosing
@@ -17,19 +17,19 @@ class Diarization(msgspec.Struct, omit_defaults=True):
     provider: str = ""
     turns: tuple[Turn, ...] = ()
     unavailable: str = ""
-    """Why nothing here could tell, where that is so."""
+    """Why this server could not tell the speakers apart; empty if it could."""
     wants_models: bool = False
-    """With the models for voices it could."""
+    """Whether it would work if the voice models were downloaded."""
 
 
 async def find(
     recording: Path, *, settings: DiarizationSettings, models: Path, threads: int
 ) -> Diarization:
-    """Who speaks when. ``models``: the folder of the models for voices, which may not be there.
+    """Find who speaks when. ``models``: the folder of the voice models, which may not exist.
 
     Raises:
-        TimeoutError: it took longer than it may.
-        Killed: a signal ended each try.
+        TimeoutError: it took longer than ``diarization_timeout_secs``.
+        Killed: a signal ended the child at each try.
     """
     command = [
         sys.executable, "-m", "actors.diarization.child",

@@ -1,9 +1,10 @@
 """Tells voices apart, with sherpa-onnx.
 
-Its diarization finds the stretches in which one person speaks: pyannote's segmentation over windows
-of ten seconds. Whose they are is told by a second look, at two seconds of a stretch at a time:
-where two people follow each other without a pause the segmentation often takes them for one, and a
-conversation that was cut together comes out as a monologue. See docs/decisions/diarization.md.
+First, pyannote's segmentation finds the stretches in which one person speaks, over windows of ten
+seconds. Then a second step compares the voices, in pieces of two seconds of each stretch, and so
+finds out which person it is. The second step is needed because the segmentation often takes two
+people for one if they speak without a pause between them: a conversation that was cut together
+would become a monologue. See docs/decisions/diarization.md.
 """
 
 import importlib.util
@@ -21,18 +22,19 @@ from actors.models.catalogue import EMBEDDING, SEGMENTATION
 from storage.records import RATE, SAMPLE_BYTES, Turn
 
 PART_S = 600
-"""What is held at once: 38 MB."""
+"""Seconds of audio that are in memory at once: 38 MB."""
 SHORTEST_S, LOOK_S, STEP_S = 0.4, 2.0, 0.75
-"""A look is at a whole stretch, or at so much of a longer one, at such a distance from the last.
-The shortest still says something of the voice."""
+"""Seconds. A voice is computed from a whole stretch, or in a longer stretch from windows of LOOK_S
+that begin at most STEP_S apart. Stretches under SHORTEST_S are too short to recognise a voice."""
 APART = 0.8
-"""Cosine distance from which voices are two. (pyannote_sample, with two speakers, comes out with
-4, 3, 2 and 1 of them at 0.6, 0.7, 0.8 and 0.9.)"""
+"""Voices with at least this cosine distance are two people. (In pyannote_sample, which has two
+speakers, the thresholds 0.6, 0.7, 0.8 and 0.9 find 4, 3, 2 and 1 of them.)"""
 MOST_LOOKS = 8000
-"""That are compared with each other, which takes memory with their square: 256 MB. They are an hour
-and a half; in a longer recording the others go with the nearest group."""
+"""The most windows that are compared with each other. The memory grows with the square of this
+number: 256 MB here. It is enough for an hour and a half of speech; in a longer recording only some
+windows are compared, and each of the others joins the nearest group."""
 JOIN_S = 0.5
-"""A shorter pause ends no turn."""
+"""Seconds. A speaker's pause of up to this length does not end the speaker turn."""
 
 Samples = NDArray[np.float32]
 Stretch = tuple[float, float]
@@ -47,7 +49,7 @@ def complete(models: Path) -> bool:
 
 
 def find(path: str, models: Path, most: int, threads: int) -> Diarization:
-    """Who speaks when, of at most ``most`` people."""
+    """Find who speaks when, with at most ``most`` different speakers."""
     listener = _Listener(models, threads)
     pieces: list[Stretch] = []
     voices: list[Samples] = []
@@ -61,7 +63,10 @@ def find(path: str, models: Path, most: int, threads: int) -> Diarization:
 
 
 def looks(start: float, end: float) -> Iterator[tuple[Stretch, Stretch]]:
-    """Pieces that make up a stretch, each with what is to be looked at for it; seconds."""
+    """Cut a stretch into pieces; each comes with the window that its voice is computed from.
+
+    All times are in seconds.
+    """
     length = end - start
     if length < SHORTEST_S:
         return
@@ -76,7 +81,7 @@ def looks(start: float, end: float) -> Iterator[tuple[Stretch, Stretch]]:
 
 
 def turns(pieces: list[Stretch], labels: list[int]) -> list[Turn]:
-    """Pieces of one speaker that follow each other become one turn; the first to speak is 1."""
+    """Join neighbouring pieces of one speaker into turns; who speaks first is ``Speaker 1``."""
     names: dict[int, str] = {}
     made: list[Turn] = []
     last: dict[str, int] = {}  # where in `made` each speaker's last turn is
@@ -116,12 +121,15 @@ class _Listener:
         self._extractor = sherpa.SpeakerEmbeddingExtractor(embedding)
 
     def stretches(self, samples: Samples) -> Iterator[Stretch]:
-        """In which one person speaks, in seconds; two at once are two stretches."""
+        """Where one person speaks, as start and end in seconds.
+
+        Where two people speak at once, there are two stretches.
+        """
         for found in self._diarization.process(samples).sort_by_start_time():
             yield found.start, found.end
 
     def voice(self, samples: Samples) -> Samples:
-        """What a voice sounds like: a vector of length 1."""
+        """The embedding of the voice in ``samples``: a vector of length 1."""
         stream = self._extractor.create_stream()
         stream.accept_waveform(RATE, samples)
         stream.input_finished()
@@ -129,7 +137,7 @@ class _Listener:
         return vector / np.float32(np.linalg.norm(vector) or 1)
 
     def group(self, voices: Samples, most: int) -> list[int]:
-        """A number for each voice, the same for those that are one person's."""
+        """One number for each voice; voices of the same person get the same number."""
         some = np.ascontiguousarray(voices[:: -(-len(voices) // MOST_LOOKS)])
         labels = np.array(self._cluster(some, num_clusters=-1, threshold=APART))
         if len(set(labels.tolist())) > most:

@@ -1,1 +1,1 @@
-"""The engine: whisper.cpp in a child process, and the weights it loads."""
+"""The engine: whisper.cpp in a child process, and the actor that controls it."""

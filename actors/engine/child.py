@@ -1,7 +1,8 @@
 """The engine child: ``python -m actors.engine.child SOCKET_FD``.
 
-Loads one model, transcribes what it is sent, and ends when the socket closes. A child, so that
-its exit gives back every byte of VRAM, and an abort inside CUDA costs one chunk.
+Loads one model, transcribes the windows that it is sent, and ends when the socket closes. It is a
+child process for two reasons: its exit gives back all its VRAM, and if CUDA aborts the process,
+only one chunk is lost and not the server.
 """
 
 import os
@@ -25,11 +26,13 @@ from actors.media import silence
 from storage.records import RATE
 
 SHORTEST = RATE * 12 // 10
-"""whisper.cpp hears nothing in less than a second: a shorter window is followed by silence."""
+"""Samples. whisper.cpp finds no text in less than a second of audio, so silence is appended to
+shorter windows."""
 BEST_OF = 2
-"""Samples at each temperature of the fallback; five, the default, cost 1.8 times as much."""
+"""How many samples are decoded at each fallback temperature. The default, five, takes 1.8 times
+as long."""
 OUT_OF_MEMORY_CODE = -7
-"""From whisper_full. The context can not even be freed after it."""
+"""The code that whisper_full returns. After it, freeing the context would crash, too."""
 
 # Parts of whisper.cpp's messages, in whisper_init_* and whisper_model_load.
 LOAD_FAILED = ("failed to load model", "failed to open", "_cache_init() failed", "to allocate")
@@ -39,7 +42,7 @@ GPU_FAILED = "whisper_backend_init_gpu: failed to initialize"
 
 
 class LoadFailed(Exception):
-    """The weights did not load; the message is whisper.cpp's."""
+    """The model did not load; the message is whisper.cpp's."""
 
 
 class Abandoned(Exception):
@@ -54,15 +57,16 @@ class Engine:
         params = whisper.whisper_context_default_params()
         params.use_gpu = load.use_gpu
         self._context = whisper.whisper_init_from_file_with_params(load.path, params)
-        # A failed load gives an object around NULL that crashes at its first use; only what
-        # was logged tells it apart. (A GPU that fails to come up is logged, too, but no failure.)
+        # A failed load returns an object around NULL, which crashes when it is first used. Only
+        # the log lines show the failure. (If the GPU cannot be used, this is logged as well, but
+        # then the model is loaded on the CPU.)
         if failures := [line for line in said if any(sign in line for sign in LOAD_FAILED)]:
             raise LoadFailed(failures[0])
         self._english_only = not whisper.whisper_is_multilingual(self._context)
         self._end_of_text = whisper.whisper_token_eot(self._context)
 
     def warm_up(self) -> None:
-        """The first inference after a load is wrong on some GPUs, and slow on all."""
+        """Run one inference on silence: the first one is wrong on some GPUs and slow on all."""
         silence = np.zeros(SHORTEST, np.float32)
         params = self._params("en", False, None, False)
         code = whisper.whisper_full(self._context, params, silence, SHORTEST)
@@ -99,11 +103,11 @@ class Engine:
     def _params(
         self, language: str | None, translate: bool, prompt: str | None, words: bool
     ) -> "whisper.whisper_full_params":
-        # Made anew for each call: what is set once stays set otherwise.
+        # New parameters for each call, because a value that was set once would stay set.
         params = whisper.whisper_full_default_params(whisper.WHISPER_SAMPLING_GREEDY)
         params.n_threads = self._threads
         params.greedy = {"best_of": BEST_OF}
-        # On English weights a detection gives any language at all.
+        # English-only models cannot detect the language: they would report a random one.
         params.language = "en" if self._english_only else language or "auto"
         params.translate = translate and not self._english_only
         params.initial_prompt = prompt or ""
@@ -146,7 +150,11 @@ def _floats(heard: NDArray[np.int16]) -> NDArray[np.float32]:
 
 
 class Pipe:
-    """The socket. A reader thread of its own hears Abort, and the end, during an inference."""
+    """The socket to the server.
+
+    A separate thread reads it, so that an Abort or the end of the connection is noticed while an
+    inference runs.
+    """
 
     def __init__(self, connection: socket.socket, abort: threading.Event) -> None:
         self._connection, self._abort = connection, abort
@@ -165,7 +173,7 @@ class Pipe:
         return message
 
     def follow(self) -> None:
-        """Read for ever; for the reader thread."""
+        """Read messages until the process ends; runs in the reader thread."""
         while True:
             match self.receive():
                 case protocol.Transcribe(batch):
@@ -182,9 +190,9 @@ class Pipe:
         while len(data) < length:
             try:
                 part = self._connection.recv(length - len(data))
-            except OSError:  # the server died with something of ours unread
+            except OSError:  # the server died before it had read all our answers
                 part = b""
-            if not part:  # it is gone or wants us gone; nothing here needs a farewell
+            if not part:  # the server has ended or has closed the socket: nothing to clean up
                 os._exit(0)
             data += part
         return bytes(data)
@@ -222,7 +230,10 @@ def main(fd: int) -> None:
 
 
 def _device(said: list[str]) -> str:
-    """whisper.cpp takes the CPU without a word where a GPU is wanted and none comes up."""
+    """The device that the model was loaded on, from whisper.cpp's log lines.
+
+    If no GPU can be used, whisper.cpp uses the CPU and reports no error.
+    """
     if any(GPU_FAILED in line for line in said):
         return "CPU"
     return next((taken[1] for taken in map(GPU_TAKEN.search, said) if taken), "CPU")

@@ -1,4 +1,4 @@
-"""The sole owner of the engine; its mailbox is the GPU's queue."""
+"""The only actor that uses the engine. The chunks for the GPU wait in its mailbox."""
 
 import logging
 from collections import deque
@@ -38,12 +38,14 @@ from storage.records import RATE, Segment, Span, Word
 log = logging.getLogger(__name__)
 
 ABORT_GRACE_S = 0.8
-"""whisper.cpp asks its abort callback after each encode and each step: seconds, on a slow CPU.
-Short of a second by what the kill and the reaping take."""
+"""How long the engine may take to obey an abort before it is killed. whisper.cpp asks its abort
+callback only after each encode and each step, which takes seconds on a slow CPU. A cancel is to
+take less than a second, and killing the engine needs the rest of that second."""
 
 LONGEST_LOAD_S = 600.0
 HANG_S = 1800.0
-"""A window of the largest model on a slow CPU, through all temperatures, takes a third of this."""
+"""An engine that does not answer for a window for this long is killed. The largest model on a slow
+CPU, if it has to decode at all temperatures, needs a third of this time."""
 
 
 class Inference(Actor[InferenceMessage]):
@@ -70,7 +72,8 @@ class Inference(Actor[InferenceMessage]):
         self._killed = False
 
     async def started(self) -> None:
-        self._publish(EngineEnded(None, "crashed"))  # ours died with us, if we had one
+        # If an earlier instance of this actor had an engine, it ended together with that instance.
+        self._publish(EngineEnded(None, "crashed"))
 
     async def handle(self, message: InferenceMessage) -> object:
         match message:
@@ -118,7 +121,7 @@ class Inference(Actor[InferenceMessage]):
         try:
             await self._engine.abort()
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return  # it has just ended: EngineDown is on its way
+            return  # the engine has just ended: EngineDown will arrive
         self._be_patient(ABORT_GRACE_S, aborted=True)
 
     def _up(self, message: EngineUp) -> None:
@@ -164,13 +167,13 @@ class Inference(Actor[InferenceMessage]):
     def _overdue(self, message: Overdue) -> None:
         if self._chunk is not None and message.window == self._windows and self._session:
             log.warning("the engine does not answer: ending it")
-            self._killed = message.aborted  # a hang counts as a crash
+            self._killed = message.aborted  # without an abort it is a hang, which is a crash
             self._session.cancel()
 
-    # The steps that several of the above share.
+    # Steps that several of the handlers above use.
 
     def _lose_chunk(self, kind: str) -> None:
-        """The engine is gone, and what it was at with it."""
+        """The engine has ended: report the chunk in flight as failed, and forget what waits."""
         self._patience.cancel()
         self._next.clear()
         self._engine = None
@@ -194,7 +197,7 @@ class Inference(Actor[InferenceMessage]):
             chunk.words,
         )
         self._be_patient(HANG_S, aborted=False)
-        # Where it has just ended, EngineDown is on its way.
+        # If the engine has just ended, sending fails, and EngineDown will arrive.
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             await self._engine.transcribe(window)
 
@@ -202,7 +205,7 @@ class Inference(Actor[InferenceMessage]):
         self._patience.cancel()
         self._patience = self.later(seconds, Overdue(self._windows, aborted))
 
-    # Beside the mailbox: the life of one engine.
+    # This part runs beside the mailbox, in a task of its own: one engine, from start to end.
 
     async def _run_engine(self, load: int, path: Path) -> None:
         try:
@@ -243,7 +246,7 @@ class Inference(Actor[InferenceMessage]):
 
 
 def in_file_time(heard: tuple[EngineSegment, ...], spans: tuple[Span, ...]) -> list[Segment]:
-    """What the engine heard in a chunk, in the time of the file, without loops, indexed from 0."""
+    """The segments of a chunk with times in seconds of the file, without loops, indexed from 0."""
     segments = [
         Segment(
             index=0,
@@ -276,4 +279,6 @@ def _log_load(loaded: Loaded, wanted_gpu: bool) -> None:
         loaded.build,
     )
     if wanted_gpu and loaded.device == "CPU":
-        log.warning("the engine found no GPU that it can use, and is slow: whisperbox doctor")
+        log.warning(
+            "the engine found no GPU that it can use, so it is slow: run `whisperbox doctor`"
+        )

@@ -1,4 +1,4 @@
-"""The languages that Whisper was trained on: the codes of whisper.cpp's ``g_lang``, and names."""
+"""The languages that Whisper was trained on: the codes in whisper.cpp's ``g_lang``, and names."""
 
 LANGUAGES: dict[str, str] = dict(
     pair.split("=")

@@ -1,4 +1,4 @@
-"""What inference is told, and the facts about engines and chunks that it tells."""
+"""The messages that inference receives, and the facts about engines and chunks it publishes."""
 
 from pathlib import Path
 
@@ -21,9 +21,9 @@ class EngineFailed(msgspec.Struct, frozen=True):
 
 class EngineEnded(msgspec.Struct, frozen=True):
     load: int | None
-    """None: whichever it was, it is gone."""
+    """The number of the load; None: there is no engine now, whichever there was."""
     reason: str
-    """``stopped``, ``killed`` (it did not answer an abort) or ``crashed``."""
+    """``stopped``, ``killed`` (because it did not obey an abort in time) or ``crashed``."""
 
 
 class ChunkDone(msgspec.Struct, frozen=True):
@@ -31,14 +31,15 @@ class ChunkDone(msgspec.Struct, frozen=True):
     ordinal: int
     language: str
     segments: tuple[Segment, ...]
-    """In the time of the file, indexed from 0 within the chunk."""
+    """With times in seconds of the file, indexed from 0 within the chunk."""
 
 
 class ChunkFailed(msgspec.Struct, frozen=True):
     job_id: str
     ordinal: int
     kind: str
-    """``crashed``: the engine is gone. ``killed``: we ended it. Else as `protocol.Failed`."""
+    """``crashed``: the engine crashed. ``killed``: the server ended the engine. Other kinds are
+    those of `protocol.Failed`."""
     problem: str
 
 
@@ -48,7 +49,7 @@ class StartEngine(msgspec.Struct, frozen=True):
 
 
 class StopEngine(msgspec.Struct, frozen=True):
-    """After the current chunk."""
+    """Stop the engine once the chunk in flight is done."""
 
 
 class Transcribe(msgspec.Struct, frozen=True):
@@ -67,7 +68,10 @@ class AbortChunk(msgspec.Struct, frozen=True):
 
 
 class EngineUp(msgspec.Struct, frozen=True):
-    """Our own, as are the next three: what the engine's session found out."""
+    """The engine has loaded the model.
+
+    Inference tells itself this message and the next three.
+    """
 
     load: int
     engine: EngineWorker
@@ -82,7 +86,7 @@ class EngineDown(msgspec.Struct, frozen=True):
 
 
 class Overdue(msgspec.Struct, frozen=True):
-    """The engine has not answered for a window: neither a result nor, if ``aborted``, at all."""
+    """The engine has not answered for a window in time; ``aborted``: after an abort."""
 
     window: int
     aborted: bool

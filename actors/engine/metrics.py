@@ -1,4 +1,4 @@
-"""What is counted of the engine, for Prometheus."""
+"""The engine's Prometheus metrics."""
 
 from prometheus_client import Counter, Histogram
 

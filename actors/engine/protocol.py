@@ -1,7 +1,8 @@
-"""What the server and the engine child say to each other.
+"""The messages between the server and the engine child.
 
-Over one socket, each message a 4-byte little-endian length and msgpack. An engine takes a batch
-of windows, of one job or of several, and answers each as it is ready.
+They use one socket. Each message is a 4-byte little-endian length, followed by msgpack. The server
+sends a batch of windows, of one job or of several, and the engine answers each window when it is
+done.
 """
 
 import struct
@@ -14,7 +15,7 @@ LENGTH = struct.Struct("<I")
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):
-    """The first message. Answered by Loaded or Failed."""
+    """The first message to the engine, which answers with Loaded or Failed."""
 
     path: str
     use_gpu: bool
@@ -22,11 +23,11 @@ class Load(msgspec.Struct, frozen=True, tag=True):
 
 
 class Window(msgspec.Struct, frozen=True):
-    """At most 30 s of one file, heard as if its spans followed one another."""
+    """Up to 30 s of one file: its spans are joined, and the engine hears them as one piece."""
 
     id: int
     pcm: str
-    """Path of mono s16 little-endian samples at 16 kHz."""
+    """The path of the decoded audio: mono s16 little-endian samples at 16 kHz, no header."""
     spans: tuple[Span, ...]
     language: str | None
     translate: bool
@@ -39,16 +40,16 @@ class Transcribe(msgspec.Struct, frozen=True, tag=True):
 
 
 class Abort(msgspec.Struct, frozen=True, tag=True):
-    """Stop the batch at hand. Its windows are answered by Failed, kind ``aborted``."""
+    """Stop the current batch. The engine answers its windows with Failed of kind ``aborted``."""
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):
     load_secs: float
     warm_up_secs: float
     likes: int
-    """Windows that the engine works on at once."""
+    """How many windows the engine works on at once."""
     device: str
-    """ggml's name of what the weights are on, e.g. ``CUDA0`` or ``CPU``."""
+    """ggml's name for the device that the model is on, e.g. ``CUDA0`` or ``CPU``."""
     build: str
     """The engine's version and build flags, for people."""
 
@@ -61,7 +62,7 @@ class EngineWord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class EngineSegment(msgspec.Struct, frozen=True, array_like=True):
-    """A segment, in seconds from the start of the window."""
+    """A segment; its times and its words' times are in seconds from the start of the window."""
 
     text: str
     start: float
@@ -74,12 +75,15 @@ class Result(msgspec.Struct, frozen=True, tag=True):
     language: str
     segments: tuple[EngineSegment, ...]
     secs: float
-    """Spent in the engine."""
+    """Seconds that the engine needed for the window."""
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """``kind``: ``invalid`` (weights that can never load), ``out_of_memory``, ``aborted``,
-    ``engine``. ``id`` is None where loading failed."""
+    """A load or a window failed.
+
+    ``kind``: ``invalid`` (this model file can never be loaded), ``out_of_memory``, ``aborted``, or
+    ``engine`` (any other failure). ``id`` is the window's; it is None if the load failed.
+    """
 
     id: int | None
     kind: str

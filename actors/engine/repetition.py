@@ -1,4 +1,4 @@
-"""Loops: Whisper can say one thing over and over where it hears nothing. Pure functions."""
+"""Removes loops: in silence, Whisper sometimes repeats one phrase many times. Pure functions."""
 
 import re
 from collections.abc import Sequence
@@ -7,10 +7,11 @@ from itertools import groupby
 from storage.records import Segment, Word
 
 MOST_WORDS = 8
-"""The longest phrase that is looked for within a segment."""
+"""The longest phrase, in words, whose repetitions within a segment are found."""
 TIMES_IN_SEGMENT = 6
 TIMES_IN_A_ROW = 4
-"""People do repeat themselves: so often must it be said before it is taken for a loop."""
+"""How often a phrase must come in a row before it counts as a loop: within a segment, and as whole
+segments. The numbers are not smaller because people do repeat themselves."""
 
 _LOOP = re.compile(
     rf"(?<!\S)(\S+(?:\s+\S+){{0,{MOST_WORDS - 1}}}?)(?:\s+\1){{{TIMES_IN_SEGMENT - 1},}}(?!\S)",
@@ -19,9 +20,9 @@ _LOOP = re.compile(
 
 
 def without_loops(segments: Sequence[Segment]) -> list[Segment]:
-    """``segments`` with each loop said once, and what was done noted in ``repair``.
+    """``segments`` with only one repetition of each loop; ``repair`` says what was removed.
 
-    Indices are kept as they come, so they may have gaps: number them afterwards.
+    The segments keep their indices, so that there may be gaps: the caller numbers them again.
     """
     joined: list[Segment] = []
     for _, run in groupby(segments, key=lambda s: s.text.casefold()):
@@ -61,7 +62,7 @@ def _collapsed(segment: Segment) -> Segment:
 
 
 def _words_left(segment: Segment, text: str) -> tuple[Word, ...]:
-    """The words that the shorter text still has, matched in order."""
+    """The segment's words that are still in the shorter ``text``, matched in order."""
     left, kept = text.split(), []
     for word in segment.words:
         if left and word.text.casefold() == left[0].casefold():

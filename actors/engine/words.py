@@ -1,4 +1,4 @@
-"""Words from tokens. A pure function over bytes, since a token may end inside a character."""
+"""Makes words from tokens. It works on bytes, because a token may end inside a character."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from actors.engine.protocol import EngineWord
 
 UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "km", "bo", "yue"})
-"""Languages written without spaces between words: every character stands alone there."""
+"""Languages that are written without spaces. In these, every token that begins with a letter or a
+digit begins a word."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class _Word:
 def words_of(
     tokens: Sequence[Token], language: str, start: float, end: float
 ) -> tuple[EngineWord, ...]:
-    """The words of a segment, their times within it and never running backwards.
+    """The words of a segment. Their times lie between ``start`` and ``end``, in order.
 
-    A word's probability is the mean of its tokens'.
+    A word's probability is the mean of its tokens' probabilities.
     """
     words: list[_Word] = []
     for token in tokens:

@@ -1,4 +1,4 @@
-"""The server's side of the engine child."""
+"""Starts the engine child and talks with it."""
 
 import socket
 import subprocess
@@ -21,7 +21,7 @@ REAP_S = 10.0
 
 
 class EngineError(Exception):
-    """A load failed. ``kind`` as in `protocol.Failed`, or ``crashed``."""
+    """A load failed. ``kind`` is one of those in `protocol.Failed`, or ``crashed``."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -40,9 +40,10 @@ class EngineWorker:
         return self._process.pid
 
     async def load(self, path: str, *, use_gpu: bool, threads: int) -> Loaded:
-        """
+        """Load the model file at ``path``.
+
         Raises:
-            EngineError: with the kind that says whether trying again can help.
+            EngineError: the load failed; its kind says whether trying again can help.
         """
         try:
             await self._send(protocol.Load(path, use_gpu, threads))
@@ -55,7 +56,7 @@ class EngineWorker:
         return answer
 
     async def transcribe(self, *batch: Window) -> None:
-        """Each window will be answered by a Result or a Failed, in any order."""
+        """Send windows; `receive` gives a Result or a Failed for each, in any order."""
         await self._send(protocol.Transcribe(batch))
 
     async def abort(self) -> None:
@@ -89,14 +90,14 @@ class EngineWorker:
 
 @asynccontextmanager
 async def spawn(cuda_device: str | None = None) -> AsyncIterator[EngineWorker]:
-    """An engine child that is gone, with all its memory, when the block is left."""
+    """Start an engine child, which is killed at the end of the block. This frees its memory."""
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-m", "actors.engine.child", str(theirs.fileno())]
     with theirs:
         process = await open_child(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=2,  # ggml prints there; our own stdout may be somebody's pipe
+            stdout=2,  # ggml prints to stdout, but the server's stdout may be used as a pipe
             stderr=None,
             env=environment(cuda_device),
             pass_fds=[theirs.fileno()],

@@ -1,4 +1,4 @@
-"""Passes on what happens to whoever has subscribed."""
+"""The actor that passes facts about jobs and the model on to subscribers."""
 
 from collections import defaultdict
 from typing import assert_never
@@ -37,7 +37,7 @@ class Broadcaster(Actor[BroadcasterMessage]):
                 assert_never(message)
 
     def _spread(self, topic: str, event: object) -> None:
-        """Offer to the living, forget the closed."""
+        """Offer the event to the topic's open subscriptions, and drop the closed ones."""
         self._forget(topic)
         for subscription in self._subscribers.get(topic, ()):
             subscription.offer(event)

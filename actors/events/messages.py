@@ -1,4 +1,4 @@
-"""What the broadcaster is told and asked, and so what its subscribers hear."""
+"""The messages that the broadcaster receives. Its subscribers get the facts among them."""
 
 import msgspec
 
@@ -16,7 +16,10 @@ from actors.models.messages import ModelChanged
 
 
 class Subscribe(Question[Subscription], frozen=True):
-    """``topic``: a job's id, MODEL or EVERYTHING. The subscription is closed by its holder."""
+    """Subscribe to ``topic``: a job's id, MODEL or EVERYTHING.
+
+    The one who asked closes the subscription when it is no longer needed.
+    """
 
     topic: str
 

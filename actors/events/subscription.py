@@ -1,4 +1,4 @@
-"""One stream's view of what is broadcast: bounded, and told when it missed something."""
+"""The events that wait for one stream: limited in number, with a mark if some were lost."""
 
 from collections import deque
 from collections.abc import Callable
@@ -10,14 +10,14 @@ ROOM = 64
 MODEL = "model"
 """The topic of the model's state."""
 EVERYTHING = "everything"
-"""The topic of everything that happens; every other topic is a job's id."""
+"""The topic of all events. Every topic but this one and MODEL is a job's id."""
 
 
 class Subscription:
-    """Events wait here for one slow or fast reader, who costs nobody else anything.
+    """Events that wait for one reader. A slow reader does not slow down the others.
 
-    A reader that falls ROOM events behind loses them and finds ``lagged`` set: it then reads
-    the rows, which have everything.
+    If ROOM events wait and another one comes, the waiting ones are lost and ``lagged`` is set. The
+    reader must then read the current state from the database.
     """
 
     def __init__(self, topic: str, gone: Callable[[], object] = lambda: None) -> None:
@@ -30,7 +30,7 @@ class Subscription:
         self._news = anyio.Event()
 
     def offer(self, event: object) -> None:
-        """For the broadcaster; never waits."""
+        """Add an event; only the broadcaster calls this. Never waits."""
         if len(self._events) == ROOM:
             self._events.clear()
             self.lagged = True
@@ -38,16 +38,20 @@ class Subscription:
         self._news.set()
 
     def close(self) -> None:
-        """Ends the stream, from either side. Synchronous, as clean-up has to be."""
+        """End the subscription; the reader and the broadcaster may both call this.
+
+        Not async, so that it can be called during clean-up after a cancellation.
+        """
         if not self.closed:
             self.closed = True
             self._news.set()
             self._gone()
 
     async def wait(self, seconds: float) -> list[Any] | None:
-        """What has come since the last call, waiting up to ``seconds`` for something.
+        """The events since the last call; waits up to ``seconds`` if there are none yet.
 
-        Empty after that time; None once closed. Being cancelled loses nothing.
+        The list is empty if no event came in that time. None if the subscription is closed. If
+        the call is cancelled, no event is lost.
         """
         with anyio.move_on_after(seconds):
             await self._news.wait()

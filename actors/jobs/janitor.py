@@ -1,4 +1,4 @@
-"""Removes files and jobs that are kept no longer."""
+"""The actor that removes files and jobs whose retention time is over."""
 
 import logging
 import time
@@ -32,11 +32,12 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 600.0
 ORPHANED_S = 3600.0
-"""A file without a job is younger than this while its upload may still be on its way."""
+"""Seconds. A file without a job is removed only when it is older than this, because until then its
+upload may still be running."""
 EXPIRED_AT_ONCE = 200
-"""Jobs that one sweep has deleted."""
+"""The most jobs that one sweep deletes."""
 SPARE_BYTES = 1 << 30
-"""A sweep removes old recordings until so much may be written before the reserve is touched."""
+"""A sweep removes old recordings until this many bytes are free beyond the disk's reserve."""
 IN_USE = (SpeakersStatus.PENDING, SpeakersStatus.RUNNING)
 
 
@@ -75,20 +76,23 @@ class Janitor(Actor[JanitorMessage]):
     async def _release(self, job_id: str) -> None:
         job = await self._jobs.get(job_id)
         if job is not None and not job.status.terminal:
-            return  # it was restarted since
+            return  # the job was restarted in the meantime
         await anyio.to_thread.run_sync(_unlink, [self._spool.pcm(job_id)])
         if self._retention.recording_secs == 0 and not await self._is_in_use(job):
             await self._remove([self._spool.input(job_id)])
 
     async def _is_in_use(self, job: Job | None) -> bool:
-        """Whether its speakers are still looked for; SpeakersSettled comes afterwards."""
+        """Whether the diarizer still needs the job's recording.
+
+        If it does, SpeakersSettled arrives when it is done.
+        """
         if job is None:
             return False
         speakers = (await self._speakers.of_jobs([job])).get(job.number)
         return speakers is not None and speakers.status in IN_USE
 
     async def _sweep(self) -> None:
-        """Remove orphans, the recordings of ended jobs whose time is over, and whole jobs."""
+        """Remove files without a job, and recordings and jobs whose retention time is over."""
         self.later(EVERY_S, Sweep())
         await self._expire_jobs()
         await self._make_room(SPARE_BYTES)
@@ -125,8 +129,11 @@ class Janitor(Actor[JanitorMessage]):
                 self._publish(JobExpired(job.id))
 
     async def _make_room(self, wanted: int) -> None:
-        """Remove recordings of ended jobs, the oldest first, until ``wanted`` bytes fit on the
-        disk. Nothing is removed where the operator has set how long recordings are kept."""
+        """Remove recordings of ended jobs until ``wanted`` bytes fit on the disk.
+
+        The recordings of the jobs that ended first are removed first. Nothing is removed if the
+        operator has set how long recordings are kept (KEEP_UPLOAD_HOURS).
+        """
         if self._retention.recording_secs is not None or self._spool.spare_bytes() >= wanted:
             return
         files = await anyio.to_thread.run_sync(self._spool.files)
@@ -144,8 +151,11 @@ class Janitor(Actor[JanitorMessage]):
             log.warning("the disk is nearly full: removed the %d oldest recordings", removed)
 
     async def _remove(self, paths: list[Path]) -> None:
-        """But for those of a job that is restarted meanwhile: out of its sight first, a restart
-        that comes later finds nothing; one that came before has its file again."""
+        """Remove files, except those of a job that is restarted at the same time.
+
+        The files are renamed first. A restart after that finds no file, so it is refused or fetches
+        the file again. If a job was restarted before the renaming, its file gets its name back.
+        """
         aside = {path: path.with_name(path.name + GOING) for path in paths}
         await anyio.to_thread.run_sync(_rename, aside)
         known = await self._jobs.known(list({_owner(path) for path in paths}))
@@ -181,5 +191,5 @@ def _unlink(paths: list[Path]) -> None:
     for path in paths:
         try:
             path.unlink(missing_ok=True)
-        except OSError as error:  # a file that stays is no reason to stop
+        except OSError as error:  # one file that cannot be removed must not stop the sweep
             log.warning("cannot remove %s: %s", path, error.strerror)

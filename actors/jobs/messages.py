@@ -1,4 +1,4 @@
-"""What the queue and the janitor are told and asked, and the facts about jobs."""
+"""The messages that the queue and the janitor receive, and the facts about jobs."""
 
 import msgspec
 
@@ -17,7 +17,7 @@ from actors.media.messages import (
 from actors.models.messages import ModelFailed, ModelGone, ModelReady, ModelWaits
 from storage.records import Job, Order, Segment
 
-# Facts. Each is published after its commit: the rows say it already.
+# Facts. Each is published after its transaction is committed, so the database has it already.
 
 
 class JobFact(msgspec.Struct, frozen=True):
@@ -33,11 +33,14 @@ class JobQueued(JobFact, frozen=True):
 
 
 class JobChanged(JobFact, frozen=True):
-    """A job's row, or what belongs to it, is not what it was."""
+    """A job's row, or a row that belongs to it, has changed."""
 
 
 class ChunkCommitted(JobFact, frozen=True):
-    """``segments`` are those of the chunk, the first of them ``first_segment``."""
+    """A chunk's segments are in the database.
+
+    ``first_segment`` is the index of the first of ``segments`` in the whole transcript.
+    """
 
     percent: int
     chunks_done: int
@@ -57,15 +60,15 @@ class JobDeleted(JobFact, frozen=True):
 
 
 class JobExpired(JobFact, frozen=True):
-    """A job has been kept as long as KEEP_JOBS_DAYS says."""
+    """A job ended more than KEEP_JOBS_DAYS ago, so that the queue is to delete it."""
 
 
 class RecordingArrivedLate(JobFact, frozen=True):
-    """A recording was fetched for a job that has ended meanwhile."""
+    """A recording was fetched for a job that ended before the fetch did."""
 
 
 class SpeakersSettled(JobFact, frozen=True):
-    """Who speaks when is known now, or that it will not be."""
+    """The speaker turns of a job are known now, or the diarizer could not find them."""
 
 
 class TextSettled(JobFact, frozen=True):
@@ -76,13 +79,13 @@ class TextSettled(JobFact, frozen=True):
 
 
 class Submit(Question[Job], frozen=True):
-    """The input lies in the spool already, under ``job_id``, or is to be fetched."""
+    """Accept a job. Its input is in the spool already, under ``job_id``, or is to be fetched."""
 
     job_id: str
     order: Order
     size_bytes: int | None
     most_open: int | None = None
-    """How many jobs of this owner may be open at once."""
+    """How many jobs of this owner may be open (queued or running) at once; None: no limit."""
 
 
 class Cancel(Question[Job], frozen=True):
@@ -90,7 +93,7 @@ class Cancel(Question[Job], frozen=True):
 
 
 class Restart(Question[Job], frozen=True):
-    """Answered with the job as it is then; a job that waits stays as it is."""
+    """Start a job again; the answer is the job afterwards. A queued job is not changed."""
 
     job_id: str
 
@@ -100,11 +103,14 @@ class Delete(Question[None], frozen=True):
 
 
 class LookForStalled(msgspec.Struct, frozen=True):
-    """The queue tells itself, now and then: does everybody who prepares a job still report?"""
+    """The queue tells itself this every 30 s: look for fetches and decodings without heartbeat."""
 
 
 class Drain(msgspec.Struct, frozen=True):
-    """Start nothing new; park what runs once its chunk is committed, or now if in a ``hurry``."""
+    """Start nothing new, and put running jobs back to queued.
+
+    The chunk in flight is finished and committed first, unless ``hurry``: then it is aborted.
+    """
 
     hurry: bool = False
 
@@ -137,7 +143,7 @@ QueueMessage = (
 
 
 class Sweep(msgspec.Struct, frozen=True):
-    """The janitor tells itself, now and then: look at every file."""
+    """The janitor tells itself this every 10 minutes: check all files and old jobs."""
 
 
 JanitorMessage = JobEnded | JobDeleted | RecordingArrivedLate | SpeakersSettled | MakeRoom | Sweep

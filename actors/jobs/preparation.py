@@ -1,6 +1,7 @@
-"""Which recordings are fetched and decoded ahead of their job's turn.
+"""Decides which recordings are fetched and decoded before it is their job's turn.
 
-The queue asks what to begin, writes that down, and begins it; here stands only what is under way.
+The queue asks what to begin next, stores that in the database, and begins it. This class only keeps
+in memory which fetches and decodings are running.
 """
 
 import anyio
@@ -12,12 +13,12 @@ from storage.blobs import Spool
 from storage.records import Job
 
 DECODED_AHEAD = 2
-"""Jobs that are decoded before their turn, so that the engine never waits."""
+"""How many jobs are decoded before their turn, so that the engine does not have to wait."""
 FETCHES_AT_ONCE = 3
 FETCHES_PER_OWNER = 2
-"""However slow one owner's sources are, somebody else's can be fetched."""
+"""Less than FETCHES_AT_ONCE, so that one owner's slow sources do not block all fetches."""
 STALLED_S = 600.0
-"""Seconds without a heartbeat after which a fetch or a decoding is begun again."""
+"""Seconds without a heartbeat after which a fetch or a decoding is stopped and begun again."""
 
 
 class Preparation:
@@ -34,11 +35,11 @@ class Preparation:
         self._fetching: set[str] = set()
         self._decoding: str | None = None
         self._ready: set[str] = set()
-        """Jobs whose chunks are committed and whose decoded audio is there."""
+        """Jobs whose plan (their chunks) is committed and whose decoded audio is in the spool."""
         self._heartbeats: dict[str, float] = {}
         """When each fetch and decoding last reported, by the event loop's clock."""
 
-    # What there is to begin.
+    # What is to be begun next.
 
     def next_to_fetch(self) -> Job | None:
         if len(self._fetching) >= FETCHES_AT_ONCE:
@@ -70,10 +71,10 @@ class Preparation:
         self.heard_from(job.id)
         self._chunker.tell(Split(job.id))
 
-    # What has become of it.
+    # What happened to it afterwards.
 
     def recover(self, job: Job) -> None:
-        """Take note of what an earlier process has prepared."""
+        """Note a job that an earlier process has already decoded and planned."""
         if job.chunks_total is not None and self._spool.pcm(job.id).exists():
             self._ready.add(job.id)
 
@@ -100,7 +101,7 @@ class Preparation:
         return job.id in self._ready
 
     def audio_is_there(self, job: Job) -> bool:
-        """Whether nobody has cleared the decoded audio away; otherwise it is decoded again."""
+        """Whether the decoded audio is still in the spool; if not, it will be decoded again."""
         if self._spool.pcm(job.id).exists():
             return True
         self._ready.discard(job.id)

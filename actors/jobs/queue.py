@@ -1,7 +1,8 @@
-"""The ledger of jobs: the only one who changes them.
+"""The actor that owns the jobs: only the queue changes their rows.
 
-Workers tell it what they did; it commits, then publishes. The row is the truth and a message
-only a hint, so losing every mailbox costs time and never a job.
+Other actors tell the queue what they have done. It first commits that to the database and then
+publishes it. The database is always right, and messages only report changes. So if all messages
+are lost, for example in a crash, some work is done again, but no job is lost.
 """
 
 import logging
@@ -68,9 +69,10 @@ log = logging.getLogger(__name__)
 
 ENDED = Counter("whisperbox_jobs_ended", "Jobs by their last status", ["status"])
 CRASHES = 3
-"""Crashes on one chunk after which the job is to blame."""
+"""A job fails after this many crashes without a committed chunk in between."""
 LOOK_EVERY_S = 30.0
-"""Half of what the hub calls quiet."""
+"""Seconds between two searches for stalled jobs. It is half the time without a heartbeat after
+which the hub calls a job quiet."""
 
 
 class Queue(Actor[QueueMessage]):
@@ -88,22 +90,22 @@ class Queue(Actor[QueueMessage]):
         model_for: Callable[[str | None], str],
         drained: anyio.Event,
     ) -> None:
-        """``model_for`` gives the model that the name in an order means; ``drained`` is set once a
-        Drain has been obeyed."""
+        """``model_for`` returns the model that the name in an order stands for (None: the default
+        model). ``drained`` is set when a Drain is done: all jobs are parked."""
         super().__init__(mailbox)
         self._jobs, self._spool = jobs, spool
         self._scheduler, self._preparation = scheduler, preparation
         self._lifecycle, self._inference = lifecycle, inference
         self._publish, self._model_for, self._drained = publish, model_for, drained
         self._chunk: tuple[str, int] | None = None
-        """What the engine is at: job and ordinal."""
+        """The chunk that was given to the engine: the job's id and the chunk's ordinal."""
         self._model: str | None = None
         """The model that is loaded."""
         self._unavailable: str | None = None
-        """The model that could not be loaded just now."""
+        """The model that could not be loaded at the last try."""
         self._draining = False
         self._in_flight: str | None = None
-        """The job that the rows say is at the engine."""
+        """The job that is marked in the database as in flight."""
         self._work: Work | None = None
 
     async def started(self) -> None:
@@ -210,7 +212,7 @@ class Queue(Actor[QueueMessage]):
 
     async def _expire(self, job_id: str) -> None:
         job = await self._jobs.get(job_id)
-        if job is not None and job.status.terminal:  # it may have been restarted meanwhile
+        if job is not None and job.status.terminal:  # it may have been restarted in the meantime
             await self._remove(job)
 
     async def _heartbeat(self, message: Heartbeat) -> None:
@@ -280,7 +282,7 @@ class Queue(Actor[QueueMessage]):
     async def _chunk_failed(self, message: ChunkFailed) -> None:
         self._chunk_over(message.job_id, message.ordinal)
         if message.kind in ("crashed", "out_of_memory", "killed"):
-            self._model = None  # until the lifecycle has another engine
+            self._model = None  # until the lifecycle reports the next engine
         match message.kind:
             case "crashed" | "out_of_memory":
                 await self._crashed(message.job_id, message.problem)
@@ -296,13 +298,16 @@ class Queue(Actor[QueueMessage]):
         await self._step()
 
     async def _model_gone(self) -> None:
-        """Whatever the engine was at has been answered before, or never will be."""
+        """No model is loaded now.
+
+        If the chunk in flight has not been answered yet, it never will be.
+        """
         self._model = self._chunk = self._work = None
         await self._mark_in_flight(None)
         await self._step()
 
     async def _model_waits(self, message: ModelWaits) -> None:
-        """What wants another model need not wait for this one."""
+        """A model cannot be loaded now: jobs that need another model can go on meanwhile."""
         self._unavailable = message.model
         await self._step()
 
@@ -321,7 +326,10 @@ class Queue(Actor[QueueMessage]):
         await self._step()
 
     async def _report_for_those_that_wait(self) -> None:
-        """Nothing is wrong with a job between two chunks that waits for its turn or the model."""
+        """Store a heartbeat for running jobs that have no chunk in flight.
+
+        They wait for their turn or for the model; without a heartbeat they would look stalled.
+        """
         for job in self._scheduler.all():
             if job.status is Status.RUNNING and not (self._chunk and self._chunk[0] == job.id):
                 ready = self._model == self._model_of(job)
@@ -334,7 +342,7 @@ class Queue(Actor[QueueMessage]):
             self._inference.tell(AbortChunk(self._chunk[0]))
         await self._step()
 
-    # What happens next, after every message.
+    # What happens next; called after almost every message.
 
     async def _step(self) -> None:
         if not self._draining:
@@ -355,8 +363,11 @@ class Queue(Actor[QueueMessage]):
             self._preparation.decode(job)
 
     async def _finish_those_without_chunks_left(self) -> None:
-        """A job in which nobody speaks needs no engine; nor does one whose last chunk was
-        committed just before the server ended."""
+        """Finish jobs that have no chunks left and so do not need the engine.
+
+        For example a recording without speech, or a job whose last chunk was committed just before
+        the server ended.
+        """
         for job in list(self._scheduler.ahead()):
             if self._preparation.is_ready(job) and job.chunks_done == job.chunks_total:
                 await self._jobs.start(job.id)
@@ -380,7 +391,7 @@ class Queue(Actor[QueueMessage]):
             self._changed(job)
         chunk = await self._jobs.chunk(job, job.chunks_done)
         if chunk is None:
-            await self._finish(job.id, Status.FAILED, "the plan of this job is lost")
+            await self._finish(job.id, Status.FAILED, "the chunks of this job are missing")
             return
         await self._mark_in_flight(job.id)
         self._scheduler.served(job, passing=rightful is not None and rightful.id != job.id)
@@ -399,7 +410,7 @@ class Queue(Actor[QueueMessage]):
         )
 
     async def _mark_in_flight(self, job_id: str | None) -> None:
-        """Should the server end now, this is the job that may have ended it."""
+        """Store which job is in flight: if the server crashes now, this job may be the cause."""
         if job_id != self._in_flight:
             await self._jobs.mark_in_flight(job_id)
             self._in_flight = job_id
@@ -410,7 +421,7 @@ class Queue(Actor[QueueMessage]):
             self._work = work
             self._lifecycle.tell(work)
 
-    # The steps that several of the above share.
+    # Steps that several of the handlers above use.
 
     async def _known(self, job_id: str) -> Job:
         job = await self._jobs.get(job_id)
@@ -471,7 +482,7 @@ class Queue(Actor[QueueMessage]):
         await self._finish(job.id, Status.FAILED, f"{problem}, {CRASHES} times")
 
     async def _finish(self, job_id: str, status: Status, error: str | None = None) -> Job | None:
-        """The one place where a job ends."""
+        """End a job; this is the only place where jobs end. None if it has ended already."""
         now = time.time()
         job = await self._jobs.finish(job_id, status, utc(now), now, error)
         if job is not None:

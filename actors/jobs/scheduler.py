@@ -1,7 +1,9 @@
-"""Whose turn it is: urgent jobs first, then owners in turn, and each owner's jobs as they came.
+"""Decides which job's chunk comes next.
 
-A job that wants another model than the loaded one may be passed by a few chunks of others, or two
-owners with two models would have them swapped at every chunk.
+Urgent jobs come first. Then the owners take turns, and each owner's jobs run in the order of their
+arrival. If a job needs a model that is not loaded, a few chunks of other jobs may be transcribed
+before it. Otherwise, with two owners who use two models, the model would be swapped for every
+chunk.
 """
 
 from collections import defaultdict
@@ -11,16 +13,18 @@ from itertools import islice
 from storage.records import Job
 
 LOOK_AHEAD = 8
-"""Jobs of each owner that are considered; the rest wait behind these anyway."""
+"""How many jobs of each owner are considered; the owner's other jobs come after these anyway."""
 MOST_PASSES = 20
-"""Chunks, each about half a minute of speech: far longer to hear than a model takes to load."""
+"""How many chunks in a row may be transcribed before the job whose turn it is. Each is about half a
+minute of speech, so that together they take much longer than loading a model."""
 
 _Line = tuple[bool, int | None]
-"""Not urgent, and the owner: jobs in the same line never pass each other unless one cannot go."""
+"""Whether its jobs are not urgent, and their owner. Jobs in the same line run in the order of their
+arrival, unless one of them cannot run yet."""
 
 
 class Scheduler:
-    """The jobs that are not over."""
+    """The jobs that are queued or running, and their order."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
@@ -30,7 +34,7 @@ class Scheduler:
         self._passes = 0
 
     def put(self, job: Job) -> None:
-        """Add a job behind those of its owner, or replace it at its place."""
+        """Add a job behind its owner's other jobs, or replace it and keep its place."""
         self._jobs[job.id] = job
         self._lines[_line(job)][job.id] = None
 
@@ -48,7 +52,10 @@ class Scheduler:
         return list(self._jobs.values())
 
     def ahead(self) -> Iterator[Job]:
-        """The next jobs, each owner's first before anybody's second."""
+        """The next jobs in order: the first job of each owner, then the second of each, and so on.
+
+        The urgent jobs come before all others.
+        """
         lines = sorted(self._lines, key=self._order)
         urgent = [line for line in lines if not line[0]]
         for those in (urgent, lines[len(urgent) :]):
@@ -59,7 +66,10 @@ class Scheduler:
     def choose(
         self, able: Callable[[Job], bool], wants: Callable[[Job], str], loaded: str | None
     ) -> Job | None:
-        """The job to go on with, of those that are ``able`` to."""
+        """The job whose next chunk is to be transcribed; None if no job is ``able`` to run.
+
+        ``wants`` returns the model that a job needs; ``loaded`` is the model that is loaded.
+        """
         able_jobs = [job for job in self.ahead() if able(job)]
         if not able_jobs:
             return None
@@ -69,7 +79,10 @@ class Scheduler:
         return next((job for job in able_jobs if wants(job) == loaded), rightful)
 
     def served(self, job: Job, *, passing: bool) -> None:
-        """A chunk of ``job`` is on its way, before its turn if ``passing``."""
+        """Note that a chunk of ``job`` was given to the engine.
+
+        ``passing``: it was another job's turn, whose model is not loaded.
+        """
         self._clock += 1
         self._served[job.order.owner] = self._clock
         self._passes = self._passes + 1 if passing else 0

@@ -1,1 +1,1 @@
-"""Mailboxes, actors and their supervisor. Nothing here knows what Whisperbox is for."""
+"""Mailboxes, actors and their supervisor. Nothing in here is about speech or transcripts."""

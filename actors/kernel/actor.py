@@ -1,4 +1,4 @@
-"""An actor: one mailbox, handled one message at a time."""
+"""An actor: it has one mailbox and handles its messages one after the other."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
@@ -13,12 +13,12 @@ M = TypeVar("M")
 
 
 class Actor(Generic[M]):
-    """Subclass with `handle`, and `started` where there is something to reload.
+    """The base class. A subclass defines `handle`, and `started` if it has state to reload.
 
-    What `handle` returns is the answer to the one who asked. A `Refusal` goes back to the asker.
-    Any other exception ends the actor, and so does a Refusal of what was told and not asked, since
-    the work may be half done; its supervisor builds a new one on the same mailbox, which recovers
-    from the rows.
+    If the message is a question (`Mailbox.ask`), the asker gets the value that `handle` returns,
+    or the `Refusal` that it raises. Any other exception ends the actor, and so does a Refusal for
+    a message that was only told, because the work may be half done. Then the supervisor builds a
+    new actor for the same mailbox, which reloads its state from the database.
     """
 
     def __init__(self, mailbox: Mailbox[M]) -> None:
@@ -26,7 +26,7 @@ class Actor(Generic[M]):
         self._tasks: TaskGroup
 
     async def started(self) -> None:
-        """Before the first message: reload from storage what the actor needs."""
+        """Called before the first message: reload the state that the actor needs from storage."""
 
     async def handle(self, message: M) -> object:
         raise NotImplementedError
@@ -34,7 +34,7 @@ class Actor(Generic[M]):
     def spawn(self, work: Callable[..., Awaitable[object]], *args: object) -> anyio.CancelScope:
         """Run ``work`` beside the mailbox, until it ends or the returned scope is cancelled.
 
-        It must not touch the actor's state: it reports by telling ``self.me``.
+        It must not change the actor's state. It reports its outcome as a message to ``self.me``.
         """
         scope = anyio.CancelScope()
 
@@ -46,7 +46,7 @@ class Actor(Generic[M]):
         return scope
 
     def later(self, seconds: float, message: M) -> anyio.CancelScope:
-        """Tell ourselves ``message`` after that time, unless the returned scope is cancelled."""
+        """Tell this actor ``message`` after that time, unless the returned scope is cancelled."""
 
         async def wait() -> None:
             await anyio.sleep(seconds)
@@ -55,7 +55,7 @@ class Actor(Generic[M]):
         return self.spawn(wait)
 
     async def run(self) -> None:
-        """Handle messages until cancelled or crashed."""
+        """Handle messages until the actor is cancelled or crashes."""
         async with anyio.create_task_group() as self._tasks:
             await self.started()
             while True:

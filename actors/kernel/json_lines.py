@@ -1,4 +1,4 @@
-"""Children that report in lines of JSON."""
+"""Child processes that print their results as lines of JSON."""
 
 import subprocess
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -22,21 +22,21 @@ async def said(
     environment: Mapping[str, str] | None = None,
     given: bytes = b"",
 ) -> AsyncGenerator[S, None]:
-    """Each line that a child writes to its stdout; it is ended if the caller leaves early.
+    """Run a child and yield each line of its stdout, decoded as ``kind``.
 
-    ``given`` is all that the child reads from its stdin.
-
-    To be closed, with `contextlib.aclosing`, before its caller goes on.
+    ``given`` is what the child reads from its stdin. If the caller stops early, the child is
+    killed; so the caller must use `contextlib.aclosing`.
 
     Raises:
         Killed: a signal ended the child.
+        msgspec.DecodeError: a line is not JSON of that kind.
     """
     async with await open_child(
         command, stdin=subprocess.PIPE, stderr=None, env=environment
     ) as child:
         assert child.stdin
         assert child.stdout
-        with suppress(anyio.BrokenResourceError):  # it has ended without reading
+        with suppress(anyio.BrokenResourceError):  # the child has ended without reading its stdin
             await child.stdin.send(given)
         await child.stdin.aclose()
         lines = BufferedByteReceiveStream(child.stdout)

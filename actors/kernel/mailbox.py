@@ -1,4 +1,7 @@
-"""How actors talk: an address to tell and to ask, a mailbox behind it."""
+"""How actors communicate: each has a mailbox, and others tell or ask its address.
+
+Telling leaves a message and goes on; asking also waits for an answer.
+"""
 
 from collections import deque
 from typing import Any, Generic, TypeVar
@@ -13,32 +16,32 @@ R = TypeVar("R")
 
 CAPACITY = 4096
 PATIENCE_S = 10.0
-"""How long an asker waits unless it says otherwise."""
+"""How many seconds an asker waits for the answer by default."""
 
 
 class Question(msgspec.Struct, Generic[R], frozen=True):
-    """A message that wants an answer of type R."""
+    """A message that is answered with a value of type R; see `Mailbox.ask`."""
 
 
 class Full(Exception):
-    """A mailbox has no room: whoever should read it is stuck, and telling it more is no use."""
+    """A mailbox has no room, because its actor handles messages too slowly or is stuck."""
 
 
 class NoAnswer(Busy):
-    """No answer came in time; what was asked for may still have been done."""
+    """No answer came in time; the actor may still have done, or may still do, what was asked."""
 
 
 class Crashed(Exception):
-    """The actor crashed over the question; it has been restarted since, or will be."""
+    """The actor crashed while it handled the question; the supervisor restarts the actor."""
 
 
 class Reply(Generic[R]):
-    """Where an answer goes. Answering twice, or after the asker has left, does nothing."""
+    """The place for an answer. A second answer, or one after the asker has left, has no effect."""
 
     def __init__(self) -> None:
         self._settled = anyio.Event()
         self.abandoned = False
-        """The asker has left: do not begin what it asked for."""
+        """The asker waits no longer: do not begin what it asked for."""
         self._answer: R | None = None
         self._error: Exception | None = None
 
@@ -60,14 +63,14 @@ class Reply(Generic[R]):
 
 
 class Envelope(Generic[M]):
-    """A message and, where one waits for it, the place of its answer."""
+    """A message and, if it was asked, the place for its answer."""
 
     def __init__(self, message: M, reply: Reply[Any] | None) -> None:
         self.message, self.reply = message, reply
 
 
 class Mailbox(Generic[M]):
-    """A bounded queue that outlives the actor that reads it."""
+    """A queue of messages with limited room. It stays when its actor crashes and is rebuilt."""
 
     def __init__(self, name: str, capacity: int = CAPACITY) -> None:
         self.name = name
@@ -76,7 +79,7 @@ class Mailbox(Generic[M]):
         """When each message that waits was left, by the event loop's clock."""
 
     async def receive(self) -> Envelope[M]:
-        """The next message; for the one actor behind the mailbox."""
+        """Wait for the next message. Only the mailbox's own actor may call this."""
         envelope = await self._receive.receive()
         self._posted.popleft()
         return envelope
@@ -92,7 +95,7 @@ class Mailbox(Generic[M]):
         return anyio.current_time() - self._posted[0] if self._posted else 0.0
 
     def tell(self, message: M) -> None:
-        """Leave a message, without waiting and without an answer.
+        """Leave a message, without waiting and without getting an answer.
 
         Raises:
             Full: the mailbox is full.
@@ -100,13 +103,13 @@ class Mailbox(Generic[M]):
         self._post(Envelope(message, None))
 
     async def ask(self, question: Question[R], within: float = PATIENCE_S) -> R:
-        """Put a question and wait for its answer, at most ``within`` seconds.
+        """Ask a question and wait for its answer, at most ``within`` seconds.
 
         Raises:
-            Refusal: the actor said no, in one of Refusal's kinds.
+            Refusal: the actor refused, with one of Refusal's subclasses.
             Busy: the mailbox is full.
             NoAnswer: no answer came in time.
-            Crashed: the actor crashed over the question.
+            Crashed: the actor crashed while it handled the question.
         """
         reply: Reply[R] = Reply()
         try:
@@ -127,4 +130,4 @@ class Mailbox(Generic[M]):
 
 
 Address = Mailbox
-"""What others hold of an actor. Only the actor itself receives."""
+"""A mailbox as other actors use it: they only `tell` and `ask`, and never `receive`."""

@@ -1,4 +1,4 @@
-"""Children that end when the server says so, and not before."""
+"""Child processes that are protected from the signals that stop the server."""
 
 import logging
 import signal
@@ -13,20 +13,22 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 TRIES = 3
 PAUSE_S = 5.0
-"""Until another try: what was short of memory may have ended by then."""
+"""Seconds before the next try: the programs that used up the memory may have ended by then."""
 
 OURS = {signal.SIGINT, signal.SIGTERM}
-"""From a terminal, by Ctrl-C, and from supervisors that stop a service by telling all of it."""
+"""The signals that are only for the server. A terminal sends SIGINT to all its processes at Ctrl-C,
+and some service managers send SIGTERM to all processes of a service."""
 
 
 async def open_child(command: Sequence[str], **how: Any) -> Process:
-    """`anyio.open_process`, of a child that OURS do not reach.
+    """`anyio.open_process`, for a child that the signals in OURS do not reach.
 
-    They are for the server, which takes its time to stop; a child that ends before would make its
-    work look broken. It has to be killed, therefore; and to end by itself when the server is gone.
+    These signals stop the server, which lets its work finish first. If they ended a child as well,
+    that work would fail. So the server has to kill the child, and the child has to notice by itself
+    when the server has ended.
     """
-    # A child inherits what is blocked, and so do its own. asyncio forks before it first waits, so
-    # that no other task runs in between.
+    # A child inherits the blocked signals, and so do its own children. asyncio forks before its
+    # first await, so that no other task runs while the signals are blocked here.
     signal.pthread_sigmask(signal.SIG_BLOCK, OURS)
     try:
         return await anyio.open_process(command, **how)
@@ -35,11 +37,12 @@ async def open_child(command: Sequence[str], **how: Any) -> Process:
 
 
 class Killed(Exception):
-    """A child was ended by a signal: by whoever needed memory, or by a fault of its own."""
+    """A signal ended a child: the system was short of memory, or the child itself crashed."""
 
 
 def check(child: Process) -> None:
-    """
+    """Check how a child has ended.
+
     Raises:
         Killed: a signal has ended it.
     """
@@ -49,10 +52,10 @@ def check(child: Process) -> None:
 
 
 async def retry_if_killed(work: Callable[[], Awaitable[T]]) -> T:
-    """The outcome of ``work``, which is tried again where its child is killed.
+    """Run ``work`` and return its result; run it again if a signal ended its child.
 
     Raises:
-        Killed: at each of TRIES.
+        Killed: a signal ended the child at each of TRIES tries.
     """
     for _ in range(TRIES - 1):
         try:

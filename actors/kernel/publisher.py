@@ -1,4 +1,4 @@
-"""Facts and who hears them: whoever states a fact knows nobody who listens."""
+"""Sends facts to the actors that listen for them, so that the sender need not know these actors."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from actors.kernel.mailbox import Address
 
 Publish = Callable[[object], None]
-"""States a fact."""
+"""Publishes a fact; see `Publisher.publish`."""
 
 
 class Publisher:
@@ -19,9 +19,10 @@ class Publisher:
         self.listeners = listeners
 
     def publish(self, fact: object) -> None:
-        """
+        """Tell the fact to all its listeners.
+
         Raises:
-            KeyError: nothing says who hears facts of this type.
+            KeyError: no listeners are listed for facts of this type.
             Full: a listener's mailbox is full.
         """
         for address in self.listeners[type(fact)]:

@@ -1,8 +1,8 @@
-"""A value that the operator may set: stated once, where it is used.
+"""Settings: values that the operator may set. Each is defined once, in the package that uses it.
 
-A room's settings are a frozen dataclass of such fields. Each field is the environment variable of
-its name in capitals; `app.settings` reads it, and the guide, the error messages and the Server
-page are made from what stands here.
+A package's settings are a frozen dataclass of such fields. Each field is an environment variable:
+``max_speakers`` is MAX_SPEAKERS, for example. `app.settings` reads the variables. The descriptions
+given here are also used for the guide, the error messages and the Server page.
 """
 
 from collections.abc import Callable
@@ -19,16 +19,17 @@ def setting(
     parse: Callable[[str], Any] | None = None,
     secret: bool = False,
 ) -> Any:
-    """A dataclass field.
+    """A dataclass field that is a setting.
 
     Args:
-        default: the value where the variable is not set.
+        default: the value if the variable is not set.
         about: one sentence for the guide; Markdown.
         least: the smallest number allowed.
-        choices: the only texts allowed.
-        parse: makes the value from the variable's text, where its type alone does not say how;
-            raises ValueError with the end of a sentence that begins with the variable's name.
-        secret: never shown to anybody.
+        choices: the allowed texts; empty: any text.
+        parse: makes the value from the variable's text, if the field's type is not enough for that.
+            For a wrong text it raises ValueError; the message continues a sentence that begins with
+            the variable's name, for example "is not a list of networks".
+        secret: the value is never shown to anybody.
     """
     metadata = {
         "about": about,

@@ -1,4 +1,8 @@
-"""Keeps actors running: one for one, with back-off, and within a budget."""
+"""Keeps the actors running.
+
+If one actor crashes, only that one is rebuilt, after a pause that grows with each crash. If it
+crashes too often, the supervisor gives up.
+"""
 
 import logging
 from collections import deque
@@ -21,7 +25,7 @@ Factory = Callable[[], Actor[Any]]
 
 
 class GaveUp(Exception):
-    """An actor crashed too often: the process must end, so that its keeper restarts it."""
+    """An actor crashed too often: the process must end, and the service manager restarts it."""
 
 
 async def supervise(factories: Mapping[str, Factory]) -> None:
@@ -29,7 +33,7 @@ async def supervise(factories: Mapping[str, Factory]) -> None:
 
     Raises:
         GaveUp: one crashed more than RESTARTS times within WINDOW_S seconds.
-        Fatal: one met a failure that no restart within the process can mend.
+        Fatal: an actor met a failure that only a new process can recover from.
     """
     failures: list[Exception] = []
     async with anyio.create_task_group() as group:

@@ -1,4 +1,7 @@
-"""Has texts made of transcripts: analyses and translations. Nothing waits for it but callbacks."""
+"""The actor that has a language model write analyses and translations of transcripts.
+
+Only a job's webhook waits for these texts; the transcript is available before them.
+"""
 
 import logging
 import time
@@ -22,7 +25,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 2
 TRIES = 3
-"""Ends of the server in the middle of a text, after which the text is to blame."""
+"""If the server has ended this often while it worked on one text, the text is assumed to be the
+cause, and it is not tried again."""
 
 Write = Callable[[TextKind, str, Sequence[str]], Awaitable[Answer]]
 
@@ -39,7 +43,8 @@ class Analyst(Actor[AnalystMessage]):
         write: Write | None,
         tokens_a_day: int,
     ) -> None:
-        """``write`` None: there is no language model. ``tokens_a_day`` of one owner; 0 is any."""
+        """``write`` is None if there is no language model. ``tokens_a_day`` is the limit of tokens
+        for one account within 24 hours; 0 is no limit."""
         super().__init__(mailbox)
         self._texts, self._jobs, self._usage = texts, jobs, usage
         self._publish = publish
@@ -89,13 +94,13 @@ class Analyst(Actor[AnalystMessage]):
         await self._step()
 
     async def _step(self) -> None:
-        """Begin with what waits."""
+        """Begin with texts that wait, as long as fewer than AT_ONCE are being written."""
         for text, job_id in await self._texts.pending(AT_ONCE - self._writing):
             if await self._texts.begin(text, utc(time.time())):
                 self._writing += 1
                 self.spawn(self._make, text, job_id)
 
-    # Beside the mailbox: one text.
+    # This part runs beside the mailbox, in a task of its own: the work on one text.
 
     async def _make(self, text: Text, job_id: str) -> None:
         try:
@@ -110,7 +115,7 @@ class Analyst(Actor[AnalystMessage]):
         if job is None or self._write is None:
             return Answer(error="no language model is set up on this server")
         if text.tries >= TRIES:
-            return Answer(error=f"the server was ended over this text, {TRIES} times")
+            return Answer(error=f"the server ended {TRIES} times while it worked on this text")
         if await self._spent_too_much(job):
             return Answer(error="the language model's budget for today is used up")
         lines = [line for s in await self._jobs.transcript(job) if (line := s.text.strip())]
@@ -127,5 +132,5 @@ class Analyst(Actor[AnalystMessage]):
 
 
 def _written_in(job: Job) -> str | None:
-    """The transcript's language, which is English where Whisper has translated."""
+    """The transcript's language: English if Whisper has translated the speech."""
     return ENGLISH if job.order.task is Task.TRANSLATE else job.language

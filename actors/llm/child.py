@@ -1,13 +1,14 @@
-"""The language child: ``python -m actors.llm.child``, one task as JSON on stdin.
+"""The language child: ``python -m actors.llm.child``, which reads one task as JSON from stdin.
 
-Prints a JSON line for each part, ``{"tokens": …}`` so far, and then
-``{"text": …, "model": …, "tokens": …, "truncated": …}`` or ``{"error": sentence, "tokens": …}``.
-A child, because the provider's library takes as much memory as the rest of the server. A long
-transcript is written in parts: a translation part by part, an analysis by analysing each part and
-then the analyses.
+After each part it prints a JSON line ``{"tokens": …}`` with the tokens used so far. At the end it
+prints ``{"text": …, "model": …, "tokens": …, "truncated": …}`` or
+``{"error": sentence, "tokens": …}``. It is a child process because the provider's library takes as
+much memory as the rest of the server. A long transcript is sent in parts: a translation is made
+part by part; for an analysis each part is analysed, and then these analyses are merged.
 
-The transcript is data. It stands alone in the user's message, between marks that it cannot
-contain, and the model is given no tools: whatever it is told in there, it can only write text.
+The transcript is data, not instructions. It is alone in the user's message, between two marks that
+are random, so that no transcript contains them. The model is given no tools: if the transcript
+tries to give it orders, all that the model can do is write text.
 """
 
 import secrets
@@ -48,14 +49,15 @@ class Task(msgspec.Struct):
     lines: list[str]
     model: str
     part_chars: int
-    """Characters that the model reads at once."""
+    """The most characters of the transcript that are sent to the model at once."""
     timeout_secs: float
     base_url: str | None
     api_key: str | None
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
-    """The last one of a child is the answer; those before it tell what was spent so far."""
+    """The child's last Answer is the result. The ones before only say how many tokens were used
+    so far."""
 
     text: str = ""
     error: str = ""
@@ -65,7 +67,7 @@ class Answer(msgspec.Struct, omit_defaults=True):
 
 
 def parts(lines: list[str], most: int) -> Iterator[str]:
-    """The lines in parts of at most ``most`` characters; a longer line is cut at a space."""
+    """Join the lines to parts of at most ``most`` characters; a longer line is cut at a space."""
     part: list[str] = []
     size = 0
     for piece in (piece for line in lines for piece in _pieces(line, most)):
@@ -89,15 +91,16 @@ def _pieces(line: str, most: int) -> Iterator[str]:
 
 
 class Author:
-    """Asks the model, and counts what that costs."""
+    """Asks the model and counts the tokens."""
 
     def __init__(self, task: Task) -> None:
-        from openai import OpenAI  # here, so that a parent may import this module
+        # Imported here, because the server imports this module and must not load the library.
+        from openai import OpenAI
 
         self._task, self.tokens, self.model, self.truncated = task, 0, task.model, False
         self._client = OpenAI(
             base_url=task.base_url,
-            api_key=task.api_key or "none",  # local servers want none, the library wants one
+            api_key=task.api_key or "none",  # local servers need no key, but the library does
             max_retries=RETRIES,
             timeout=task.timeout_secs,
         )

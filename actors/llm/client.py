@@ -1,4 +1,4 @@
-"""Runs the language child and takes what it says."""
+"""Runs the language child and reads its answers."""
 
 import sys
 from collections.abc import Sequence
@@ -16,14 +16,17 @@ from actors.llm.settings import LanguageModelSettings
 from storage.records import TextKind
 
 SLACK_S = 120.0
-"""For the pauses between retries, and for the child to start."""
+"""Seconds added for the pauses between retries and for the start of the child."""
 
 
 BROKE_OFF = "the language model's text broke off"
 
 
 class LanguageModel:
-    """None of its failures is an exception: they are answers with an ``error``."""
+    """The language model that the settings name.
+
+    Its methods raise nothing if the model fails: they return an Answer with an ``error``.
+    """
 
     def __init__(self, settings: LanguageModelSettings) -> None:
         assert settings.openai_model is not None
@@ -32,7 +35,7 @@ class LanguageModel:
         self._translation_model = settings.openai_translation_model or settings.openai_model
 
     async def write(self, kind: TextKind, language: str, lines: Sequence[str]) -> Answer:
-        """A text in the language of that ISO 639-1 code, from a transcript's lines."""
+        """Have a text written from a transcript's lines, in the language with this ISO code."""
         settings = self._settings
         task = Task(
             kind=kind.value,
@@ -52,7 +55,8 @@ class LanguageModel:
         return msgspec.structs.replace(answer, tokens=answer.tokens + sum(spent))
 
     async def _written(self, task: Task, spent: list[int]) -> Answer:
-        """``spent`` gets the tokens of a try that is killed: they are paid for all the same."""
+        """One try. If its child is killed, the tokens it used are added to ``spent``, because
+        the provider charges for them anyway."""
         answer = Answer(error=BROKE_OFF)
         command = [sys.executable, "-m", "actors.llm.child"]
         async with aclosing(said(command, Answer, given=msgspec.json.encode(task))) as answers:
@@ -74,5 +78,5 @@ class LanguageModel:
 
     @property
     def _patience_secs(self) -> float:
-        """For one part, with all its retries; the child gives up by itself before that."""
+        """The longest time for one part with all its retries; normally the child gives up first."""
         return self._settings.openai_timeout_secs * (RETRIES + 1) + SLACK_S

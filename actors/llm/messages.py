@@ -1,4 +1,4 @@
-"""What the analyst is told and asked."""
+"""The messages that the analyst receives."""
 
 import msgspec
 
@@ -9,7 +9,11 @@ from storage.records import Text, TextKind
 
 
 class RequestText(Question[None], frozen=True):
-    """Have a text written, or written anew."""
+    """Have a text written, or written again.
+
+    Refused with NotFound if there is no such job, and with Conflict if there is no language model
+    or no transcript.
+    """
 
     job_id: str
     kind: TextKind
@@ -17,7 +21,7 @@ class RequestText(Question[None], frozen=True):
 
 
 class TextWritten(msgspec.Struct, frozen=True):
-    """The analyst tells itself what came of a text."""
+    """The analyst tells itself the outcome of the work on one text."""
 
     text: Text
     job_id: str

@@ -1,4 +1,4 @@
-"""Decodes an input, finds where somebody speaks, and plans the chunks."""
+"""The actor that decodes a recording, finds where somebody speaks in it, and plans its chunks."""
 
 import logging
 from functools import partial
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 CHECK_DISK_EVERY = 64 << 20
 FULL_DISK_PAUSE_S = 10.0
 ROOM_BYTES = 1 << 30
-"""What the janitor is asked for: nine hours of decoded audio."""
+"""The free space that the janitor is asked for: enough for nine hours of decoded audio."""
 BEAT_S = 5.0
 NO_ROOM = "the disk has too little free space for the decoded audio"
 
@@ -63,7 +63,7 @@ class Chunker(Actor[ChunkerMessage]):
             case _:
                 assert_never(message)
 
-    # Beside the mailbox: one split.
+    # This part runs beside the mailbox, in a task of its own: the work on one recording.
 
     async def _split(self, job_id: str) -> None:
         try:
@@ -74,7 +74,10 @@ class Chunker(Actor[ChunkerMessage]):
             self._publish(SplitFailed(job_id, _sentence(error)))
 
     async def _planned_when_there_is_room(self, job_id: str) -> Planned:
-        """An accepted job is not failed by a full disk, or by what else is short: it waits."""
+        """Decode and plan a recording; if the disk is full or fails, wait and try again.
+
+        The job has been accepted, so it must not fail because the server lacks room.
+        """
         while True:
             try:
                 return await retry_if_killed(partial(self._planned, job_id))
@@ -90,7 +93,8 @@ class Chunker(Actor[ChunkerMessage]):
         source, part = self._spool.input(job_id), self._spool.part(job_id)
         if not source.exists():
             raise Invalid(NOT_KEPT)
-        # One buffer: an array for each block leaves holes in the heap, five times their own size.
+        # One buffer for all levels: an array for each block would fragment the heap, and that
+        # takes five times the memory of the arrays.
         heard, rest, size = bytearray(), b"", 0
         heartbeat_at = anyio.current_time()
         try:

@@ -1,8 +1,8 @@
 """The decode child: ``python -m actors.media.decode_child FILE``.
 
-Writes 16 kHz mono s16 little-endian PCM to stdout. Ends with 0, or with 2 and one line of JSON
-on stderr, ``{"refused": "a sentence for the user"}``. A child, because what decoders do with a
-hostile file must stay in a process that has nothing to lose.
+Writes 16 kHz mono s16 little-endian PCM to stdout. It ends with code 0, or with code 2 and one line
+of JSON on stderr, ``{"refused": "a sentence for the user"}``. It is a child process because a
+hostile file may exploit an error in a decoder: then it can do harm only in this process.
 """
 
 import json
@@ -21,9 +21,11 @@ from storage.records import RATE, SAMPLE_BYTES
 LONGEST_S = 24 * 3600
 CPU_S = 3600
 NICE = 5
-"""Behind the edge, which people wait for, and the engine, which this is ahead of anyway."""
+"""The child has a lower priority than the server, because people wait for its answers, and than
+the engine, because recordings are decoded before the engine needs them."""
 ADDRESS_SPACE = 4 << 30
-"""Bytes. FFmpeg maps far more than it uses; a day of audio decodes in under 100 MB resident."""
+"""Bytes. FFmpeg maps much more memory than it uses: decoding a day of audio needs less than 100 MB
+of resident memory."""
 
 
 def main(path: str) -> None:
@@ -39,7 +41,10 @@ def main(path: str) -> None:
 
 
 def confine(cpu_s: int | None = CPU_S) -> None:
-    """Take from this process what no decoder needs."""
+    """Limit this process to what a decoder needs: priority, CPU time (seconds) and memory.
+
+    ``cpu_s`` None: the CPU time is not limited.
+    """
     os.nice(NICE)
     if cpu_s is not None:
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
@@ -49,11 +54,13 @@ def confine(cpu_s: int | None = CPU_S) -> None:
 
 
 def decoded(path: str, layout: str = "mono") -> Iterator[bytes]:
-    """The first audio track as PCM, its channels interleaved.
+    """The first audio track as PCM blocks at 16 kHz, with interleaved channels.
 
-    A damaged packet costs a packet and not the rest.
+    If a packet is damaged, only that packet is skipped. A file that cannot be decoded ends the
+    process; see `refuse`.
     """
-    # An open file and no protocols: a playlist cannot make FFmpeg open its entries.
+    # FFmpeg gets an open file and may use no protocols, so that it cannot open the files or
+    # addresses that a playlist names.
     with open(path, "rb") as source:
         try:
             container = av.open(source, "r", options={"protocol_whitelist": "none"})
@@ -67,14 +74,14 @@ def decoded(path: str, layout: str = "mono") -> Iterator[bytes]:
                 for packet in container.demux(container.streams.audio[0]):
                     yield from _resampled(packet, resampler)
             except av.error.FFmpegError:
-                pass  # the container is damaged or cut from here on; what came before is kept
+                pass  # the rest of the file is damaged or missing; the audio before it is kept
             yield from (_bytes(frame) for frame in resampler.resample(None))
 
 
 def _resampled(packet: Any, resampler: Any) -> Iterator[bytes]:
     try:
         for frame in packet.decode():
-            frame.pts = None  # damaged time stamps must not open gaps
+            frame.pts = None  # damaged time stamps must not make gaps in the audio
             yield from (_bytes(out) for out in resampler.resample(frame))
     except (av.error.FFmpegError, ValueError):
         return

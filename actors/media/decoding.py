@@ -1,4 +1,4 @@
-"""Runs the decode child and takes what it says."""
+"""Runs the decode child and reads its audio."""
 
 import subprocess
 import sys
@@ -23,10 +23,10 @@ BLOCK = 1 << 18
 
 
 async def decode(source: Path) -> AsyncIterator[bytes]:
-    """The PCM of any audio or video file, block by block, as `storage.records.RATE` describes it.
+    """Decode an audio or video file to blocks of PCM: 16 kHz, mono, s16 little-endian.
 
     Raises:
-        Invalid: it cannot be decoded; the message is a sentence for whoever sent the file.
+        Invalid: it cannot be decoded; the message is a sentence for the user.
         Killed: a signal ended the child.
     """
     command = [sys.executable, "-m", "actors.media.decode_child", str(source)]

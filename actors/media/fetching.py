@@ -1,4 +1,4 @@
-"""From a URL to an input in the spool."""
+"""Fetches the recording at a URL and stores it in the spool as a job's input."""
 
 import os
 import sys
@@ -23,7 +23,8 @@ from storage.errors import Invalid, NoSpace
 PAUSES_S = (2.0, 10.0)
 WATCHED_S = 30.0
 SLOWEST = 1024
-"""Bytes a second, over WATCHED_S: slower than any speech codec, so that nobody waits for it."""
+"""Bytes a second, measured over WATCHED_S seconds. A slower fetch is given up: even speech codecs
+have a higher bit rate."""
 CHECK_DISK_EVERY = 64 << 20
 SNIFFED = 512
 PAGES = ("text/html", "application/xhtml+xml")
@@ -39,7 +40,7 @@ class Input(msgspec.Struct, frozen=True):
 
 
 class _Page(Exception):
-    """Not a recording, but a page that may have one."""
+    """The URL gave a web page, which may contain a recording, and not a recording itself."""
 
 
 class _Line(msgspec.Struct):
@@ -57,10 +58,12 @@ class Fetcher:
         self._spool, self._settings = spool, settings
 
     async def fetch(self, job_id: str, url: str, report: Report) -> Input:
-        """Store what ``url`` names as the job's input, telling ``report`` how far it is.
+        """Store the recording at ``url`` as the job's input.
+
+        ``report`` is called with the progress, as a short text for people.
 
         Raises:
-            Invalid: it cannot be had; the message is a sentence for whoever named it.
+            Invalid: it cannot be fetched; the message is a sentence for the user.
             NoSpace: the disk has no room for it.
         """
         try:
@@ -108,7 +111,7 @@ class Fetcher:
         if kind in PAGES:
             raise _Page
         if kind.startswith(TEXTS):
-            raise Invalid(f"the source_url gives {kind[:80]}, which is no audio or video")
+            raise Invalid(f"the source_url gives {kind[:80]}, which is not audio or video")
         self._check_size(answer.size or 0)
         with self._spool.receiving(job_id) as receiving:
             size = await self._written(receiving, answer, report)
@@ -138,13 +141,13 @@ class Fetcher:
         if expected and expected > self._spool.spare_bytes():
             raise NoSpace("the disk has too little free space for this file")
 
-    # A page that has a recording.
+    # A web page that contains a recording.
 
     async def _recording_of_page(self, job_id: str, url: str, report: Report) -> Input:
         if not self._settings.fetch_pages:
             raise Invalid("the source_url gives a web page, not audio or video")
         report("looking for the recording on the page")
-        # yt-dlp has uses of its own for .part.
+        # Not ".part", because yt-dlp gives this suffix a meaning of its own.
         target = self._spool.part(job_id).with_suffix(".page")
         room = min(self._settings.most_bytes, self._spool.spare_bytes())
         try:
@@ -189,7 +192,7 @@ class Fetcher:
 
 
 class _Pace:
-    """Reports now and then, and sees that it goes on fast enough."""
+    """Reports the progress of a fetch every second, and ends a fetch that is too slow."""
 
     def __init__(self, report: Report, total: int | None) -> None:
         self._report, self._total = report, total
@@ -217,9 +220,9 @@ def _is_page(block: bytes) -> bool:
 
 
 def _bare_environment() -> dict[str, str]:
-    """Nothing of ours: no proxies, no configuration, no plug-ins."""
+    """The page child's environment, without the server's proxies, configuration and plug-ins."""
     kept = {name: os.environ[name] for name in ("LANG", "PYTHONPATH") if name in os.environ}
-    # An empty PATH: a program that yt-dlp finds would dial past our proxy.
+    # The PATH is empty, because a program that yt-dlp finds there would not use our proxy.
     return {
         **kept,
         "PATH": "",

@@ -1,4 +1,4 @@
-"""Fetches what jobs name by URL."""
+"""The actor that fetches the recordings of jobs that were submitted with a URL."""
 
 import logging
 import time
@@ -30,9 +30,10 @@ log = logging.getLogger(__name__)
 
 BEAT_S = 5.0
 ROOM_BYTES = 4 << 30
-"""What the janitor is asked for."""
+"""The free space that the janitor is asked for if the disk is full."""
 FULL_DISK_PAUSES_S = (10.0, 30.0, 100.0, 300.0)
-"""A file that hides its size is fetched as far as it fits, each time."""
+"""Seconds between tries while the disk is full. They grow, because a file whose size the source
+does not say is fetched again at each try until the disk is full."""
 
 GetInput = Callable[[str, str, Callable[[str], None]], Awaitable[Input]]
 
@@ -61,7 +62,7 @@ class Ingest(Actor[IngestMessage]):
             case _:
                 assert_never(message)
 
-    # Beside the mailbox: one fetch.
+    # This part runs beside the mailbox, in a task of its own: one fetch.
 
     async def _get(self, message: Fetch) -> None:
         job_id = message.job_id
@@ -76,7 +77,10 @@ class Ingest(Actor[IngestMessage]):
             self._publish(FetchFailed(job_id, _storable(_sentence(error))))
 
     async def _got_when_there_is_room(self, message: Fetch) -> Input:
-        """An accepted job is not failed by a full disk: it waits for space."""
+        """Fetch a recording; if the disk is full, wait and try again.
+
+        The job has been accepted, so it must not fail because the server lacks room.
+        """
         pulse = _Pulse(message.job_id, self._publish)
         for pause in chain(FULL_DISK_PAUSES_S, repeat(FULL_DISK_PAUSES_S[-1])):
             try:
@@ -90,7 +94,7 @@ class Ingest(Actor[IngestMessage]):
 
 
 class _Pulse:
-    """Signs of life, no oftener than the queue wants to write them down."""
+    """Sends heartbeats to the queue, at most one every BEAT_S seconds, because each is stored."""
 
     def __init__(self, job_id: str, publish: Publish) -> None:
         self._job_id, self._publish = job_id, publish
@@ -103,7 +107,7 @@ class _Pulse:
 
 
 def _storable(text: str) -> str:
-    """What a stranger's server said, without the bytes that are no text."""
+    """A text from another server, without the characters that cannot be stored as text."""
     return text.encode("utf-8", "replace").decode().replace("\0", "")
 
 

@@ -1,4 +1,4 @@
-"""What ingest and the chunker are told, and the facts about recordings that they tell the queue."""
+"""The messages that ingest and the chunker receive, and the facts that they publish."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from storage.records import Chunk, Stage
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
-    """Somebody works on this job, and this is how far it is."""
+    """A job is still being prepared; ``detail`` says how far it is, as a text for people."""
 
     job_id: str
     stage: Stage
@@ -15,7 +15,7 @@ class Heartbeat(msgspec.Struct, frozen=True):
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """The input lies in the spool now."""
+    """The job's input is in the spool now."""
 
     job_id: str
     size_bytes: int
@@ -29,7 +29,7 @@ class FetchFailed(msgspec.Struct, frozen=True):
 
 
 class FetchesLost(msgspec.Struct, frozen=True):
-    """Ingest was rebuilt: what it was at must be told again."""
+    """Ingest was rebuilt after a crash: its fetches are lost and must be begun again."""
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -37,7 +37,7 @@ class Planned(msgspec.Struct, frozen=True):
     duration_secs: float
     chunks: tuple[Chunk, ...]
     waveform: bytes = b""
-    """How loud equal parts of the recording are, 0 to 255."""
+    """The loudness of equal parts of the recording, one byte each, 0 to 255."""
 
 
 class SplitFailed(msgspec.Struct, frozen=True):
@@ -46,11 +46,14 @@ class SplitFailed(msgspec.Struct, frozen=True):
 
 
 class SplitsLost(msgspec.Struct, frozen=True):
-    """The chunker was rebuilt: what it was at must be told again."""
+    """The chunker was rebuilt after a crash: its work is lost and must be begun again."""
 
 
 class MakeRoom(Question[None], frozen=True):
-    """Remove old recordings until ``wanted`` bytes fit on the disk, as far as that is allowed."""
+    """Ask the janitor to remove old recordings until ``wanted`` bytes fit on the disk.
+
+    It may not be able to free that much, because it removes only recordings of ended jobs.
+    """
 
     wanted: int
 

@@ -1,9 +1,9 @@
 """The page child: ``python -m actors.media.page_child URL FILE PROXY MAX_BYTES [COOKIES]``.
 
-Finds the media of a web page, downloads it to FILE through PROXY, and prints one JSON object a
-line: ``{"done": bytes, "total": bytes or null}`` while it runs, then ``{"title": …}`` or
-``{"refused": sentence}``. A child, because so many extractors, each at the mercy of its site,
-must stay in a process that can be ended.
+Finds the recording on a web page and downloads it to FILE through PROXY. It prints one JSON object
+on each line: ``{"done": bytes, "total": bytes or null}`` while it runs, then ``{"title": …}`` or
+``{"refused": sentence}``. It is a child process because yt-dlp has many extractors, and a web site
+may make one of them hang or crash; a child can be killed then.
 """
 
 import json
@@ -18,7 +18,7 @@ ADDRESS_SPACE = 4 << 30
 
 
 class _Quiet:
-    """What the library would say to a terminal."""
+    """A logger that drops what yt-dlp would print to a terminal."""
 
     def debug(self, _: str) -> None: ...
     def info(self, _: str) -> None: ...
@@ -30,19 +30,19 @@ def main(url: str, file: str, proxy: str, max_bytes: str, cookies: str | None = 
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(max_bytes), int(max_bytes)))
-    # Here, so that a parent that imports our name does not carry it.
+    # Imported here, so that a parent that imports this module does not load the library.
     from yt_dlp import YoutubeDL
     from yt_dlp.utils import YoutubeDLError
 
     class Downloader(YoutubeDL):  # type: ignore[misc]
         def save_cookies(self) -> None:
-            """The file is the operator's: what a page sets must not get into it."""
+            """Do nothing: the cookie file is the operator's, and pages must not change it."""
 
     try:
         with Downloader(_options(file, proxy, int(max_bytes), cookies)) as downloader:
             found = downloader.extract_info(url, download=False, process=False)
             if found is None or found.get("_type") in ("playlist", "multi_video"):
-                return say(refused="the page holds several recordings: name one of them")
+                return say(refused="the page has several recordings: give the URL of one of them")
             done = downloader.process_ie_result(found, download=True)
     except YoutubeDLError as error:
         reason = _short(error).replace(file, "the file")
@@ -80,7 +80,7 @@ def _options(file: str, proxy: str, max_bytes: int, cookies: str | None) -> dict
 
 
 def _one_recording(info: dict[str, Any], *, incomplete: bool = False) -> str | None:
-    """A reason against it, or None."""
+    """The reason why this entry must not be downloaded; None if it may be."""
     if info.get("is_live"):
         return "it is live"
     return "it is one of several" if info.get("playlist") else None

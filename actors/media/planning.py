@@ -1,4 +1,4 @@
-"""What the engine hears in each call: the fewest windows, cut where the silence is longest.
+"""Plans the chunks of a recording: as few windows as possible, with cuts in long pauses.
 
 Pure functions. Lengths are in samples at 16 kHz unless their name says otherwise.
 """
@@ -11,27 +11,31 @@ from actors.media.silence import FRAME, Levels
 from storage.records import RATE, Chunk, Span
 
 WINDOW = 30 * RATE
-"""What Whisper hears at once; a longer chunk costs a second window."""
+"""The audio that Whisper processes at once. A longer chunk would need a second window."""
 LEAD = RATE // 4
 TAIL = RATE // 2
-"""Silence kept before and after speech: without any, Whisper loses first and last words."""
+"""Silence that is kept before and after speech. Without it, Whisper loses first and last words."""
 LONGEST_PAUSE = RATE
-"""A longer pause is cut to LEAD and TAIL: Whisper invents text for silence, and it costs time."""
+"""Of a longer pause only LEAD and TAIL are kept, because Whisper invents text for silence, and
+because silence takes time."""
 LONGEST_UNIT = 8 * RATE
-"""Longer speech without a pause gets places to cut, at its quietest moments."""
+"""Longer speech without a pause may be cut at its quietest moments."""
 
 WINDOW_COST = 1.0
 PAUSE_COST = 0.35
-"""Of cutting at a pause of no length, falling to nothing at 0.7 s; against WINDOW_COST this
-buys a longer silence with at most a third of a window."""
+"""The cost of a cut in the shortest pause. It falls to 0 for a pause of GOOD_PAUSE. Compared with
+WINDOW_COST: to cut in a longer pause is worth at most about a third of a window."""
 SPEECH_COST = 1.5
-"""Of cutting where nobody pauses."""
+"""The cost of a cut within speech."""
 GOOD_PAUSE = 0.7 * RATE
 
 
 @dataclass(frozen=True)
 class _Unit:
-    """Speech that is not cut, with the pauses around it (0: it was cut at its quietest)."""
+    """Speech that is not cut any further, and the lengths of the pauses before and after it.
+
+    A pause of 0 means that continuous speech was cut there, at a quiet moment.
+    """
 
     speech: Span
     before: int
@@ -39,7 +43,7 @@ class _Unit:
 
     @property
     def heard(self) -> Span:
-        """The speech with the silence that always stays with it."""
+        """The speech with the silence around it that is always kept."""
         lead, tail = min(LEAD, self.before // 3), min(TAIL, self.after * 2 // 3)
         return Span(self.speech.start - lead, self.speech.end + tail)
 
@@ -49,16 +53,16 @@ class _Unit:
 
 
 def plan(speech: Sequence[Span], level: Levels, length: int) -> list[Chunk]:
-    """Chunks that hold all of ``speech``, in order, none longer than a window.
+    """The chunks that contain all of ``speech``, in order, none longer than a window.
 
-    ``speech`` is in order and apart; ``level`` in dBFS by 20 ms frame; ``length`` is the whole
-    audio's. The cuts minimise the number of windows plus what is lost by cutting in a short
-    pause, by dynamic programming over all pauses.
+    ``speech``: spans in order that do not touch; ``level``: dBFS of each 20 ms frame; ``length``:
+    of the whole audio. The cuts are those with the lowest cost: the number of windows plus the cost
+    of cutting in short pauses. They are found by dynamic programming over all pauses.
     """
     units = _units(speech, level, length)
     if not units:
         return []
-    # reach[n]: the length of units 0 to n heard as one, with the pauses between them.
+    # reach[n]: the length from the start of unit 0 to the start of unit n, if all are in one chunk.
     steps = [unit.heard.length + _kept(unit, after) for unit, after in pairwise(units)]
     reach = [0, *accumulate(steps)]
     best, cut_before = [0.0], [0]
@@ -80,9 +84,10 @@ def plan(speech: Sequence[Span], level: Levels, length: int) -> list[Chunk]:
 
 
 def file_seconds(spans: Sequence[Span], seconds: float, *, end: bool = False) -> float:
-    """A time within a chunk as a time of the file.
+    """Convert a time within a chunk to a time of the file; both are in seconds.
 
-    Where two spans meet, an ``end`` belongs to the earlier and a start to the later one.
+    At the exact point where two spans of the chunk meet, the end of a segment (``end``) belongs to
+    the earlier span, and a start to the later one.
     """
     rest = max(0, round(seconds * RATE))
     for span in spans:
@@ -110,7 +115,7 @@ def _units(speech: Sequence[Span], level: Levels, length: int) -> list[_Unit]:
 
 
 def _quietest_moments(stretch: Span, level: Levels) -> list[int]:
-    """Places to cut a stretch, at most LONGEST_UNIT apart."""
+    """Places to cut a stretch of speech, in samples, at most LONGEST_UNIT apart."""
     cuts: list[int] = []
     start = stretch.start
     while stretch.end - start > LONGEST_UNIT:
@@ -122,7 +127,7 @@ def _quietest_moments(stretch: Span, level: Levels) -> list[int]:
 
 
 def _kept(unit: _Unit, following: _Unit) -> int:
-    """What is heard between two units of a chunk, beyond what stays with each."""
+    """The length of the pause between two units of a chunk, beyond what each unit keeps itself."""
     return following.heard.start - unit.heard.end if unit.pause_kept else 0
 
 

@@ -1,7 +1,7 @@
-"""Where somebody speaks: levels in 20 ms frames against a noise floor that adapts.
+"""Finds where somebody speaks: the level of each 20 ms frame is compared with the noise floor.
 
-A fixed threshold finds no pause in a noisy room; the quiet frames of the last and next fifteen
-seconds say what silence is like there.
+A fixed threshold would find no pauses in a noisy room. So the noise floor is taken from the quiet
+frames of the fifteen seconds before and after each moment.
 """
 
 import numpy as np
@@ -14,21 +14,26 @@ FRAMES_A_SECOND = 50
 FLOOR_REACH_S = 15
 ABOVE_FLOOR_DB = 6.0
 DEAD_DB = -66.0
-"""dBFS under which nothing is speech: the dither of 16 bits lies at -98, a good studio at -70."""
+"""Frames below this level (dBFS) are never speech. For comparison: 16-bit dither is at -98 dBFS, a
+good studio at -70."""
 WAVEFORM_PARTS = 1500
-"""Of what a player draws: as many as a wide screen has places for."""
+"""How many parts the waveform has that a player draws: enough for a wide screen."""
 SHORTEST_SPEECH = 3
-"""Frames; less is a click."""
+"""Frames. Shorter sounds are clicks and not speech."""
 BLOCK = 10 * 60 * FRAMES_A_SECOND
-"""Frames that are looked at together, or a day of audio would take hundreds of megabytes."""
+"""Frames that are processed together. A whole day of audio at once would take hundreds of
+megabytes."""
 SHORTEST_PAUSE = 8
-"""Frames; less is the closure of a plosive or the end of a word."""
+"""Frames. Shorter pauses are within words, for example in a plosive, or at the end of a word."""
 
 Levels = NDArray[np.float32]
 
 
 def levels(pcm: bytes | bytearray | memoryview) -> Levels:
-    """The level of each whole frame in dBFS, never under -100."""
+    """The level of each whole 20 ms frame in dBFS, at least -100: f32[frames].
+
+    ``pcm`` is mono s16 little-endian at 16 kHz; samples after the last whole frame are left out.
+    """
     samples = np.frombuffer(pcm, "<i2")
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float32)
     power = np.einsum("ij,ij->i", frames, frames) / FRAME / 32768**2
@@ -36,7 +41,10 @@ def levels(pcm: bytes | bytearray | memoryview) -> Levels:
 
 
 def waveform(level: Levels, parts: int = WAVEFORM_PARTS) -> bytes:
-    """The loudest moment of each of up to ``parts`` equal parts: 0 to 255, the loudest of all."""
+    """The loudest moment of each of up to ``parts`` equal parts of the recording.
+
+    One byte for each part: 0 to 255, where 255 is the loudest moment of the recording.
+    """
     if not len(level):
         return b""
     starts = np.linspace(0, len(level), min(parts, len(level)), endpoint=False).astype(int)
@@ -46,10 +54,13 @@ def waveform(level: Levels, parts: int = WAVEFORM_PARTS) -> bytes:
 
 
 def noise_floor(level: Levels) -> Levels:
-    """The level of silence around the middle of each second, in dBFS; some of it must be there."""
+    """The level of silence around the middle of each second, in dBFS: f32[seconds].
+
+    ``level`` must not be empty.
+    """
     blocks = [_quiet(level[at : at + BLOCK]) for at in range(0, len(level), BLOCK)]
     quiet = np.concatenate(blocks)
-    # A call that sends nothing between the words has no room, and a threshold near zero.
+    # Some calls send digital silence between the words: the floor would be far too low there.
     quiet = np.maximum(quiet, DEAD_DB - ABOVE_FLOOR_DB)
     around = np.pad(quiet, FLOOR_REACH_S, mode="symmetric")
     windows = np.lib.stride_tricks.sliding_window_view(around, 2 * FLOOR_REACH_S + 1)
@@ -57,19 +68,19 @@ def noise_floor(level: Levels) -> Levels:
 
 
 def _quiet(level: Levels) -> Levels:
-    """How quiet each second is at its quietest, a tenth of it aside."""
+    """The 10th percentile of the levels in each second, in dBFS: f32[seconds]."""
     seconds = -(-len(level) // FRAMES_A_SECOND)
     padded = np.pad(level, (0, seconds * FRAMES_A_SECOND - len(level)), mode="edge")
     return np.asarray(np.percentile(padded.reshape(seconds, FRAMES_A_SECOND), 10, axis=1))
 
 
 def speech(level: Levels) -> list[Span]:
-    """The stretches in which somebody speaks, in order and apart, in samples."""
+    """The spans in which somebody speaks, in samples, in order, not touching each other."""
     return stretches(is_speech(level))
 
 
 def is_speech(level: Levels) -> NDArray[np.bool_]:
-    """Whether somebody speaks, for each frame."""
+    """Whether somebody speaks in each frame: bool[frames]."""
     spoken = np.zeros(len(level), bool)
     if not len(level):
         return spoken
@@ -83,7 +94,10 @@ def is_speech(level: Levels) -> NDArray[np.bool_]:
 
 
 def stretches(loud: NDArray[np.bool_]) -> list[Span]:
-    """Frames of speech as stretches in samples, without clicks and over the shortest pauses."""
+    """Join frames of speech to spans, in samples.
+
+    Pauses under SHORTEST_PAUSE do not end a span, and spans under SHORTEST_SPEECH are left out.
+    """
     edges = np.flatnonzero(np.diff(loud, prepend=False, append=False))
     found: list[list[int]] = []
     for start, end in edges.reshape(-1, 2).tolist():

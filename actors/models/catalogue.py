@@ -1,4 +1,4 @@
-"""The models that can be named, where each lies, and which one fits a box."""
+"""The known models, where their files are, and which model suits which computer."""
 
 from collections.abc import Iterator, Mapping
 from importlib import resources
@@ -9,7 +9,7 @@ import msgspec
 from storage.errors import Invalid
 
 SEGMENTATION, EMBEDDING = "segmentation.onnx", "embedding.onnx"
-"""The models for voices, as they lie in their folder."""
+"""The file names of the two voice models."""
 REPOSITORY = "ggerganov/whisper.cpp"
 DEMO = "demo"
 
@@ -28,12 +28,13 @@ _QUANTISED = {
 NAMES = (*_PLAIN, *(f"{name}-{kind}" for kind, names in _QUANTISED.items() for name in names))
 
 TURBO_MB = 2100
-"""VRAM for large-v3-turbo: 1,549 MiB of weights, 819 MiB of buffers less the shared part."""
+"""The VRAM in MiB that large-v3-turbo needs: 1,549 for the weights, and up to 819 for buffers, some
+of which are shared."""
 FAST_CPU_CORES = 6
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A model by its name, and the file that is or will be its own."""
+    """A model's name and the path of its file, which may not have been downloaded yet."""
 
     name: str
     path: Path
@@ -41,16 +42,16 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """Where on the hub a file comes from."""
+    """Where a file is downloaded from: a repository on the Hugging Face hub and a file in it."""
 
     repository: str
     file: str
     sha256: str | None = None
-    """Where it is known beforehand; else the hub says it."""
+    """The checksum, if it is known beforehand; otherwise the hub's own is used."""
 
 
 SPEAKERS = "speakers"
-"""The name that both models for voices go under, and their folder."""
+"""The common name of the two voice models, and the name of their folder."""
 _VOICES = {
     SEGMENTATION: Source(
         "csukuangfj/sherpa-onnx-pyannote-segmentation-3-0",
@@ -63,8 +64,8 @@ _VOICES = {
         "aa3cfc16963a10586a9393f5035d6d6b57e98d358b347f80c2a30bf4f00ceba2",
     ),
 }
-"""sherpa-onnx's own exports of pyannote's segmentation 3.0 (MIT) and 3D-Speaker's CAM++
-(Apache 2.0), which nobody has to sign anything for."""
+"""sherpa-onnx's exports of pyannote's segmentation 3.0 (MIT) and 3D-Speaker's CAM++ (Apache 2.0).
+They can be downloaded without an account and without accepting conditions."""
 
 
 class Catalogue:
@@ -78,17 +79,18 @@ class Catalogue:
         aliases: Mapping[str, str] | None = None,
         default: str = DEMO,
     ) -> None:
-        """``named``: files elsewhere, by the name they go under; ``aliases``: other names of
-        models, and what they mean; ``default``: the model of whoever names none."""
+        """``named``: model files in other folders, by the model's name; ``aliases``: other names,
+        each with the model's name; ``default``: the model if a job names none."""
         self.folder, self.default = folder, default
         self._named, self._aliases = named or {}, aliases or {}
 
     def resolve(self, name: str | None) -> str:
-        """The model that is meant by a name, an alias, or by naming none."""
+        """The name of the model that ``name`` stands for: a name, an alias, or None (default)."""
         return self.default if name is None else self._aliases.get(name, name)
 
     def find(self, name: str) -> Model:
-        """
+        """The model with that name, which must not be an alias.
+
         Raises:
             Invalid: no model has that name.
         """
@@ -102,8 +104,10 @@ class Catalogue:
         raise Invalid(f"there is no model '{name}': `whisperbox models list` shows the names")
 
     def may_be_requested(self, name: str) -> bool:
-        """Whether a client may ask for it, by its name or an alias: what is on this box, and the
-        default model. Otherwise anyone who may submit could have every model downloaded.
+        """Whether a client may ask for this model, by its name or an alias.
+
+        Only the models that are on this computer and the default model may be requested. Otherwise
+        everybody who may submit jobs could make the server download every model.
         """
         model = self.resolve(name)
         return model in (DEMO, self.default, *self._named) or model in self._placed_by_hand()
@@ -119,7 +123,7 @@ class Catalogue:
             yield Model(name, path, name in NAMES)
 
     def voices(self) -> list[Model]:
-        """What it takes to tell voices apart."""
+        """The voice models, which are needed to tell speakers apart by their voices."""
         folder = self.folder / SPEAKERS
         return [Model(SPEAKERS, folder / name, can_be_pulled=True) for name in _VOICES]
 
@@ -128,7 +132,7 @@ class Catalogue:
 
 
 def source(path: Path) -> Source:
-    """Of the model that lies there, or will."""
+    """Where to download the model whose file is to be at ``path``."""
     return _VOICES.get(path.name) or Source(REPOSITORY, path.name)
 
 
@@ -137,12 +141,15 @@ def file_name(name: str) -> str:
 
 
 def named_by(path: Path) -> str:
-    """The name that a model file goes under: ``ggml-tiny.bin`` is ``tiny``."""
+    """The model's name from its file's name: ``ggml-tiny.bin`` is ``tiny``."""
     return path.name.removeprefix("ggml-").removesuffix(".bin")
 
 
 def fitting(vram_mb: int | None, cores: int) -> str:
-    """The model that this hardware runs well; q8_0 is the fastest kind on CPU."""
+    """The model that suits this hardware. On a CPU, q8_0 is the fastest kind of weights.
+
+    ``vram_mb`` is the GPU's memory in MiB, None without a GPU; ``cores`` counts physical cores.
+    """
     if vram_mb is not None and vram_mb >= TURBO_MB:
         return "large-v3-turbo"
     return "small-q8_0" if cores >= FAST_CPU_CORES else "base-q8_0"

@@ -1,7 +1,7 @@
-"""What this installation's engine can run on.
+"""Finds the devices that the installed engine can run on.
 
-``python -m actors.models.devices`` prints it as JSON. It is asked in a child, because the engine's
-libraries, once loaded, stay in a process.
+``python -m actors.models.devices`` prints them as JSON. The server runs this as a child process,
+because the engine's libraries, once they are loaded, stay in a process.
 """
 
 import ctypes
@@ -13,29 +13,31 @@ import msgspec
 
 MIB = 1 << 20
 GPU, INTEGRATED = 1, 2
-"""Of ggml's ``enum ggml_backend_dev_type``."""
+"""Values of ggml's ``enum ggml_backend_dev_type``."""
 PATIENCE_SECS = 60
-"""A first use of a GPU after its driver has come up takes some seconds."""
+"""How long the child may take. The first use of a GPU after its driver has started takes some
+seconds."""
 
 
 class Device(msgspec.Struct, frozen=True):
     """A GPU that the engine found."""
 
     name: str
-    """ggml's, e.g. ``CUDA0`` or ``Vulkan0``."""
+    """ggml's name, e.g. ``CUDA0`` or ``Vulkan0``."""
     description: str
-    """The driver's, e.g. ``NVIDIA GeForce RTX 2080``."""
+    """The driver's name, e.g. ``NVIDIA GeForce RTX 2080``."""
     memory_mb: int | None
-    """Its own, in MiB; None where it shares the system's, and where NVML is the one to ask."""
+    """The GPU's own memory in MiB. None if it shares the system's memory, and for CUDA, where
+    `actors.models.vram` asks NVML instead."""
 
 
 class Build(msgspec.Struct, frozen=True):
     flags: str
-    """whisper.cpp's words, e.g. ``CPU : AVX2 = 1``."""
+    """whisper.cpp's own description, e.g. ``CPU : AVX2 = 1``."""
     backends: tuple[str, ...]
-    """ggml's names of what it was built for, e.g. ``CUDA`` and ``CPU``."""
+    """What the engine was built for, by ggml's names, e.g. ``CUDA`` and ``CPU``."""
     gpus: tuple[Device, ...]
-    """What is here of it; the engine takes the first."""
+    """The GPUs in this computer that the engine can use; it uses the first."""
 
     @property
     def for_gpus(self) -> bool:
@@ -47,25 +49,26 @@ class Broken(Exception):
 
 
 def environment(cuda_device: str | None) -> dict[str, str]:
-    """What a child that runs the engine needs; ``cuda_device`` as in the settings."""
+    """The environment of a child that runs the engine; ``cuda_device`` is the setting's value."""
     env = os.environ | {
-        "GGML_NO_BACKTRACE": "1",  # or it prints through gdb
-        "OMP_WAIT_POLICY": "passive",  # spinning threads starve a shared box
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as NVML counts
+        "GGML_NO_BACKTRACE": "1",  # otherwise ggml starts gdb for a backtrace when it aborts
+        "OMP_WAIT_POLICY": "passive",  # waiting threads must not keep the CPU busy
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # so that CUDA numbers the GPUs as NVML does
     }
     if cuda_device is not None:
         env["CUDA_VISIBLE_DEVICES"] = cuda_device
-        # Vulkan counts even what only acts as a GPU; left alone, ggml takes a real card first.
+        # Vulkan's numbers also count software that only emulates a GPU. Without this variable,
+        # ggml takes a real GPU first, so the default 0 is not passed on.
         if cuda_device != "0":
             env["GGML_VK_VISIBLE_DEVICES"] = cuda_device
     return env
 
 
 def examine(cuda_device: str | None = None) -> Build:
-    """Ask the engine; takes some tenths of a second.
+    """Ask the engine, in a child process; this takes some tenths of a second and blocks.
 
     Raises:
-        Broken
+        Broken: the engine cannot be imported, or does not answer in time.
     """
     command = [sys.executable, "-m", "actors.models.devices"]
     try:
@@ -78,7 +81,7 @@ def examine(cuda_device: str | None = None) -> Build:
             timeout=PATIENCE_SECS,
         )
     except subprocess.TimeoutExpired:
-        raise Broken(f"it does not say within {PATIENCE_SECS} s what it runs on") from None
+        raise Broken(f"it did not answer within {PATIENCE_SECS} s") from None
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"]
         raise Broken(said[-1])
@@ -88,7 +91,8 @@ def examine(cuda_device: str | None = None) -> Build:
 def main() -> None:
     import _pywhispercpp as whisper
 
-    # pywhispercpp has no names for these; a library's handle finds what the library needs, too.
+    # pywhispercpp does not offer these functions. They are in a library that it links to, and so
+    # they can be found through its handle.
     ggml = ctypes.CDLL(whisper.__file__)
     for name, arguments, gives in (
         ("ggml_backend_reg_count", [], ctypes.c_size_t),
@@ -119,7 +123,7 @@ def main() -> None:
 def _device(ggml: ctypes.CDLL, device: int) -> Device:
     name = ggml.ggml_backend_dev_name(device).decode()
     memory_mb = None
-    # CUDA would open a context for the answer, and abort on a card that has no memory left.
+    # CUDA is not asked: it would open a context for that, and abort if the GPU's memory is full.
     if name.startswith("Vulkan") and ggml.ggml_backend_dev_type(device) == GPU:
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
         ggml.ggml_backend_dev_memory(device, ctypes.byref(free), ctypes.byref(total))

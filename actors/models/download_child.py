@@ -1,8 +1,9 @@
-"""The download child: ``python -m actors.models.download_child PATH``, where the model is to lie.
+"""The download child: ``python -m actors.models.download_child PATH``. PATH is the model's file.
 
-Prints one JSON object a line: ``{"done": bytes, "total": bytes}`` while it runs, then
-``{"path": …}`` or ``{"error": …, "certain": bool}``. A child, because the hub's library takes as
-much memory as the rest of the server, and because a download can be ended only by ending it.
+Prints one JSON object on each line: ``{"done": bytes, "total": bytes}`` while it runs, then
+``{"path": …}`` or ``{"error": …, "certain": bool}``; ``certain`` means that trying again cannot
+help. It is a child process because the hub's library takes as much memory as the rest of the
+server, and because a download can be stopped only by killing its process.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ EVERY_S = 0.5
 
 
 class Progress(tqdm):  # type: ignore[type-arg]  # generic in its stubs alone
-    """The hub's progress bar, as lines for whoever started us."""
+    """The hub library's progress bar, which prints JSON lines for the server instead."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["disable"] = False
@@ -62,13 +63,13 @@ def main(path: Path) -> int:
 
 
 def download(wanted: Source, part: Path) -> None:
-    """Go on with ``part`` until it is the whole file.
+    """Download the file to ``part``; continue if an earlier download has left a part of it.
 
-    By the hub's own transfer and not by its `hf_hub_download`, which since version 2 begins anew
-    in every process.
+    This uses the hub library's transfer function and not `hf_hub_download`, because since version 2
+    that function begins again from the start in every process.
 
     Raises:
-        Invalid: what came is not the file that the hub describes, or no model.
+        Invalid: the downloaded file has a wrong checksum, or is not a model.
     """
     found = get_hf_file_metadata(hf_hub_url(wanted.repository, wanted.file))
     if found.size is not None and part.exists() and part.stat().st_size > found.size:

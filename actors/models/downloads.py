@@ -1,4 +1,4 @@
-"""Runs the download child and takes what it says."""
+"""Runs the download child and reads its answers."""
 
 import sys
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from actors.models.catalogue import Model
 
 
 class PullFailed(Exception):
-    """``certain``: trying again cannot help."""
+    """A download failed. ``certain``: trying again cannot help."""
 
     def __init__(self, message: str, *, certain: bool) -> None:
         super().__init__(message)
@@ -28,17 +28,18 @@ class _Line(msgspec.Struct):
 
 
 async def pull(model: Model, report: Callable[[int, int], object]) -> None:
-    """Download a model into its place, telling ``report`` the bytes done and in all.
+    """Download a model to its path. ``report`` is called with the bytes done and the total.
 
-    Resumes what an earlier try left. Being cancelled ends the download and keeps the part.
+    It continues an earlier download that was not finished. If it is cancelled, the download stops,
+    and the part that was downloaded is kept.
 
     Raises:
-        PullFailed: it is not there now; the message says what to do.
+        PullFailed: the download failed; the message says what to do.
     """
     model.path.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "actors.models.download_child", str(model.path)]
-    last = _Line(error="the download ended without a word")
-    with suppress(Killed):  # it broke off, and can be resumed
+    last = _Line(error="the download ended without a result")
+    with suppress(Killed):  # the download broke off, and can be continued later
         async with aclosing(said(command, _Line)) as lines:
             async for last in lines:
                 if last.total:

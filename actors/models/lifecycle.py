@@ -1,7 +1,8 @@
-"""The model's state machine: unloaded, loading, waiting for the GPU, ready.
+"""The actor that decides which model is loaded and when.
 
-It decides; the inference actor does. A load is a number: whatever still arrives of an earlier
-one is ignored.
+It is a state machine: unloaded, loading, waiting for the GPU, ready. It only decides; the inference
+actor starts and stops the engine. Each load has a number, and messages that belong to an earlier
+load are ignored.
 """
 
 import logging
@@ -56,18 +57,21 @@ log = logging.getLogger(__name__)
 
 RETRY_UNLOADED_S = 30
 RETRY_LOADING_S = 10
-"""What a 503 tells the client to wait, by state; the native guide, section 4.2."""
+"""Seconds that an answer 503 tells the client to wait, by state; see the native guide, section
+4.2."""
 ESTIMATE_OFF_BY = 0.1
-"""What a model needs is an estimate (see `actors.models.weights`): only this far beyond the card
-is it certain that it does not fit."""
+"""The memory that a model needs is only estimated (see `actors.models.weights`). A model is refused
+as too large only if the estimate exceeds the GPU's whole memory by more than this share."""
 CRASHES = 5
 CRASH_WINDOW_S = 300.0
 LONGEST_PAUSE_S = 60.0
 RETRY_S = 300.0
-"""Before work that waits tries again a load that failed but might succeed (no network, say)."""
+"""Seconds before a failed load is tried again for waiting jobs, if it may succeed later: for
+example, if there was no network."""
 
 Provision = Callable[[str, int, Callable[[LifecycleMessage], None]], Awaitable[None]]
-"""Finds a model's weights, downloads them if need be, and tells what came of it."""
+"""Finds a model's file and downloads it if it is not there. The arguments are the model's name, the
+load's number, and the function that is told the outcome."""
 
 
 class Lifecycle(Actor[LifecycleMessage]):
@@ -82,7 +86,7 @@ class Lifecycle(Actor[LifecycleMessage]):
         default_model: str,
         settings: ModelSettings,
     ) -> None:
-        """``vram`` gives None where no GPU is used."""
+        """``vram`` returns the GPU's memory; None if no GPU is used."""
         super().__init__(mailbox)
         self._inference, self._publish = inference, publish
         self._provision, self._vram = provision, vram
@@ -96,7 +100,7 @@ class Lifecycle(Actor[LifecycleMessage]):
         self._work = Work(None)
         self._stopping = False
         self._paused = False
-        """The stop was asked for from outside: waiting work does not undo it at once."""
+        """A client asked for the unload: jobs that wait do not load the model again at once."""
         self._then: str | None = None
         """The model to load once the engine has stopped."""
         self._crashes: deque[float] = deque()
@@ -104,7 +108,7 @@ class Lifecycle(Actor[LifecycleMessage]):
         self._generation = 0
 
     async def started(self) -> None:
-        # After a crash of ours an engine may still run, and nobody knows whose it is.
+        # If this actor has crashed, an engine that it started may still run: stop it.
         self._inference.tell(StopEngine())
         self._publish(ModelGone())
         self._publish(ModelChanged(self._state))
@@ -184,7 +188,7 @@ class Lifecycle(Actor[LifecycleMessage]):
     def _work_changed(self, work: Work) -> None:
         news = work != self._work
         if work.job_id != self._work.job_id:
-            self._crashes.clear()  # what crashed it may be over
+            self._crashes.clear()  # the job that crashed the engine may have ended
         self._work = work
         if not work.waiting:
             self._restart_idle_timer()
@@ -200,7 +204,7 @@ class Lifecycle(Actor[LifecycleMessage]):
                 self._then = wanted
                 self._stop_engine()
             case Ready(model=loaded) if not self._stopping:
-                self._publish(ModelReady(loaded))  # it may have been restarted since
+                self._publish(ModelReady(loaded))  # the queue may have been restarted since
 
     def _weights_pulled(self, message: WeightsPulled) -> None:
         if message.load == self._load and isinstance(self._state, Loading):
@@ -221,7 +225,7 @@ class Lifecycle(Actor[LifecycleMessage]):
             )
             self._give_up(problem, certain=True)
             return
-        # A model that may just fit a whole card is tried on one that is as good as empty.
+        # If a model may need the GPU's whole memory, it is tried as soon as nearly all is free.
         if vram is not None and vram.free_mb < min(
             message.memory_mb, vram.total_mb * (1 - ESTIMATE_OFF_BY)
         ):
@@ -291,7 +295,7 @@ class Lifecycle(Actor[LifecycleMessage]):
             case "resume", Unloaded() if self._work.waiting:
                 self._begin_load(self._wanted())
 
-    # The steps that several of the above share.
+    # Steps that several of the handlers above use.
 
     def _wanted(self) -> str:
         return self._work.model or self._default_model
@@ -299,7 +303,7 @@ class Lifecycle(Actor[LifecycleMessage]):
     def _begin_load(self, model: str) -> None:
         self._stop_timer("retry")
         self._stop_timer("resume")
-        self._load = time.monotonic_ns()  # a number that no earlier lifecycle has used, either
+        self._load = time.monotonic_ns()  # unique, even if this actor has been rebuilt
         self._become(Loading(model))
         self._provisioning = self.spawn(self._provision, model, self._load, self.me.tell)
 
@@ -315,8 +319,11 @@ class Lifecycle(Actor[LifecycleMessage]):
         self._start_timer("retry", self._poll_secs)
 
     def _pause_then_resume_work(self) -> None:
-        """Whoever unloads wants the VRAM for something else; work that waits tries again after
-        one poll interval, and then waits for the GPU if that something has taken it."""
+        """After a client's unload, wait for one poll interval before loading for waiting jobs.
+
+        A client that unloads the model usually needs the VRAM for another program. The pause gives
+        that program time to take it; the load then waits until the GPU has enough memory again.
+        """
         if self._work.waiting:
             self._start_timer("resume", self._poll_secs)
 
@@ -361,7 +368,7 @@ class Lifecycle(Actor[LifecycleMessage]):
             started[1].cancel()
 
     def _become(self, state: ModelState) -> None:
-        """The one place where the state changes."""
+        """Set the state and publish it. The state is changed only here."""
         if type(state) is not type(self._state):
             log.info("model: %s", state)
         self._state = state

@@ -1,4 +1,4 @@
-"""What the lifecycle is told and asked, and the facts about models."""
+"""The messages that the lifecycle receives, and the facts about models."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from actors.kernel.mailbox import Question
 
 class Unloaded(msgspec.Struct, frozen=True):
     problem: str | None = None
-    """Why the last load failed, where it did."""
+    """Why the last load failed; None if it did not."""
 
 
 class Loading(msgspec.Struct, frozen=True):
     model: str
     pulled: float | None = None
-    """Share of the download that is done, 0 to 1, while there is a download."""
+    """The part of the download that is done, 0 to 1; None if nothing is being downloaded."""
 
 
 class WaitingForGpu(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ ModelState = Unloaded | Loading | WaitingForGpu | Ready
 
 
 class RequireReady(Question[None], frozen=True):
-    """Refused with NotReady unless the model is ready; begins a load where there is none."""
+    """Refused with NotReady unless the model is ready. If no model is loaded, a load begins."""
 
 
 class State(Question[ModelState], frozen=True):
@@ -48,7 +48,7 @@ class State(Question[ModelState], frozen=True):
 
 
 class LoadModel(Question[bool], frozen=True):
-    """Answered whether the model is ready already."""
+    """Load the default model if none is loaded. The answer says whether a model is ready now."""
 
 
 class UnloadModel(Question[None], frozen=True):
@@ -56,7 +56,7 @@ class UnloadModel(Question[None], frozen=True):
 
 
 class Work(msgspec.Struct, frozen=True):
-    """The job that the queue would go on with, and its model; None where there is no job."""
+    """The job that the queue would transcribe next, and its model; None if there is no job."""
 
     job_id: str | None
     model: str | None = None
@@ -85,7 +85,10 @@ class WeightsMissing(msgspec.Struct, frozen=True):
 
 
 class TimerRang(msgspec.Struct, frozen=True):
-    """One of our own timers; ignored unless ``generation`` is still the latest of its kind."""
+    """One of the lifecycle's own timers ran out.
+
+    It is ignored unless ``generation`` is that of the latest timer of this name.
+    """
 
     timer: str
     generation: int
@@ -119,13 +122,13 @@ class ModelGone(msgspec.Struct, frozen=True):
 
 
 class ModelWaits(msgspec.Struct, frozen=True):
-    """This model cannot be loaded now; it will be tried again while something wants it."""
+    """This model cannot be loaded now; it will be tried again as long as a job needs it."""
 
     model: str
 
 
 class ModelFailed(msgspec.Struct, frozen=True):
-    """It is certain that this model will never load as things are."""
+    """This model cannot be loaded, and trying again cannot help: the jobs that need it fail."""
 
     model: str
     problem: str

@@ -1,4 +1,4 @@
-"""What this box offers, and what to make of it."""
+"""Finds out how many threads the engine should use on this computer."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def threads() -> int:
-    """Physical cores that this process may use: more threads than that are far slower."""
+    """The number of physical cores that this process may use. More threads would be much slower."""
     allowed = os.sched_getaffinity(0)
     siblings = {_siblings(cpu) for cpu in allowed}
     return max(1, min(len(siblings), *_cgroup_cpus()))
@@ -21,7 +21,7 @@ def _siblings(cpu: int) -> str:
 
 
 def _cgroup_cpus() -> list[int]:
-    """The CPU quota of our control group in whole cores, where there is one."""
+    """The CPU quota of this process's control group, in whole cores; a huge number without one."""
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""From a model's name to weights that are there and whole."""
+"""Finds the file of a model by the model's name, downloads it if needed, and checks it."""
 
 from collections.abc import Awaitable, Callable
 
@@ -14,7 +14,7 @@ Tell = Callable[[LifecycleMessage], None]
 
 
 def provisioner(catalogue: Catalogue) -> Callable[[str, int, Tell], Awaitable[None]]:
-    """What the lifecycle runs beside its mailbox at the start of a load."""
+    """The function that the lifecycle runs beside its mailbox at the start of each load."""
 
     async def provision(name: str, load: int, tell: Tell) -> None:
         try:

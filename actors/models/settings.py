@@ -7,7 +7,7 @@ from actors.kernel.setting import setting
 
 
 def parse_aliases(text: str) -> tuple[tuple[str, str], ...]:
-    """``large=large-v3,fast=base-q8_0``
+    """Aliases from a text like ``large=large-v3,fast=base-q8_0``.
 
     Raises:
         ValueError: a part is not NAME=MODEL.

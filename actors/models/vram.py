@@ -1,4 +1,4 @@
-"""What NVML says of the GPU. None everywhere where there is no NVIDIA driver."""
+"""The GPU's memory, as NVML reports it. Without an NVIDIA driver, everything here is None."""
 
 import msgspec
 import pynvml
@@ -7,7 +7,7 @@ MIB = 1 << 20
 
 
 class Vram(msgspec.Struct, frozen=True):
-    """MiB."""
+    """A GPU's memory, in MiB."""
 
     total_mb: int
     used_mb: int
@@ -15,7 +15,7 @@ class Vram(msgspec.Struct, frozen=True):
 
 
 class Gpu:
-    """One device, by NVML's index."""
+    """One GPU, by its number in NVML."""
 
     def __init__(self, index: int = 0) -> None:
         self._index = index
@@ -40,7 +40,7 @@ class Gpu:
         return name.decode() if isinstance(name, bytes) else str(name)
 
     def vram(self) -> Vram | None:
-        """Now; None also when the driver has gone away since the start."""
+        """The current numbers; None without a GPU, or if the driver has been removed meanwhile."""
         if self._handle is None:
             return None
         try:

@@ -1,4 +1,4 @@
-"""What a ggml Whisper file holds, read without loading it."""
+"""Checks a Whisper model file in ggml's format, without loading the model."""
 
 import os
 import struct
@@ -26,11 +26,12 @@ BLOCKS = {
     14: (210, 256),  # q6_K
 }
 MOST = 1 << 20
-"""No dimension of a Whisper model comes near it; a header that says more is no header."""
+"""The highest number that a header may contain. The dimensions of Whisper models are far smaller,
+so a file with higher numbers is damaged."""
 
 
 class Weights(msgspec.Struct, frozen=True):
-    """A model file that is whole, as far as can be told without loading it."""
+    """A model file that is complete, as far as this can be checked without loading it."""
 
     path: Path
     bytes: int
@@ -40,21 +41,21 @@ class Weights(msgspec.Struct, frozen=True):
 
     @property
     def memory_mb(self) -> int:
-        """MiB that the model takes once loaded.
+        """The estimated memory of the loaded model, in MiB.
 
         The file, plus buffers that grow with the encoder: 180 MiB + 0.02 MiB for each state and
-        layer. The constants are a fit to the table "Memory usage" of whisper.cpp's README
-        (tiny 273 MB, base 388, small 852, medium 2.1 GB, large 3.9 GB), good to 8 %.
+        layer. The constants are fitted to the table "Memory usage" of whisper.cpp's README
+        (tiny 273 MB, base 388, small 852, medium 2.1 GB, large 3.9 GB) and are within 8 % of it.
         """
         buffers = 180 + 0.02 * self.audio_state * self.audio_layers
         return round(self.bytes / 2**20 + buffers)
 
 
 def inspect(path: Path) -> Weights:
-    """Walk through a model file from tensor to tensor.
+    """Check a model file: read its header and step through all its tensors.
 
     Raises:
-        Invalid: it is not there, not readable, not a Whisper model in ggml's format, or not whole.
+        Invalid: it is missing, not readable, not a Whisper model in ggml's format, or not complete.
     """
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Which addresses this server dials when somebody else names them."""
+"""The address policy: which addresses the server may connect to when a client gives the URL."""
 
 import ipaddress
 import re
@@ -17,9 +17,10 @@ LONGEST_URL = 2048
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
-# Never a neighbour's service: link-local holds the metadata services of the clouds, and
-# 100.100.100.200, 168.63.129.16 and fd00:ec2::254 are such ones elsewhere. 64:ff9b:1::, 2001::,
-# ::ffff:0:0:0 and ::/96 carry IPv4 addresses in ways that only a box of its own network could read.
+# These addresses are always forbidden, except those that the operator allows. The metadata services
+# of clouds have link-local addresses, or 100.100.100.200, 168.63.129.16 and fd00:ec2::254.
+# 64:ff9b:1::, 2001::, ::ffff:0:0:0 and ::/96 contain IPv4 addresses, in forms that have a meaning
+# only within a local network.
 _NEVER = [
     ipaddress.ip_network(n)
     for n in (
@@ -56,22 +57,22 @@ _PRIVATE = [
 
 
 class Forbidden(OSError):
-    """The address is one that this server does not dial."""
+    """The address policy does not allow a connection to this address."""
 
 
 class AddressPolicy:
-    """What may be dialled."""
+    """Says which addresses the server may connect to."""
 
     def __init__(self, *, private: bool = False, networks: tuple[Network, ...] = ()) -> None:
-        """The public internet, and loopback and the ``private`` networks if so said, and any of
-        ``networks``, whatever they are: the operator knows."""
+        """The public internet is always allowed. ``private``: loopback and private networks are
+        allowed, too. ``networks`` are always allowed: the operator has set them."""
         self._private, self._networks = private, networks
 
     def check(self, host: str) -> None:
-        """``host`` is a literal address.
+        """Check an IP address, written as a text.
 
         Raises:
-            Forbidden: it must not be dialled.
+            Forbidden: the server must not connect to it.
         """
         written = ipaddress.ip_address(host)
         address = _plain(written)
@@ -81,14 +82,17 @@ class AddressPolicy:
             raise Forbidden(f"the address {host} is not allowed")
 
     def check_literal(self, host: str) -> None:
-        """Like `check`, for a host that may be a name, too: a resolver sees to those."""
+        """Like `check`, but ``host`` may also be a name: a name is checked when it is resolved."""
         address = _literal(host)
         if address is not None:
             self.check(str(address))
 
 
 class Resolver(AbstractResolver):
-    """Resolves once and hands on only addresses that may be dialled."""
+    """Resolves a host name and checks all its addresses.
+
+    aiohttp connects to the very addresses that were checked: it does not resolve the name again.
+    """
 
     def __init__(self, reach: AddressPolicy) -> None:
         self._reach = reach
@@ -110,7 +114,7 @@ def parse_networks(text: str) -> tuple[Network, ...]:
     """Networks in CIDR notation, separated by commas.
 
     Raises:
-        ValueError: one is none.
+        ValueError: a part is not a network.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     try:
@@ -120,10 +124,10 @@ def parse_networks(text: str) -> tuple[Network, ...]:
 
 
 def check_url(text: str, field: str = "webhook_url") -> str:
-    """``text`` if it can be the URL that ``field`` asks for.
+    """Return ``text`` if it is an http or https URL. ``field`` is its name in error sentences.
 
     Raises:
-        Invalid: with a sentence that says what is wrong.
+        Invalid: it is not such a URL; the message says what is wrong.
     """
     if len(text) > LONGEST_URL:
         raise Invalid(f"{field} is longer than {LONGEST_URL} characters")
@@ -142,7 +146,7 @@ def check_url(text: str, field: str = "webhook_url") -> str:
 
 
 def _plain(address: Address) -> Address:
-    """The IPv4 address inside a mapped, NAT64 or 6to4 one; others as they are."""
+    """The IPv4 address within an IPv4-mapped, NAT64 or 6to4 address; other addresses unchanged."""
     if not isinstance(address, ipaddress.IPv6Address):
         return address
     if address.ipv4_mapped:
@@ -162,13 +166,15 @@ def _within(address: Address, networks: tuple[Network, ...] | list[Network]) -> 
 
 
 def host_of(url: str) -> str:
-    """The host that a URL of `check_url` names; an IPv6 address without its brackets."""
+    """The host of a URL that `check_url` has accepted; an IPv6 address without its brackets."""
     return URL(url).host or ""
 
 
 def _literal(host: str) -> Address | None:
-    """The address that is written out; None for a name. Systems read ``2130706433``, ``0x7f.1``
-    and ``127.1`` as addresses, too."""
+    """The address if ``host`` is one; None if it is a name.
+
+    ``2130706433``, ``0x7f.1`` and ``127.1`` are addresses, too: operating systems read them so.
+    """
     try:
         return ipaddress.ip_address(host)
     except ValueError:

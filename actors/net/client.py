@@ -1,4 +1,4 @@
-"""How the server reaches out: one HTTP client, and a look at every address it dials."""
+"""The HTTP client for requests to other servers. It checks every address with an address policy."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,27 +13,28 @@ CONNECT_S = 5
 TOTAL_S = 15
 STALLED_S = 30
 MOST_READ = 1 << 16
-"""Bytes of an answer to a POST that are read, so that its connection can be used again."""
+"""Bytes that are read of the answer to a POST, so that its connection can be used again."""
 MOST_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 READ_BLOCK = 1 << 18
 
 
 class Incoming:
-    """An answer whose body is still to come."""
+    """The answer to a GET, whose body has not been read yet."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self.status = response.status
         self.media_type = response.content_type if response.headers.get("content-type") else None
         self.size = response.content_length
-        """What the sender says; None where it does not."""
+        """Bytes, as the sender says; None if it does not say."""
         self.filename = _filename(response)
 
     async def blocks(self) -> AsyncIterator[bytes]:
-        """
+        """The body, in blocks.
+
         Raises:
-            OSError, TimeoutError: it ended too early, or stalled.
+            OSError, TimeoutError: the body ended too early, or no data came for STALLED_S seconds.
         """
         try:
             async for block in self._response.content.iter_chunked(READ_BLOCK):
@@ -43,19 +44,19 @@ class Incoming:
 
 
 class Outbound:
-    """Make one with `open_outbound`."""
+    """The HTTP client. Make one with `open_outbound`."""
 
     def __init__(self, session: aiohttp.ClientSession, reach: AddressPolicy) -> None:
         self._session, self._reach = session, reach
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        """The status of the answer; a redirect is an answer like another and is not followed.
+        """Send a POST and return the HTTP status of the answer. Redirects are not followed.
 
         Raises:
-            Forbidden: the address is one that must not be dialled.
+            Forbidden: the address policy does not allow the address.
             OSError, TimeoutError: no answer came; the message says why.
         """
-        # aiohttp asks no resolver about a literal address.
+        # aiohttp does not call the resolver if the host is an IP address, so it is checked here.
         self._reach.check_literal(URL(url).host or "")
         try:
             async with self._session.post(
@@ -72,21 +73,24 @@ class Outbound:
 
     @asynccontextmanager
     async def get(self, url: str) -> AsyncIterator[Incoming]:
-        """The answer to a GET, after at most MOST_REDIRECTS redirects, each looked at anew.
+        """Send a GET, follow up to MOST_REDIRECTS redirects, and give the answer.
+
+        The address of each redirect is checked, too.
 
         Raises:
-            Forbidden: an address on the way must not be dialled.
-            Invalid: a redirect leads nowhere that we go.
+            Forbidden: the address policy does not allow one of the addresses.
+            Invalid: there are too many redirects, or one does not lead to an http or https URL.
             OSError, TimeoutError: no answer came; the message says why.
         """
         for _ in range(MOST_REDIRECTS + 1):
             self._reach.check_literal(URL(url).host or "")
             try:
-                # Compressed audio is no smaller, and what inflates cannot be measured beforehand.
+                # No compression: audio does not get smaller by it, and the size of the unpacked
+                # data would not be known beforehand.
                 response = await self._session.get(
                     url, allow_redirects=False, headers={"accept-encoding": "identity"}
                 )
-            except aiohttp.InvalidURL as error:  # an address in a form that nobody writes
+            except aiohttp.InvalidURL as error:  # for example an address in an unusual notation
                 raise Forbidden(str(error)) from error
             except aiohttp.ClientError as error:
                 raise _as_os_error(error) from error
@@ -114,18 +118,22 @@ async def open_outbound(reach: AddressPolicy) -> AsyncIterator[Outbound]:
 
 
 def _joined(base: URL, target: str) -> str:
-    """
+    """The URL that a redirect leads to.
+
     Raises:
-        Invalid: the target of a redirect is not one that we go to.
+        Invalid: it is not an http or https URL.
     """
     try:
         return check_url(str(base.join(URL(target))), "a redirect of source_url")
     except ValueError:
-        raise Invalid("the source_url redirects to something that is no URL") from None
+        raise Invalid("the source_url redirects to something that is not a URL") from None
 
 
 def _filename(response: aiohttp.ClientResponse) -> str | None:
-    """What the sender calls the file, else the end of its path; never used as a path."""
+    """The file's name as the sender gives it, or else the last part of the URL's path.
+
+    It is only shown to people, and never used as a path.
+    """
     named = response.content_disposition.filename if response.content_disposition else None
     name = (named or response.url.name).rsplit("/", 1)[-1].strip()
     return name[:255] or None

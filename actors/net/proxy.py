@@ -1,7 +1,7 @@
-"""A forward proxy on loopback that dials only what may be dialled.
+"""A forward proxy on loopback that connects only to addresses that the address policy allows.
 
-For children whose traffic is not ours to write: they are told to use it, and it resolves each
-host once, looks at what came out, and dials exactly that.
+It is for child processes that use network code which is not ours, such as yt-dlp. They are told to
+use this proxy. It resolves each host name once, checks the addresses, and connects to one of them.
 """
 
 import base64
@@ -25,12 +25,12 @@ _USER = "whisperbox"
 
 
 class _Refused(Exception):
-    """Carries the status line's end."""
+    """A request is refused; the message is the end of the status line, e.g. ``403 Forbidden``."""
 
 
 @asynccontextmanager
 async def open_proxy(reach: AddressPolicy) -> AsyncIterator[str]:
-    """Serve until the block ends; gives the proxy's URL, with a password in it."""
+    """Run the proxy until the block ends. Gives the proxy's URL, which contains a password."""
     password = secrets.token_urlsafe(16)
     proxy = _Proxy(reach, password)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
@@ -58,7 +58,7 @@ class _Proxy:
                     client, f"HTTP/1.1 {refusal}\r\nConnection: close\r\n\r\n".encode()
                 )
             except (OSError, anyio.EndOfStream, anyio.BrokenResourceError, TimeoutError):
-                pass  # one of the two has hung up
+                pass  # the client or the server has closed its connection
 
     async def _answer(self, client: SocketStream) -> None:
         source = BufferedByteReceiveStream(client)
@@ -87,7 +87,7 @@ class _Proxy:
                 group.cancel_scope.cancel()
 
     async def _dial(self, host: str, port: int) -> SocketStream:
-        """Resolve once, look, and dial what was looked at."""
+        """Resolve a host once, check all its addresses, and connect to one of them."""
         try:
             found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             addresses = [str(entry[4][0]) for entry in found]
@@ -121,7 +121,10 @@ def _host_and_port(target: str) -> tuple[str, int]:
 
 
 def _plain_request(method: str, target: str, head: bytes) -> tuple[str, int, bytes]:
-    """Host, port, and the head as the server wants it: one request for each connection."""
+    """The host, the port, and the request's head, rewritten for the server.
+
+    The connection is closed after one request.
+    """
     try:
         url = URL(target)
         host, port = url.host, url.port

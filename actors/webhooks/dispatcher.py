@@ -1,4 +1,8 @@
-"""Delivers the outbox: at least once, with a stable id, and nobody waits for the slow."""
+"""The actor that sends webhooks: it delivers the rows of the outbox.
+
+Each delivery is made at least once, and it has the same id at each try. A slow receiver does not
+delay the deliveries to others.
+"""
 
 import logging
 import random
@@ -30,10 +34,12 @@ from storage.times import utc
 log = logging.getLogger(__name__)
 
 PAUSES_S = (1, 2, 30, 300, 1800, *(h * 3600 for h in (2, 5, 10, 14, 20, 24)))
-"""Before each further try: the native guide's quick ones, then minutes to a day."""
+"""Seconds before each further try: first the quick ones that the native guide promises, then from
+30 s up to a day."""
 QUICK_TRIES = 3
 SPREAD = 0.2
-"""Later tries are spread by so much either way, lest a receiver that was down meets all at once."""
+"""The pauses before later tries are made longer or shorter at random, by up to this share.
+Otherwise a receiver that was down would get all its deliveries at the same moment."""
 LONGEST_PAUSE_S = PAUSES_S[-1] * (1 + SPREAD)
 AT_ONCE = 32
 AT_ONCE_PER_HOST = 4
@@ -42,18 +48,18 @@ TRIES = prometheus_client.Counter(
     "whisperbox_webhook_tries", "Webhook tries by outcome", ["outcome"]
 )
 MOST_LISTENERS = 100
-"""URLs that hear of the model."""
+"""The most URLs that are told when the model is loaded or unloaded."""
 KEPT_S = 30 * 86_400.0
 PRUNE_EVERY_S = 3600.0
 GONE = 410
-"""The receiver says: never again."""
+"""The HTTP status by which a receiver says that it wants no further tries."""
 
 Render = Callable[[Delivery], Awaitable[bytes]]
 Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[int]]
 
 
 class Outbox(Protocol):
-    """The part of `storage.deliveries.Deliveries` that is needed here."""
+    """The methods of `storage.deliveries.Deliveries` that are needed here."""
 
     async def due(
         self, now: float, besides: Iterable[str], limit: int, each: int
@@ -89,14 +95,15 @@ class Webhooks(Actor[WebhookMessage]):
         secret: bytes | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``listeners``, URL and format of those who hear of the model, outlive this actor;
-        ``render`` makes a delivery's body; ``clock`` is seconds since the epoch."""
+        """``listeners``: the URL and format of the webhooks that are told about the model; the dict
+        is kept when this actor is rebuilt. ``render`` makes the body of a delivery. ``clock``
+        returns seconds since the epoch."""
         super().__init__(mailbox)
         self._outbox, self._render, self._post = outbox, render, post
         self._secret, self._clock = secret, clock
         self._publish = publish
         self._flying: dict[str, str] = {}
-        """Deliveries under way, and their hosts."""
+        """The deliveries in flight: the delivery's id and its host."""
         self._listeners = listeners
         self._timer = 0
         self._sleeping = anyio.CancelScope()
@@ -127,7 +134,10 @@ class Webhooks(Actor[WebhookMessage]):
                 assert_never(message)
 
     def _register(self, order: Order) -> None:
-        """The last MOST_LISTENERS URLs hear of the model, as long as this process lives."""
+        """Remember the job's webhook if it wants to be told about the model.
+
+        Only the last MOST_LISTENERS of them are kept.
+        """
         if order.model_events and order.webhook_url and order.webhook_format:
             listener = (order.webhook_url, order.webhook_format)
             self._listeners.pop(listener, None)
@@ -174,10 +184,10 @@ class Webhooks(Actor[WebhookMessage]):
             self._publish(JobChanged(delivery.job_id))
         await self._dispatch()
 
-    # The steps that several of the above share.
+    # Steps that several of the handlers above use.
 
     async def _dispatch(self) -> None:
-        """Send what is due and may fly now, and wake up for what is due next."""
+        """Send the deliveries that are due, within the limits, and set a timer for the next."""
         now = self._clock()
         hosts = Counter(self._flying.values())
         for delivery in await self._outbox.due(now, self._flying, LOOK_AHEAD, AT_ONCE_PER_HOST):
@@ -203,7 +213,7 @@ class Webhooks(Actor[WebhookMessage]):
             pause *= random.uniform(1 - SPREAD, 1 + SPREAD)
         return now + pause
 
-    # Beside the mailbox: one try.
+    # This part runs beside the mailbox, in a task of its own: one try.
 
     async def _try(self, delivery: Delivery) -> None:
         status, error = None, None

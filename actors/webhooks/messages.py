@@ -1,4 +1,4 @@
-"""What the webhook dispatcher is told and asked."""
+"""The messages that the webhook dispatcher receives."""
 
 import msgspec
 
@@ -9,13 +9,16 @@ from storage.records import Delivery
 
 
 class Replay(Question[bool], frozen=True):
-    """Begin again with a delivery that is over. Answered whether there is one."""
+    """Send a delivery again that was delivered or has failed.
+
+    The answer says whether there is such a delivery.
+    """
 
     delivery_id: str
 
 
 class DeliveryTried(msgspec.Struct, frozen=True):
-    """The dispatcher tells itself what came of one try."""
+    """The dispatcher tells itself the outcome of one try."""
 
     delivery: Delivery
     http_status: int | None
@@ -23,13 +26,13 @@ class DeliveryTried(msgspec.Struct, frozen=True):
 
 
 class DeliveryDue(msgspec.Struct, frozen=True):
-    """The dispatcher's own timer; ignored unless ``generation`` is still the latest."""
+    """The dispatcher's own timer ran out; ignored unless ``generation`` is that of the latest."""
 
     generation: int
 
 
 class PruneDeliveries(msgspec.Struct, frozen=True):
-    """The dispatcher tells itself, now and then: forget what ended long ago."""
+    """The dispatcher tells itself this every hour: delete deliveries that ended long ago."""
 
 
 WebhookMessage = (

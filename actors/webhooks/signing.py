@@ -1,4 +1,4 @@
-"""How a webhook is signed: https://www.standardwebhooks.com, version 1."""
+"""Signs webhooks as https://www.standardwebhooks.com describes it, version 1."""
 
 import base64
 import binascii
@@ -7,10 +7,10 @@ import hmac
 
 
 def parse_secret(text: str) -> bytes:
-    """The key in ``whsec_`` and base64, or the text's own bytes.
+    """The key: the decoded base64 after ``whsec_``, or without this prefix the text itself.
 
     Raises:
-        ValueError: what follows ``whsec_`` is not base64.
+        ValueError: the text after ``whsec_`` is not base64.
     """
     if not text.startswith("whsec_"):
         return text.encode()
@@ -21,7 +21,7 @@ def parse_secret(text: str) -> bytes:
 
 
 def headers(secret: bytes | None, delivery_id: str, body: bytes, now: float) -> dict[str, str]:
-    """Headers of one try; ``now`` in seconds since the epoch. Without a secret, no signature."""
+    """The headers of one try, signed if there is a secret; ``now``: seconds since the epoch."""
     timestamp = str(int(now))
     made = {
         "content-type": "application/json",
