@@ -219,6 +219,24 @@ async def test_a_long_recording_says_how_far_it_is(house: House, decoder: Decode
     assert planned.duration_secs == 180.0
 
 
+async def test_without_room_a_job_waits_and_goes_on_by_itself(
+    house: House, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spare = [0]
+    monkeypatch.setattr(house.spool, "spare_bytes", lambda: spare[0])
+    monkeypatch.setattr(chunker, "CHECK_DISK_EVERY", 1)
+    house.submitted("a")
+    waits = [Heartbeat("a", Stage.DECODING, NO_ROOM), MakeRoom(ROOM_BYTES)]
+    assert await house.told(Split("a")) == waits
+    assert (house.names(), decoder.under_way) == (["a.input"], 0)
+    await anyio.sleep(2.5 * FULL_DISK_PAUSE_S)
+    assert await house.told() == 2 * waits, "for as long as it takes"
+    spare[0] = 1 << 30
+    await anyio.sleep(FULL_DISK_PAUSE_S)
+    assert [type(fact) for fact in await house.told()] == [Planned]
+    assert house.names() == ["a.input", "a.pcm"]
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 async def test_a_disk_that_is_full_before_we_see_it_is_waited_for_too(
     house: House, decoder: Decoder, number: int
