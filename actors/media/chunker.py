@@ -1,6 +1,7 @@
 """The actor that decodes a recording, finds where somebody speaks in it, and plans its chunks."""
 
 import logging
+from contextlib import aclosing
 from functools import partial
 from typing import assert_never
 
@@ -99,19 +100,20 @@ class Chunker(Actor[ChunkerMessage]):
         heartbeat_at = anyio.current_time()
         try:
             with part.open("wb") as file:
-                async for block in decode(source):
-                    await anyio.to_thread.run_sync(file.write, block)
-                    size += len(block)
-                    if size % CHECK_DISK_EVERY < len(block) and not self._spool.spare_bytes():
-                        raise NoSpace(NO_ROOM)
-                    rest += block
-                    whole = len(rest) // (FRAME * SAMPLE_BYTES) * FRAME * SAMPLE_BYTES
-                    heard += levels(rest[:whole]).tobytes()
-                    rest = rest[whole:]
-                    if anyio.current_time() - heartbeat_at > BEAT_S:
-                        heartbeat_at = anyio.current_time()
-                        so_far = f"decoded {size / SAMPLE_BYTES / RATE / 60:.0f} min"
-                        self._publish(Heartbeat(job_id, Stage.DECODING, so_far))
+                async with aclosing(decode(source)) as blocks:
+                    async for block in blocks:
+                        await anyio.to_thread.run_sync(file.write, block)
+                        size += len(block)
+                        if size % CHECK_DISK_EVERY < len(block) and not self._spool.spare_bytes():
+                            raise NoSpace(NO_ROOM)
+                        rest += block
+                        whole = len(rest) // (FRAME * SAMPLE_BYTES) * FRAME * SAMPLE_BYTES
+                        heard += levels(rest[:whole]).tobytes()
+                        rest = rest[whole:]
+                        if anyio.current_time() - heartbeat_at > BEAT_S:
+                            heartbeat_at = anyio.current_time()
+                            so_far = f"decoded {size / SAMPLE_BYTES / RATE / 60:.0f} min"
+                            self._publish(Heartbeat(job_id, Stage.DECODING, so_far))
                 await anyio.to_thread.run_sync(settle, file, part, self._spool.pcm(job_id))
         except OSError as error:
             if error.errno in DISK_FULL:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import anyio
@@ -22,8 +22,10 @@ BLOCK = 1 << 18
 """Bytes read at once: eight seconds of audio."""
 
 
-async def decode(source: Path) -> AsyncIterator[bytes]:
+async def decode(source: Path) -> AsyncGenerator[bytes, None]:
     """Decode an audio or video file to blocks of PCM: 16 kHz, mono, s16 little-endian.
+
+    To be closed, with `contextlib.aclosing`, before its caller goes on.
 
     Raises:
         Invalid: it cannot be decoded; the message is a sentence for the user.
