@@ -129,7 +129,7 @@ async def _watch_signals(
     task_status: TaskStatus[None],
 ) -> None:
     """The first signal ends the server in order, a second one at once."""
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with anyio.open_signal_receiver(*_stop_signals()) as signals:
         task_status.started()
         async for number in signals:
             if system.draining:
@@ -138,6 +138,14 @@ async def _watch_signals(
             system.draining = True
             system.close_streams()  # an open stream would hold uvicorn for ever
             group.start_soon(_stop, system, server, settings.shutdown_grace_secs)
+
+
+def _stop_signals() -> list[signal.Signals]:
+    """A closed terminal stops the server in order, unless it was started with nohup."""
+    found = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        found.append(signal.SIGHUP)
+    return found
 
 
 async def _stop(system: System, server: uvicorn.Server, grace_secs: float) -> None:

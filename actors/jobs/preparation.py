@@ -14,6 +14,8 @@ from storage.records import Job
 
 DECODED_AHEAD = 2
 """How many jobs are decoded before their turn, so that the engine does not have to wait."""
+DECODINGS_AT_ONCE = 2
+"""So that one decoder that hangs does not hold up all other jobs."""
 FETCHES_AT_ONCE = 3
 FETCHES_PER_OWNER = 2
 """Less than FETCHES_AT_ONCE, so that one owner's slow sources do not block all fetches."""
@@ -33,7 +35,7 @@ class Preparation:
         self._scheduler, self._spool = scheduler, spool
         self._ingest, self._chunker = ingest, chunker
         self._fetching: set[str] = set()
-        self._decoding: str | None = None
+        self._decoding: set[str] = set()
         self._ready: set[str] = set()
         """Jobs whose plan (their chunks) is committed and whose decoded audio is in the spool."""
         self._heartbeats: dict[str, float] = {}
@@ -54,11 +56,12 @@ class Preparation:
         return None
 
     def next_to_decode(self) -> Job | None:
-        if self._decoding is not None:
+        if len(self._decoding) >= DECODINGS_AT_ONCE:
             return None
         fetched = (job for job in self._scheduler.ahead() if job.size_bytes is not None)
         ahead = (job for job, _ in zip(fetched, range(DECODED_AHEAD), strict=False))
-        return next((job for job in ahead if job.id not in self._ready), None)
+        under_way = self._ready | self._decoding
+        return next((job for job in ahead if job.id not in under_way), None)
 
     def fetch(self, job: Job) -> None:
         assert job.order.source_url
@@ -67,7 +70,7 @@ class Preparation:
         self._ingest.tell(Fetch(job.id, job.order.source_url))
 
     def decode(self, job: Job) -> None:
-        self._decoding = job.id
+        self._decoding.add(job.id)
         self.heard_from(job.id)
         self._chunker.tell(Split(job.id))
 
@@ -85,14 +88,13 @@ class Preparation:
         self._fetching.discard(job_id)
 
     def decoding_ended(self, job_id: str) -> None:
-        if self._decoding == job_id:
-            self._decoding = None
+        self._decoding.discard(job_id)
 
     def all_fetches_ended(self) -> None:
         self._fetching.clear()
 
     def all_decodings_ended(self) -> None:
-        self._decoding = None
+        self._decoding.clear()
 
     def mark_ready(self, job_id: str) -> None:
         self._ready.add(job_id)
@@ -110,15 +112,15 @@ class Preparation:
     def stalled(self) -> list[str]:
         """Jobs whose fetch or decoding has not reported for STALLED_S seconds."""
         now = anyio.current_time()
-        under_way = [*self._fetching, *([self._decoding] if self._decoding else [])]
+        under_way = [*self._fetching, *self._decoding]
         return [each for each in under_way if now - self._heartbeats.get(each, now) > STALLED_S]
 
     def stop(self, job_id: str) -> None:
         if job_id in self._fetching:
             self._fetching.discard(job_id)
             self._ingest.tell(StopFetch(job_id))
-        if self._decoding == job_id:
-            self._decoding = None
+        if job_id in self._decoding:
+            self._decoding.discard(job_id)
             self._chunker.tell(StopSplit(job_id))
 
     def forget(self, job_id: str) -> None:

@@ -359,7 +359,7 @@ class Queue(Actor[QueueMessage]):
         while (job := self._preparation.next_to_fetch()) is not None:
             await self._set_stage(job, Stage.FETCHING, "fetching the file")
             self._preparation.fetch(job)
-        if (job := self._preparation.next_to_decode()) is not None:
+        while (job := self._preparation.next_to_decode()) is not None:
             self._preparation.decode(job)
 
     async def _finish_those_without_chunks_left(self) -> None:

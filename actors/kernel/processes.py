@@ -11,13 +11,14 @@ from anyio.abc import Process
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-TRIES = 3
-PAUSE_S = 5.0
-"""Seconds before the next try: the programs that used up the memory may have ended by then."""
+PAUSES_S = (5.0, 60.0)
+"""Seconds before the second and the third try: the programs that used up the memory may have ended
+by then."""
+TRIES = 1 + len(PAUSES_S)
 
-OURS = {signal.SIGINT, signal.SIGTERM}
-"""The signals that are only for the server. A terminal sends SIGINT to all its processes at Ctrl-C,
-and some service managers send SIGTERM to all processes of a service."""
+OURS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+"""The signals that are only for the server. A terminal sends SIGINT to all its processes at Ctrl-C and
+SIGHUP when it is closed, and some service managers send SIGTERM to all processes of a service."""
 
 
 async def open_child(command: Sequence[str], **how: Any) -> Process:
@@ -40,6 +41,12 @@ class Killed(Exception):
     """A signal ended a child: the system was short of memory, or the child itself crashed."""
 
 
+class ChildFailed(Exception):
+    """A child ended with an error and did not say that its input is the reason: a file of the
+    program was missing during an upgrade, for example, or the system gave it too little memory.
+    The same work can succeed later."""
+
+
 def check(child: Process) -> None:
     """Check how a child has ended.
 
@@ -57,10 +64,10 @@ async def retry_if_killed(work: Callable[[], Awaitable[T]]) -> T:
     Raises:
         Killed: a signal ended the child at each of TRIES tries.
     """
-    for _ in range(TRIES - 1):
+    for pause in PAUSES_S:
         try:
             return await work()
         except Killed as killed:
-            log.warning("a child ended too early (%s); trying again", killed)
-            await anyio.sleep(PAUSE_S)
+            log.warning("a child ended too early (%s); trying again in %g s", killed, pause)
+            await anyio.sleep(pause)
     return await work()

@@ -10,7 +10,7 @@ import numpy as np
 
 from actors.kernel.actor import Actor
 from actors.kernel.mailbox import Mailbox
-from actors.kernel.processes import Killed, retry_if_killed
+from actors.kernel.processes import ChildFailed, Killed, retry_if_killed
 from actors.kernel.publisher import Publish
 from actors.kernel.tasks import Tasks
 from actors.media.decoding import BROKEN, decode
@@ -82,9 +82,10 @@ class Chunker(Actor[ChunkerMessage]):
         while True:
             try:
                 return await retry_if_killed(partial(self._planned, job_id))
-            except (NoSpace, OSError) as error:
+            except (NoSpace, OSError, ChildFailed) as error:
                 problem = _sentence(error)
-                log.warning("%s; trying again", problem, extra={"job": job_id})
+                reason = str(error) if isinstance(error, ChildFailed) else None
+                log.warning("%s; trying again", problem, extra={"job": job_id, "reason": reason})
                 self._publish(Heartbeat(job_id, Stage.DECODING, problem))
                 if isinstance(error, NoSpace):
                     self._publish(MakeRoom(ROOM_BYTES))
@@ -138,6 +139,8 @@ def _sentence(error: Exception) -> str:
             return message
         case Killed():
             return BROKEN
+        case ChildFailed():
+            return "the audio decoder could not do its work"
         case OSError(strerror=reason):
             return f"the audio could not be stored: {reason}"
         case _:

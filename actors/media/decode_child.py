@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -30,14 +31,30 @@ of resident memory."""
 
 def main(path: str) -> None:
     confine()
+    try:
+        written = _write(path)
+    except OSError:
+        raise  # the disk or the pipe: not the file's fault
+    except MemoryError:
+        if resource.getrlimit(resource.RLIMIT_AS)[0] < ADDRESS_SPACE:
+            raise  # the operator gives us less than files may need
+        refuse("the file needs too much memory to be decoded")
+    except Exception:
+        traceback.print_exc()
+        refuse("")
+    if not written:
+        refuse("the file's audio track is empty or too damaged to decode")
+
+
+def _write(path: str) -> int:
+    """Decode the file to stdout; returns the bytes written."""
     written = 0
     with os.fdopen(1, "wb", closefd=False) as out:
         for pcm in decoded(path):
             written += out.write(pcm)
             if written > LONGEST_S * RATE * SAMPLE_BYTES:
                 refuse(f"the audio is longer than {LONGEST_S // 3600} hours")
-    if not written:
-        refuse("the file's audio track is empty or too damaged to decode")
+    return written
 
 
 def confine(cpu_s: int | None = CPU_S) -> None:
@@ -47,10 +64,17 @@ def confine(cpu_s: int | None = CPU_S) -> None:
     """
     os.nice(NICE)
     if cpu_s is not None:
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+        _limit(resource.RLIMIT_CPU, cpu_s)
+    _limit(resource.RLIMIT_AS, ADDRESS_SPACE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     av.logging.set_level(None)
+
+
+def _limit(what: int, most: int) -> None:
+    """The operator's own limit stays where it is lower: a process cannot raise it."""
+    _, hard = resource.getrlimit(what)
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(what, (most, most))
 
 
 def decoded(path: str, layout: str = "mono") -> Iterator[bytes]:

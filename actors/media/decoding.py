@@ -9,17 +9,21 @@ import anyio
 import anyio.abc
 import msgspec
 
-from actors.kernel.processes import check, open_child
+from actors.kernel.processes import ChildFailed, Killed, check, open_child
 from storage.errors import Invalid
 
 
 class _Refused(msgspec.Struct):
     refused: str
+    """Empty where the child does not know what is wrong with the file."""
 
 
 BROKEN = "the file made the audio decoder fail"
 BLOCK = 1 << 18
 """Bytes read at once: eight seconds of audio."""
+SILENT_S = 120.0
+"""A decoder that works gives a block in hundredths of a second; on a slow disk it may have to read a
+large file to its end first."""
 
 
 async def decode(source: Path) -> AsyncGenerator[bytes, None]:
@@ -28,19 +32,19 @@ async def decode(source: Path) -> AsyncGenerator[bytes, None]:
     To be closed, with `contextlib.aclosing`, before its caller goes on.
 
     Raises:
-        Invalid: it cannot be decoded; the message is a sentence for the user.
-        Killed: a signal ended the child.
+        Invalid: the child says that the file cannot be decoded; the message is a sentence for the
+            user.
+        ChildFailed: the child failed and did not say that the file is the reason; the message is
+            what it wrote to stderr.
+        Killed: a signal ended the child, or it gave nothing for SILENT_S and was ended.
     """
     command = [sys.executable, "-m", "actors.media.decode_child", str(source)]
     async with await open_child(command, stdin=subprocess.DEVNULL) as child:
         assert child.stdout
         assert child.stderr
         try:
-            while True:
-                try:
-                    yield await child.stdout.receive(BLOCK)
-                except anyio.EndOfStream:
-                    break
+            while (block := await _next_block(child.stdout)) is not None:
+                yield block
             said = await _all(child.stderr)
             await child.wait()
         finally:
@@ -48,7 +52,17 @@ async def decode(source: Path) -> AsyncGenerator[bytes, None]:
                 child.kill()
         check(child)
         if child.returncode:
-            raise Invalid(_sentence(said))
+            raise _failure(said)
+
+
+async def _next_block(stdout: anyio.abc.ByteReceiveStream) -> bytes | None:
+    try:
+        with anyio.fail_after(SILENT_S):
+            return await stdout.receive(BLOCK)
+    except anyio.EndOfStream:
+        return None
+    except TimeoutError:
+        raise Killed(f"it gave nothing for {SILENT_S:.0f} s") from None
 
 
 async def _all(stream: anyio.abc.ByteReceiveStream) -> bytes:
@@ -58,8 +72,10 @@ async def _all(stream: anyio.abc.ByteReceiveStream) -> bytes:
     return bytes(said[-4096:])
 
 
-def _sentence(said: bytes) -> str:
+def _failure(said: bytes) -> Invalid | ChildFailed:
+    """Only the child's own word blames the file."""
+    lines = said.splitlines() or [b"it ended without a word"]
     try:
-        return msgspec.json.decode(said.splitlines()[-1], type=_Refused).refused
-    except (IndexError, msgspec.DecodeError):
-        return BROKEN
+        return Invalid(msgspec.json.decode(lines[-1], type=_Refused).refused or BROKEN)
+    except msgspec.DecodeError:
+        return ChildFailed(lines[-1].decode(errors="replace"))
