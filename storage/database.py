@@ -61,8 +61,8 @@ class Database:
         """Run ``work`` in a transaction and return its result when the commit is on the disk.
 
         Several transactions may share a commit. If ``work`` raises, only its own transaction is
-        rolled back, and the exception is raised here. If this call is cancelled, a transaction that
-        has begun is committed all the same.
+        rolled back, and the exception is raised here. If this call is cancelled, the transaction
+        may be committed all the same.
 
         Raises:
             NoSpace: the disk is full; nothing was changed.

@@ -44,7 +44,11 @@ class Shares:
 
     @read
     async def find(self, c: Connection, token: str, now: float) -> tuple[Share, str] | None:
-        """The share with that token and its job's id; None if there is none or it has expired."""
+        """The share with that token and its job's id.
+
+        None if there is none, if it has expired, or if its job is not done. ``now``: seconds since
+        the epoch.
+        """
         row = await one(
             c,
             f"SELECT {_SHARE}, jobs.id FROM shares s JOIN jobs ON jobs.number = s.job_number "
