@@ -1,1 +1,1 @@
-"""What is measured, and how to run it again."""
+"""The benchmarks. ``python -m bench`` runs them; bench/README.md has their results."""

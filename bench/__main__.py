@@ -1,4 +1,7 @@
-"""``python -m bench [NAME …]``: every measure, or those named, each with its target."""
+"""``python -m bench [NAME …]``: runs all benchmarks, or the named ones, and prints the results.
+
+Most results are printed together with their target.
+"""
 
 import sys
 import tempfile
@@ -26,7 +29,7 @@ MEASURES: dict[str, Measure] = {
 def main() -> int:
     names = sys.argv[1:] or list(MEASURES)
     if unknown := [name for name in names if name not in MEASURES]:
-        print(f"no such measure: {', '.join(unknown)}; there are {', '.join(MEASURES)}")
+        print(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(MEASURES)}")
         return 2
     for name in names:
         with tempfile.TemporaryDirectory(prefix="whisperbox-bench-") as folder:

@@ -1,9 +1,9 @@
-"""The server against whisper.cpp's own whisper_full on the whole file, interleaved.
+"""Compares the server with whisper.cpp's own whisper_full, which gets the whole file at once.
 
-Both hear the same decoded recording with the same model, threads and parameters. The model has the
-dimensions of `tiny` and a scripted decoder, so that both decode equally many tokens in a window and
-the figure is about windows, pipes and commits. The server's time is the whole job's: upload,
-decoding, planning, inference, commits.
+The two take turns, with the same recording, model, threads and parameters. The model has the
+dimensions of `tiny` and a scripted decoder. So both decode the same number of tokens in a window,
+and the difference comes from the windows, pipes and commits only. The server's time is that of the
+whole job: upload, decoding, planning, inference and commits.
 """
 
 import statistics
@@ -20,7 +20,8 @@ from tests.scripted import scripted_model
 
 ROUNDS = 3
 STATE, LAYERS = 384, 4
-# An audiobook: sentences of 2 to 7 s, pauses of 0.25 to 0.6 s. A conversation: pauses of 2 to 8 s.
+# Continuous speech is like an audiobook: sentences of 2 to 7 s and pauses of 0.25 to 0.6 s. Speech
+# with pauses is like a conversation: the same sentences, but pauses of 2 to 8 s.
 COUNT = 120
 SENTENCES = [2.0 + (7 * n % 11) / 2 for n in range(COUNT)]
 SPEECH = {

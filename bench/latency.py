@@ -1,4 +1,4 @@
-"""How long people wait: for the server after a kill, and for a cancel."""
+"""Measures how long people wait: for the server to start after a kill, and for a cancel."""
 
 import statistics
 import time
@@ -20,10 +20,11 @@ def measure(folder: Path) -> list[str]:
         for _ in range(ROUNDS):
             job_id = server.submit(talk)
             server.until(lambda job_id=job_id: server.job(job_id)["status"] == "running")  # type: ignore[misc]
-            time.sleep(0.3)  # into the encoder, where the abort callback is not asked
+            # Wait until the encoder runs: during it, whisper.cpp does not ask its abort callback.
+            time.sleep(0.3)
             began = time.perf_counter()
             server.http.delete(f"/jobs/{job_id}")
-            # The engine is free again when it is gone or has answered.
+            # The engine is free again when it was killed or has answered.
             server.wait_for_log("the engine does not answer: ending it|chunk done", within=5)
             cancels.append(time.perf_counter() - began)
             server.log.clear()

@@ -1,4 +1,4 @@
-"""Resident memory: at rest, after unloads, and while a ten-hour file is prepared."""
+"""Measures resident memory: at rest, after unloads, and while a ten-hour file is prepared."""
 
 import threading
 import time
@@ -81,7 +81,8 @@ def _write_hours(path: Path) -> None:
         frame.rate = RATE
         for out in resampler.resample(frame):
             packets += stream.encode(out)
-        # One minute is encoded, and its packets written over and over: the decoder cannot tell.
+        # Only one minute is encoded, and its packets are written many times. For the decoder this
+        # is the same work as a real recording.
         step = stream.codec_context.frame_size
         n = 0
         for _ in range(HOURS * 60):

@@ -1,4 +1,4 @@
-"""What the pages weigh and how soon they are there, and a queue of a thousand jobs."""
+"""Measures the size and speed of the web pages, and the queue page with a thousand jobs."""
 
 import os
 import shutil
@@ -101,7 +101,7 @@ async def _add(jobs: Jobs, job_id: str, lines: int) -> None:
 
 
 def _weigh(browser: Browser, base: str, signed_in: Any, name: str, path: str) -> str:
-    """A new browser's first visit, which loads everything, and how soon the next ones are drawn."""
+    """Visit a page with a new browser, which loads everything, and then several times again."""
     page = browser.new_context(base_url=base, storage_state=signed_in).new_page()
     first = _visited(page, path)
     later = [_visited(page, path) for _ in range(ROUNDS)]
@@ -122,7 +122,7 @@ def _visited(page: Page, path: str) -> dict[str, float]:
 
 
 def _thousand(page: Page) -> list[str]:
-    """Scroll until all are there, then let a job go through the list."""
+    """Scroll until all jobs are in the list, then submit one and wait until it is done."""
     page.goto("/whisper")
     page.evaluate(WATCH)
     rows = page.locator("#jobs .job")

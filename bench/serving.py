@@ -1,4 +1,4 @@
-"""A server to measure, and what the system says of it."""
+"""Starts a server for a benchmark, and measures its memory."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tests.acceptance.server import Server
 from tests.scripted import scripted_model
 
 WORDS = " one two three four five six seven eight nine ten"
-# Sixty tokens that fill a window, as dense speech does.
+# Sixty words that fill a window of 30 s, as in fast speech.
 FULL_WINDOW = "".join(f"<|{5 * n}.00|>{WORDS}<|{5 * n + 5}.00|>" for n in range(5)) + (
     f"<|25.00|>{WORDS}<|28.00|>"
 )
@@ -19,7 +19,10 @@ FULL_WINDOW = "".join(f"<|{5 * n}.00|>{WORDS}<|{5 * n + 5}.00|>" for n in range(
 
 @contextmanager
 def serving(folder: Path, **settings: object) -> Iterator[Server]:
-    """With a small scripted model unless told otherwise."""
+    """Run a server until the block ends, with these settings.
+
+    It has a small scripted model, unless WHISPER_MODEL_PATH is set.
+    """
     if "WHISPER_MODEL_PATH" not in settings:
         model = scripted_model(folder / "small.bin", "<|0.00|> Hello world.<|2.00|>")
         settings["WHISPER_MODEL_PATH"] = model
@@ -31,7 +34,7 @@ def serving(folder: Path, **settings: object) -> Iterator[Server]:
 
 
 def resident_mb(pid: int, *, children: bool = False) -> float:
-    """Resident memory in MiB, with that of all descendants if asked for."""
+    """The resident memory of a process in MiB; ``children``: including all its descendants."""
     processes = [psutil.Process(pid)]
     if children:
         processes += processes[0].children(recursive=True)

@@ -1,4 +1,4 @@
-"""Finding silence and planning: how much faster than real time."""
+"""Measures how much faster than real time silence is found and chunks are planned."""
 
 import time
 from pathlib import Path

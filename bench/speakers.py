@@ -1,9 +1,12 @@
-"""The diarization error rate of each way to tell speakers apart.
+"""Measures the diarization error rate of both ways to tell speakers apart.
 
-Channels: a recording of two speakers with its reference turns is laid out as a call: each speaker
-has a channel, and is 30 dB quieter on the other. Voices: the same recording as it is, and
-conversations cut together from people who read aloud. The rate is missed, false and confused speech
-over all speech of the reference, in frames of 10 ms, without a collar, under the best naming.
+For "channels", a recording of two speakers, whose speaker turns are known, is turned into a call:
+each speaker gets a channel, and is 30 dB quieter on the other one. For "voices", the same recording
+is used unchanged, and also conversations that are put together from people who read aloud.
+
+The error rate is the time of missed, false and confused speech, divided by the time of all speech
+in the reference. It is counted in frames of 10 ms, without a collar, with that assignment of found
+speakers to real ones that gives the lowest rate.
 """
 
 import itertools
@@ -83,7 +86,7 @@ def _conversations() -> Iterator[tuple[str, Samples, Scheduler]]:
 
 
 def _conversation(names: tuple[str, ...], seed: int) -> tuple[Samples, Scheduler]:
-    """Fourteen turns of two to seven seconds with short pauses."""
+    """Put together a conversation: fourteen turns of two to seven seconds, with short pauses."""
     rng = np.random.default_rng(seed)
     said = {name: _sentences(name) for name in names}
     parts: list[Samples] = []
@@ -104,7 +107,7 @@ def _conversation(names: tuple[str, ...], seed: int) -> tuple[Samples, Scheduler
 
 
 def _sentences(name: str) -> list[Samples]:
-    """What a reader says between two pauses, all equally loud."""
+    """The pieces of speech between a reader's pauses; all readers are made equally loud."""
     found = []
     for path in sorted(SPEECH.glob(READERS[name])):
         pcm = np.frombuffer(b"".join(decoded(str(path))), "<i2")
@@ -152,7 +155,7 @@ def error_rate(reference: Scheduler, found: Scheduler, seconds: float) -> float:
 
 
 def _activity(turns: Scheduler, seconds: float) -> NDArray[np.bool_]:
-    """[speakers, frames]"""
+    """Who speaks in each frame of FRAME_S seconds: bool[speakers, frames]."""
     labels = sorted({label for *_, label in turns})
     active = np.zeros((len(labels), round(seconds / FRAME_S)), bool)
     for start, end, label in turns:

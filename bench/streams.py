@@ -1,4 +1,4 @@
-"""A thousand open event streams, and how soon the last of them has an event."""
+"""Measures a thousand open event streams: how long an event takes to reach the last of them."""
 
 import asyncio
 import resource
@@ -51,7 +51,7 @@ async def _listen(url: str, pid: int) -> tuple[list[float], float]:
 
 
 async def _event(response: aiohttp.ClientResponse, name: str) -> float:
-    """When the event has come."""
+    """Wait for the event; returns the time at which it came (`time.perf_counter`)."""
     async for line in response.content:
         if line.strip() == f"event: {name}".encode():
             return time.perf_counter()

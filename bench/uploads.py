@@ -1,4 +1,4 @@
-"""Uploads: one large, many small."""
+"""Measures uploads: a large file, and many small files."""
 
 import os
 import threading
@@ -35,7 +35,7 @@ def measure(folder: Path) -> list[str]:
 
 
 def _disk_mib_s(folder: Path) -> float:
-    """Written and synced by one plain loop."""
+    """The disk's speed in MiB/s: a simple loop writes 1 GiB and syncs it."""
     began = time.perf_counter()
     with (folder / "plain").open("wb") as file:
         for _ in range(GIB // len(BLOCK)):

@@ -1,1 +1,1 @@
-"""Rows and files: the only part that knows SQL and where things lie on disk."""
+"""The database and the files. Only this package contains SQL and knows where files are stored."""

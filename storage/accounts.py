@@ -1,7 +1,7 @@
 """Who may use the server: accounts, their sessions and their tokens.
 
-Secrets never come here, only what was made of them: a slow hash of a password, and SHA-256 of a
-session's or token's 256 random bits.
+The secrets themselves are never stored, only their hashes: a slow hash of a password, and SHA-256
+of the 256 random bits of a session or a token.
 """
 
 import sqlite3
@@ -19,13 +19,13 @@ _TOKEN = (
     "t.number, t.account, t.name, t.scopes, t.created_at, t.expires, t.last_used_at, t.revoked_at"
 )
 SEEN_EVERY_S = 60
-"""A token's last use is written no more often than that."""
+"""The time of a token's last use is stored at most once in this many seconds."""
 
 _texts = msgspec.json.Decoder(tuple[str, ...])
 
 
 class Accounts:
-    """The edge and the command line alone call the methods that change something."""
+    """Only the surfaces (`app`) and the command line call the methods that change something."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -37,14 +37,17 @@ class Accounts:
 
     @read
     async def find(self, c: Connection, email: str) -> tuple[Account, str] | None:
-        """The account and the hash of its password."""
+        """The account with this address and the hash of its password; None if there is none."""
         row = await one(
             c, f"SELECT {_ACCOUNT}, password_hash FROM accounts a WHERE email = ?", email
         )
         return None if row is None else (_account(row), row["password_hash"])
 
     async def of_session(self, session: bytes, now: float) -> Account | None:
-        """Whose session it is, while it lasts and the account is not disabled."""
+        """The account of a session; None if the session has ended or the account is disabled.
+
+        ``session``: the session's hash; ``now``: seconds since the epoch.
+        """
         found = await self._accounts(
             "JOIN sessions s ON s.account = a.number "
             "WHERE s.hash = ? AND s.expires > ? AND a.disabled_at IS NULL",
@@ -57,7 +60,10 @@ class Accounts:
     async def of_token(
         self, c: Connection, token: bytes, now: float
     ) -> tuple[Account, Token] | None:
-        """Whose token it is, while it holds and the account is not disabled."""
+        """A token and its account; None if the token is not valid or the account is disabled.
+
+        ``token``: the token's hash; ``now``: seconds since the epoch.
+        """
         row = await one(
             c,
             f"SELECT {_TOKEN} FROM tokens t WHERE t.hash = ? AND t.revoked_at IS NULL "
@@ -74,7 +80,7 @@ class Accounts:
 
     @read
     async def tokens(self, c: Connection, account: int | None = None) -> list[Token]:
-        """An account's tokens, or everybody's, newest first."""
+        """The tokens of one account, or of all accounts (None), newest first."""
         found = await rows(
             c,
             f"SELECT {_TOKEN} FROM tokens t WHERE ?1 IS NULL OR t.account = ?1 "
@@ -96,9 +102,10 @@ class Accounts:
         may: Iterable[Permission],
         now: str,
     ) -> Account:
-        """
+        """Make an account.
+
         Raises:
-            Conflict: there is an account with this address.
+            Conflict: there is an account with this address already.
         """
         try:
             await c.execute(
@@ -112,7 +119,7 @@ class Accounts:
 
     @write
     async def set_password(self, c: Connection, account: int, password_hash: str) -> None:
-        """Also ends every session of the account."""
+        """Change the password. This also ends all sessions of the account."""
         await c.execute(
             "UPDATE accounts SET password_hash = ? WHERE number = ?", (password_hash, account)
         )
@@ -121,7 +128,7 @@ class Accounts:
     async def set_permissions(
         self, account: int, may: Iterable[Permission], *, admin: bool | None = None
     ) -> None:
-        """``admin`` None leaves that as it is."""
+        """Replace the permissions. ``admin`` None: the account stays an administrator or not."""
         await self._change(
             "UPDATE accounts SET permissions = ?, admin = coalesce(?, admin) WHERE number = ?",
             _list(may),
@@ -131,7 +138,10 @@ class Accounts:
 
     @write
     async def set_disabled(self, c: Connection, account: int, since: str | None) -> None:
-        """``since`` None enables the account again; its sessions are over in either case."""
+        """Disable an account, or enable it again if ``since`` is None.
+
+        In both cases all its sessions end.
+        """
         await c.execute("UPDATE accounts SET disabled_at = ? WHERE number = ?", (since, account))
         await c.execute("DELETE FROM sessions WHERE account = ?", (account,))
 
@@ -147,7 +157,11 @@ class Accounts:
         expired: float,
         about: str = "",
     ) -> None:
-        """Sessions that ended before ``expired`` are forgotten by the way."""
+        """Store a new session, and delete the sessions of all accounts that ended before
+        ``expired``.
+
+        ``expires`` and ``expired`` are seconds since the epoch.
+        """
         await c.execute("DELETE FROM sessions WHERE expires < ?", (expired,))
         await c.execute(
             "INSERT INTO sessions (hash, account, created_at, expires, about) "
@@ -163,7 +177,7 @@ class Accounts:
 
     @read
     async def sessions(self, c: Connection, account: int, now: float) -> list[Session]:
-        """Those that last still, newest first."""
+        """The account's sessions that have not ended, newest first."""
         found = await rows(
             c,
             "SELECT hash, created_at, expires, about FROM sessions "
@@ -208,7 +222,7 @@ class Accounts:
         return _token(row)
 
     async def token_seen(self, token: Token, now: str) -> None:
-        """Note a token's use, at most once in SEEN_EVERY_S seconds."""
+        """Store that a token was used, at most once in SEEN_EVERY_S seconds."""
         await self._change(
             "UPDATE tokens SET last_used_at = ?1 WHERE number = ?2 AND (last_used_at IS NULL "
             f"OR julianday(?1) - julianday(last_used_at) >= {SEEN_EVERY_S} / 86400.0)",
@@ -218,7 +232,10 @@ class Accounts:
 
     @write
     async def revoke_token(self, c: Connection, number: int, account: int | None, now: str) -> bool:
-        """Whether there was such a token, of that account where one is given, to revoke."""
+        """Revoke a token; if ``account`` is given, only if the token belongs to it.
+
+        Returns whether a token was revoked.
+        """
         return bool(
             await changed(
                 c,
@@ -232,7 +249,7 @@ class Accounts:
 
     @write
     async def key(self, c: Connection, name: str, fresh: bytes) -> bytes:
-        """The key of that name: ``fresh`` if there was none."""
+        """The key with that name; if there is none, ``fresh`` is stored and returned."""
         await c.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (name, fresh))
         row = await one(c, "SELECT value FROM keys WHERE name = ?", name)
         assert row is not None

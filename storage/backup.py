@@ -1,4 +1,4 @@
-"""A consistent copy of everything that would be missed, while the server runs."""
+"""Writes a consistent backup while the server runs."""
 
 import sqlite3
 import tarfile
@@ -11,12 +11,13 @@ from storage.errors import Unusable
 
 
 def backup(data_dir: Path, target: Path) -> int:
-    """Write a tar archive that, unpacked into an empty DATA_DIR, is this one; returns its bytes.
+    """Write the backup as a tar archive and return its size in bytes.
 
-    It holds the database at one moment, and the inputs of the jobs that are not over in it.
+    To restore it, unpack it into an empty DATA_DIR. It contains the database as it was at one
+    moment, and the recordings of the jobs that were queued or running then.
 
     Raises:
-        Unusable: there is nothing to copy, or ``target`` cannot be written.
+        Unusable: there is no database, or ``target`` cannot be written.
     """
     source = data_dir / DATABASE
     if not source.exists():
@@ -41,7 +42,10 @@ def backup(data_dir: Path, target: Path) -> int:
 
 
 def _copy(source: Path, copy: Path) -> list[str]:
-    """Copy page by page without stopping writers; returns the ids of the jobs not over."""
+    """Copy the database while others may write to it.
+
+    Returns the ids of the jobs that are queued or running in the copy.
+    """
     with (
         closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as live,
         closing(sqlite3.connect(copy)) as still,

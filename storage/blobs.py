@@ -1,4 +1,4 @@
-"""Where a job's bytes lie, and how they get there without being half there."""
+"""The spool: the folder of the recordings. A file appears in it only when it is complete."""
 
 import errno
 import fcntl
@@ -14,17 +14,21 @@ from storage.errors import NoSpace, Unusable
 
 RESERVE_BYTES = 5 << 30
 RESERVE_SHARE = 0.05
-"""The larger of the two stays free, or a filled disk takes the database down with it. On a small
-disk the share alone counts: see `Spool.spare_bytes`."""
+"""The reserve that stays free on the disk: so many bytes, or this share of the disk if that is
+more. Without it, a full disk would stop the database as well. On a small disk the reserve is less:
+see `Spool.spare_bytes`."""
 
 GOING = ".going"
-"""What the janitor appends to a file's name before it removes it."""
+"""The janitor appends this to a file's name before it removes the file."""
 NOT_KEPT = "the submitted file is no longer kept: submit it again"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Spool:
-    """The folder of the inputs (``ID.input``) and of their decoded audio (``ID.pcm``)."""
+    """The folder of the recordings (``ID.input``) and of their decoded audio (``ID.pcm``).
+
+    ID is the job's id.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -33,25 +37,34 @@ class Spool:
         return self.folder / f"{job_id}.input"
 
     def pcm(self, job_id: str) -> Path:
-        """Decoded audio: mono s16 little-endian at 16 kHz, no header."""
+        """The path of the decoded audio: mono s16 little-endian at 16 kHz, no header."""
         return self.folder / f"{job_id}.pcm"
 
     def part(self, job_id: str) -> Path:
-        """A new name for a file on its way: what an earlier try left is in nobody's way."""
+        """A new temporary path for a file that is being written.
+
+        Each call gives another one, so that a file left by an earlier try causes no conflict.
+        """
         return self.folder / f"{job_id}.{secrets.token_hex(4)}.part"
 
     def spare_bytes(self) -> int:
-        """What may still be written before the reserve is touched; never negative."""
+        """The bytes that may still be written without using the reserve; never negative.
+
+        The reserve is RESERVE_BYTES, but at most a quarter of the disk; and at least RESERVE_SHARE
+        of the disk.
+        """
         disk = shutil.disk_usage(self.folder)
         reserve = max(min(RESERVE_BYTES, disk.total // 4), int(disk.total * RESERVE_SHARE))
         return max(0, disk.free - reserve)
 
     @contextmanager
     def receiving(self, job_id: str) -> Iterator["Receiving"]:
-        """A file under a temporary name that is gone after the block unless it was kept.
+        """Receive a job's input in a temporary file.
+
+        The file is removed at the end of the block, unless `Receiving.keep` was called.
 
         Raises:
-            NoSpace: a write found the disk full.
+            NoSpace: the disk was full at a write.
         """
         receiving = Receiving(self.part(job_id), self.input(job_id))
         try:
@@ -64,18 +77,21 @@ class Spool:
             receiving.close()
 
     def adopt(self, job_id: str, file: Path) -> int:
-        """Make a finished file in this folder the job's input; returns its bytes. Blocks."""
+        """Make a complete file in this folder the job's input; returns its bytes. Blocks."""
         with file.open("rb+") as content:
             settle(content, file, self.input(job_id))
             return os.fstat(content.fileno()).st_size
 
     def discard(self, job_id: str) -> None:
-        """Drop an input that became no job."""
+        """Remove an input whose job was not accepted."""
         self.input(job_id).unlink(missing_ok=True)
 
     def tidy(self) -> None:
-        """After the last process: what was on its way in goes, since nothing resumes it; what was
-        on its way out is looked at again. Blocks."""
+        """Clean up at the server's start. Blocks.
+
+        Unfinished files are removed, because nothing continues them. Files that the janitor was
+        about to remove get their names back, so that it checks them again.
+        """
         for path in self.files():
             if path.suffix in (".part", ".page"):
                 path.unlink()
@@ -87,7 +103,7 @@ class Spool:
 
 
 class Receiving:
-    """An upload on its way into the spool. Its methods block: call them in a thread."""
+    """A recording that is being written to the spool. Its methods block: call them in a thread."""
 
     def __init__(self, part: Path, target: Path) -> None:
         self._part, self._target = part, target
@@ -99,21 +115,24 @@ class Receiving:
         self._file.write(data)
 
     def keep(self, rest: bytes | bytearray = b"") -> None:
-        """Write ``rest`` and give the file its name, once it and its name are on the disk."""
+        """Write ``rest`` and give the file its final name; returns when both are on the disk."""
         if rest:
             self.write(rest)
         assert self._file is not None, "nothing was written"
         settle(self._file, self._part, self._target)
 
     def close(self) -> None:
-        """Remove what was not kept."""
+        """Remove the temporary file, if it was not kept."""
         if self._file is not None:
             self._file.close()
             self._part.unlink(missing_ok=True)
 
 
 def settle(file: BinaryIO, part: Path, target: Path) -> None:
-    """Rename ``part``, open as ``file``, to ``target``, with both on the disk. Blocks."""
+    """Rename ``part``, which is open as ``file``, to ``target``. Blocks.
+
+    When this returns, the contents and the new name are on the disk (fsync).
+    """
     file.flush()
     os.fsync(file.fileno())
     part.rename(target)
@@ -121,7 +140,7 @@ def settle(file: BinaryIO, part: Path, target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A rename is durable only when its folder is synced."""
+    """Sync a folder: a renaming in it is on the disk only after that."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -131,10 +150,10 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def owned(folder: Path) -> Iterator[Path]:
-    """The data folder, made if need be and locked against a second owner.
+    """Make the data folder if it does not exist, and lock it until the block ends.
 
     Raises:
-        Unusable: it cannot be made or written, or another process owns it.
+        Unusable: it cannot be made or written, or another process has locked it.
     """
     try:
         (folder / "spool").mkdir(parents=True, exist_ok=True)

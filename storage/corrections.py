@@ -1,4 +1,7 @@
-"""What people made of transcripts: every version is kept, and the engine's own text beside them."""
+"""The corrections that people make to transcripts.
+
+Every version is kept, and the engine's own text as well.
+"""
 
 from collections.abc import Sequence
 
@@ -11,11 +14,11 @@ _IN_FORCE = (
     "text IS NOT NULL AND number = (SELECT max(number) FROM corrections "
     "WHERE job_number = c.job_number AND position = c.position)"
 )
-"""Of the corrections ``c``, those that say what their segment says now."""
+"""The condition that a correction ``c`` is the newest of its segment and gives it another text."""
 
 
 class Corrections:
-    """The edge alone calls the methods that change something."""
+    """Only the surfaces (`app`) call the methods that change something."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -31,8 +34,10 @@ class Corrections:
         account: int | None,
         now: str,
     ) -> bool:
-        """A new version of a segment, or with None the engine's again; whether there is such a
-        segment of a job that is done."""
+        """Store a new version of a segment; ``text`` None: the engine's text applies again.
+
+        Returns False if the job is not done or has no such segment.
+        """
         return bool(
             await changed(
                 c,
@@ -51,7 +56,7 @@ class Corrections:
 
     @write
     async def restore(self, c: Connection, job: Job, account: int | None, now: str) -> int:
-        """Give every segment the engine's text again; how many had another."""
+        """Make the engine's text apply again in all segments; returns how many were changed."""
         return await changed(
             c,
             "INSERT INTO corrections (job_number, position, text, account, at) "
@@ -64,7 +69,7 @@ class Corrections:
 
     @read
     async def count(self, c: Connection, job: Job) -> int:
-        """How many segments have another text than the engine's."""
+        """How many segments have a text that differs from the engine's."""
         row = await one(
             c,
             f"SELECT count(*) FROM corrections c WHERE job_number = ? AND {_IN_FORCE}",
@@ -77,7 +82,7 @@ class Corrections:
     async def versions(
         self, c: Connection, job: Job, position: int | None = None
     ) -> list[Correction]:
-        """Of one segment or of all, newest first."""
+        """The versions of one segment, or of all segments (None), newest first."""
         found = await rows(
             c,
             "SELECT c.number, position, text, email, at FROM corrections c "

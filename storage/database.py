@@ -1,6 +1,7 @@
-"""One SQLite file: a single writer whose commits are grouped, and readers beside it.
+"""The SQLite database: one connection writes, and others read at the same time.
 
-Everything here runs on asyncio, since aiosqlite does.
+The transactions of several callers share one commit, which makes them much faster. Everything here
+needs asyncio as anyio's backend, because aiosqlite does.
 """
 
 import logging
@@ -29,14 +30,14 @@ DATABASE = "whisperbox.db"
 """The file's name within the data folder."""
 READERS = 2
 GROUP = 64
-"""Transactions that share one commit, and so one fsync, at the most."""
+"""The most transactions that share one commit, and so one fsync."""
 WAITING = 1024
 NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
-"""In SQL: this moment, as `storage.times.utc` writes it."""
+"""SQL for the current time, in the format of `storage.times.utc`."""
 
 
 class _Write:
-    """A transaction on its way through the writer."""
+    """A transaction that waits for the writer, and then its result."""
 
     def __init__(self, work: Work[Any]) -> None:
         self.work = work
@@ -46,7 +47,7 @@ class _Write:
 
 
 class Database:
-    """Open with `open_database`."""
+    """The database. Make one with `open_database`."""
 
     def __init__(self, path: Path, writer: Connection, readers: list[Connection]) -> None:
         self.path = path
@@ -57,14 +58,15 @@ class Database:
             self._idle.send_nowait(reader)
 
     async def write(self, work: Work[T]) -> T:
-        """Run ``work`` in a transaction and return its result once that is on the disk.
+        """Run ``work`` in a transaction and return its result when the commit is on the disk.
 
-        Several transactions may share a commit; one that raises is rolled back alone. Being
-        cancelled here does not undo work that has begun.
+        Several transactions may share a commit. If ``work`` raises, only its own transaction is
+        rolled back, and the exception is raised here. If this call is cancelled, the transaction
+        may be committed all the same.
 
         Raises:
             NoSpace: the disk is full; nothing was changed.
-            Fatal: the disk failed; what was committed is unknown until the next start.
+            Fatal: the database failed; only the next start shows what was committed.
         """
         write = _Write(work)
         await self._send.send(write)
@@ -112,7 +114,10 @@ class Database:
         await self._writer.execute("COMMIT")
 
     async def _begin(self) -> None:
-        """Once nobody else is writing; nothing of ours has been, so that waiting costs nothing."""
+        """Begin a transaction; if another program is writing, wait until it is done.
+
+        Waiting does no harm, because no transaction of the group has begun yet.
+        """
         while True:
             try:
                 await self._writer.execute("BEGIN IMMEDIATE")
@@ -124,11 +129,11 @@ class Database:
                 return
 
     async def _done(self, write: _Write) -> bool:
-        """Whether it succeeded; otherwise what it did is to be rolled back."""
+        """Run one transaction; False: it failed, and the caller must roll its changes back."""
         try:
             write.result = await write.work(self._writer)
         except Exception as error:
-            if not self._writer.in_transaction:  # SQLite rolled back everything itself
+            if not self._writer.in_transaction:  # SQLite has rolled back the whole group by itself
                 raise
             write.error = error
             return False
@@ -136,7 +141,7 @@ class Database:
 
 
 class Repository(Protocol):
-    """A class whose methods are `read` or `write`."""
+    """A class whose methods are decorated with `read` or `write`."""
 
     _database: Database
 
@@ -147,7 +152,11 @@ Bound = Callable[Concatenate[R, P], Coroutine[Any, Any, T]]
 
 
 def read(method: Method[R, P, T]) -> Bound[R, P, T]:
-    """A method that is given a read-only connection, within one snapshot."""
+    """Decorate a method that only reads.
+
+    The method gets a read-only connection as its first argument, and sees one snapshot of the
+    database. Its callers do not pass the connection.
+    """
 
     @wraps(method)
     async def call(self: R, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -157,7 +166,11 @@ def read(method: Method[R, P, T]) -> Bound[R, P, T]:
 
 
 def write(method: Method[R, P, T]) -> Bound[R, P, T]:
-    """A method that is one transaction, durable when it returns; see `Database.write`."""
+    """Decorate a method that is one transaction; see `Database.write`.
+
+    The method gets the writer's connection as its first argument, which its callers do not pass.
+    When the call returns, the changes are on the disk.
+    """
 
     @wraps(method)
     async def call(self: R, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -171,18 +184,18 @@ async def rows(c: Connection, sql: str, *values: object) -> list[sqlite3.Row]:
 
 
 async def one(c: Connection, sql: str, *values: object) -> sqlite3.Row | None:
-    """The first row, where there is any."""
+    """The first row; None if there is none."""
     return next(iter(await c.execute_fetchall(sql, values)), None)
 
 
 async def scalar(c: Connection, sql: str, *values: object) -> Any:
-    """The first column of the first row; None where there is no row."""
+    """The first column of the first row; None if there is no row."""
     row = await one(c, sql, *values)
     return None if row is None else row[0]
 
 
 async def changed(c: Connection, sql: str, *values: object) -> int:
-    """Execute a statement; how many rows it met."""
+    """Execute a statement and return how many rows it changed."""
     return (await c.execute(sql, values)).rowcount
 
 
@@ -199,16 +212,18 @@ def _more(receive: MemoryObjectReceiveStream[_Write], most: int) -> list[_Write]
 def _translated(error: sqlite3.OperationalError) -> Exception:
     if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
         return NoSpace("the disk is full")
-    # After a failed fsync the pages may be gone though the next one succeeds: never try again.
+    # After a failed fsync, written pages may be lost, even if the next fsync succeeds. So trying
+    # again is not safe.
     return Fatal(f"the database failed: {error}")
 
 
 @asynccontextmanager
 async def open_database(path: Path) -> AsyncIterator[Database]:
-    """Open, migrate and serve the database until the block ends.
+    """Open the database and bring it to the current schema; it is closed when the block ends.
 
     Raises:
-        Unusable: the file is no database of ours, or of a newer version, or cannot be written.
+        Unusable: the file is not a Whisperbox database, or was written by a newer version, or
+            cannot be written.
     """
     async with AsyncExitStack() as stack:
         try:

@@ -1,4 +1,4 @@
-"""The outbox: what is still to be said to whom."""
+"""The outbox: the webhook deliveries that are due, delivered or failed."""
 
 import secrets
 from collections.abc import Iterable
@@ -13,9 +13,10 @@ _DELIVERY = (
 
 
 class Deliveries:
-    """The webhook dispatcher alone calls the methods that change something.
+    """Only the webhook dispatcher calls the methods that change something.
 
-    (The row of a job's end is written by `Jobs.finish`, in the transaction of that end.)
+    (`Jobs.finish` writes the delivery for a job's end, in the transaction that ends the job. If a
+    language model writes texts for the job, `Texts` writes it after the last text.)
     """
 
     def __init__(self, database: Database) -> None:
@@ -23,8 +24,11 @@ class Deliveries:
 
     @read
     async def listeners(self, c: Connection) -> dict[tuple[str, str], None]:
-        """URL and format of every webhook that hears of the model, the latest last: those of jobs
-        that are open or ended within a day. An ordered set."""
+        """The URL and format of every webhook that is told about the model, newest last.
+
+        They are those of jobs that are open or ended within the last day. The dict is used as an
+        ordered set.
+        """
         found = await rows(
             c,
             "SELECT webhook_url, webhook_format FROM jobs WHERE model_events "
@@ -38,9 +42,11 @@ class Deliveries:
     async def due(
         self, c: Connection, now: float, besides: Iterable[str], limit: int, each: int
     ) -> list[Delivery]:
-        """Up to ``limit`` deliveries due by ``now``, the oldest first, but none of ``besides``.
+        """Up to ``limit`` deliveries that are due at ``now``, the oldest first.
 
-        At most ``each`` of any URL, so that a slow receiver hides nobody else's.
+        ``now`` is in seconds since the epoch. Deliveries with an id in ``besides`` are left out. At
+        most ``each`` deliveries of one URL are returned, so that those to a slow receiver do not
+        crowd out the others.
         """
         skipped = list(besides)
         found = await rows(
@@ -58,18 +64,24 @@ class Deliveries:
 
     @read
     async def next_due(self, c: Connection, after: float) -> float | None:
-        """When the first delivery falls due after that moment; None when there is none."""
+        """When the first delivery after that moment is due; None if there is none.
+
+        Both times are in seconds since the epoch.
+        """
         due = await scalar(c, "SELECT min(due) FROM deliveries WHERE due > ?", after)
         return None if due is None else float(due)
 
     @write
     async def sooner(self, c: Connection, latest: float) -> None:
-        """What falls due later than that moment does so then: a clock was put back."""
+        """Make all deliveries that are due later than ``latest`` due at ``latest``.
+
+        This is needed if the computer's clock was set back.
+        """
         await c.execute("UPDATE deliveries SET due = ? WHERE due > ?", (latest, latest))
 
     @read
     async def counts(self, c: Connection) -> dict[str, int]:
-        """Rows by outcome: ``waiting``, ``delivered``, ``failed``."""
+        """How many deliveries there are by outcome: ``waiting``, ``delivered``, ``failed``."""
         row = await one(
             c,
             "SELECT count(due), count(delivered_at), "
@@ -87,7 +99,7 @@ class Deliveries:
         happened_at: str,
         due: float,
     ) -> None:
-        """One row for each ``(url, format)``, for an event that belongs to no job."""
+        """Write a delivery for each ``(url, format)``, for an event that belongs to no job."""
         await c.executemany(
             "INSERT INTO deliveries (id, event, url, format, happened_at, due) "
             "VALUES (?, ?, ?, ?, ?, ?)",
@@ -105,11 +117,11 @@ class Deliveries:
         due: float | None,
         delivered_at: str | None,
     ) -> None:
-        """What came of a try, and when the next is due."""
+        """Store the outcome of a try, and when the next try is due (None: no further try)."""
         await c.execute(
             "UPDATE deliveries SET attempts = attempts + 1, http_status = ?, error = ?, "
             f"due = iif(due IS NULL, NULL, ?), delivered_at = ?, tried_at = {NOW} "
-            "WHERE id = ?",  # not due any more: the job was restarted meanwhile
+            "WHERE id = ?",  # due is NULL already if the job was restarted in the meantime
             (http_status, error, due, delivered_at, delivery_id),
         )
         said = "delivered" if delivered_at else error or f"answered with {http_status}"
@@ -121,7 +133,10 @@ class Deliveries:
 
     @write
     async def replay(self, c: Connection, delivery_id: str, due: float) -> bool:
-        """Begin again with a delivery that is over; whether there was one."""
+        """Make a delivery that was delivered or has failed due again.
+
+        Returns whether there is such a delivery.
+        """
         return bool(
             await changed(
                 c,
@@ -134,8 +149,11 @@ class Deliveries:
 
     @write
     async def prune(self, c: Connection, before: str) -> None:
-        """Forget what ended before that moment, but for the last end of each job: that delivery
-        is what the job's callback status is read from, and goes with the job."""
+        """Delete the deliveries that ended before that moment.
+
+        The delivery for the last end of each job is kept, because the job's callback status is read
+        from it. It is deleted together with the job.
+        """
         await c.execute(
             "DELETE FROM deliveries WHERE due IS NULL "
             "AND coalesce(delivered_at, tried_at, happened_at) < ? "

@@ -1,10 +1,10 @@
-"""What can be refused, and what ends the process."""
+"""Exceptions: refusals, which are sent to the asker, and failures that end the process."""
 
 
 class Refusal(Exception):
-    """An expected no: it goes back to whoever asked, and harms nothing.
+    """A request is refused. This is expected, and nothing was changed.
 
-    ``message`` is one sentence that may be shown to a client.
+    ``message`` is one sentence, which may be shown to the client.
     """
 
     code = "refused"
@@ -15,7 +15,7 @@ class Refusal(Exception):
 
 
 class Invalid(Refusal):
-    """The request cannot be right, whatever the state of the server."""
+    """The request is wrong, and it would be wrong at any time."""
 
     code = "invalid"
 
@@ -25,33 +25,33 @@ class NotFound(Refusal):
 
 
 class Conflict(Refusal):
-    """The thing exists but its state forbids what was asked."""
+    """The thing exists, but its current state does not allow the request."""
 
     code = "conflict"
 
 
 class Busy(Refusal):
-    """Too much waits already, or the server is on its way down: later will do."""
+    """The server has too much to do, or is shutting down: the client may try again later."""
 
     code = "busy"
 
 
 class OverQuota(Refusal):
-    """This account has had its share for now."""
+    """The account has used up its quota for now."""
 
     code = "over_quota"
 
 
 class NoSpace(Refusal):
-    """The disk has no room left for what would be stored."""
+    """The disk has too little free space for what is to be stored."""
 
     code = "no_space"
 
 
 class NotReady(Refusal):
-    """The model is not loaded; a load has begun where one can.
+    """The model is not loaded; a load has begun if that is possible.
 
-    ``state`` is the lifecycle's, ``retry_after`` in whole seconds.
+    ``state`` is the model's state, for example ``loading``. ``retry_after`` is in whole seconds.
     """
 
     code = "model_not_ready"
@@ -62,8 +62,8 @@ class NotReady(Refusal):
 
 
 class Unusable(Exception):
-    """The server cannot start here; the message says why and what to do about it."""
+    """The server cannot start; the message says why and what to do about it."""
 
 
 class Fatal(Exception):
-    """The disk failed under us: the process must end, and recover at its next start."""
+    """The database or its disk failed: the process must end, and recovers at its next start."""

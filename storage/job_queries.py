@@ -1,4 +1,4 @@
-"""Questions about jobs, their plans and their transcripts."""
+"""Queries about jobs, their plans and their transcripts. Nothing in here changes a row."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,9 +22,9 @@ _CORRECTED = (
 )
 EVERYTHING = View()
 ASKED_AT_ONCE = 500
-"""SQLite limits the parameters of a statement."""
+"""The most ids in one statement, because SQLite limits a statement's parameters."""
 LOG_KEPT = 200
-"""Lines of a job's log that are shown: the last ones."""
+"""How many lines of a job's log are shown: the last ones."""
 
 _spans = msgspec.json.Decoder(tuple[Span, ...])
 
@@ -43,18 +43,18 @@ class JobQueries:
         return await self._one("WHERE idempotency_key = ?", key)
 
     async def waiting(self) -> list[Job]:
-        """The jobs that are not over, in the order of arrival."""
+        """The jobs that are queued or running, in the order of arrival."""
         return await self._all(f"WHERE {OPEN} ORDER BY number")
 
     @read
     async def depth(self, c: Connection) -> int:
-        """How many jobs wait, those that run not counted."""
+        """How many jobs are queued; running jobs are not counted."""
         n = await scalar(c, "SELECT count(*) FROM jobs WHERE status = 'queued'")
         return int(n)
 
     @read
     async def oldest_wait_secs(self, c: Connection) -> float:
-        """How long the first of the waiting jobs has waited; 0 where none waits."""
+        """How many seconds the first of the queued jobs has waited; 0 if no job is queued."""
         row = await one(
             c,
             "SELECT (julianday('now') - julianday(created_at)) * 86400 FROM jobs "
@@ -65,7 +65,10 @@ class JobQueries:
     async def page(
         self, status: Status | None, before: int | None, limit: int, view: View = EVERYTHING
     ) -> list[Job]:
-        """Up to ``limit`` jobs, newest first, of ``status`` and older than number ``before``."""
+        """Up to ``limit`` jobs, newest first.
+
+        ``status``: only jobs with it; ``before``: only jobs with a lower number. None: all.
+        """
         return await self._all(
             "WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR number < ?2) "
             f"AND {seen(view)} ORDER BY number DESC LIMIT ?3",
@@ -78,8 +81,10 @@ class JobQueries:
     async def transcript(
         self, c: Connection, job: Job, start: int = 0, *, most: int = -1, raw: bool = False
     ) -> list[Segment]:
-        """The committed segments from index ``start`` on, up to ``most`` of them, as people have
-        corrected them, or ``raw``: as the engine gave them."""
+        """The committed segments from index ``start`` on, up to ``most`` of them (-1: all).
+
+        They include people's corrections, unless ``raw``: then they are as the engine made them.
+        """
         found = await rows(c, _RAW if raw else _CORRECTED, job.number, start, most)
         return [segment_of(row) for row in found]
 
@@ -93,11 +98,11 @@ class JobQueries:
         return Chunk(ordinal=ordinal, spans=_spans.decode(row["spans"]))
 
     async def ended_before(self, moment: str, most: int) -> list[Job]:
-        """Jobs that ended before that moment, the oldest first."""
+        """Up to ``most`` jobs that ended before that moment, the oldest first."""
         return await self._all("WHERE completed_at < ? ORDER BY completed_at LIMIT ?", moment, most)
 
     async def known(self, ids: Sequence[str], view: View = EVERYTHING) -> dict[str, Job]:
-        """Those of ``ids`` that are jobs in that view."""
+        """The jobs with these ids that the view may see, by their id."""
         found: dict[str, Job] = {}
         for at in range(0, len(ids), ASKED_AT_ONCE):
             some = ids[at : at + ASKED_AT_ONCE]
@@ -109,7 +114,7 @@ class JobQueries:
 
     @read
     async def counts(self, c: Connection, view: View) -> dict[tuple[Status, bool], int]:
-        """How many jobs there are by status and whether they are being fetched."""
+        """How many jobs there are, by status and by whether they are being fetched."""
         found = await rows(
             c,
             "SELECT status, coalesce(stage = 'fetching', 0), count(*) FROM jobs "
@@ -119,7 +124,7 @@ class JobQueries:
 
     @read
     async def log(self, c: Connection, job: Job) -> list[LogLine]:
-        """The last LOG_KEPT lines, oldest first."""
+        """The last LOG_KEPT lines of the job's log, oldest first."""
         found = await rows(
             c,
             "SELECT at, line FROM job_log WHERE job_number = ? ORDER BY rowid DESC LIMIT ?",
@@ -130,21 +135,25 @@ class JobQueries:
 
     @read
     async def waveform(self, c: Connection, job: Job) -> bytes:
-        """How loud equal parts of the recording are, 0 to 255; empty where nobody knows."""
+        """The loudness of equal parts of the recording, one byte each, 0 to 255.
+
+        Empty if the recording has not been decoded.
+        """
         row = await one(c, "SELECT levels FROM waveforms WHERE job_number = ?", job.number)
         return b"" if row is None else bytes(row[0])
 
     async def waiting_in(self, view: View, most: int) -> list[Job]:
-        """The first jobs of that view that wait."""
+        """Up to ``most`` queued jobs that the view may see: urgent ones first, then by arrival."""
         return await self._all(
             f"WHERE status = 'queued' AND {seen(view)} ORDER BY urgent DESC, number LIMIT ?", most
         )
 
     @read
     async def line(self, c: Connection) -> list[int]:
-        """The numbers of the jobs that wait, in about the order of their turns.
+        """The numbers of the queued jobs, in about the order in which they will run.
 
-        The urgent first, then each owner's first before anybody's second.
+        The urgent ones come first; then the first job of each owner, then the second of each, and
+        so on.
         """
         found = await rows(
             c,
@@ -157,7 +166,10 @@ class JobQueries:
 
     @read
     async def callbacks(self, c: Connection, jobs: Sequence[Job]) -> dict[int, Callback]:
-        """The webhook of each job's end, by the job's number; not of an end before a restart."""
+        """The state of the webhook for each job's end, by the job's number.
+
+        If a job was restarted, its earlier end does not count.
+        """
         numbers = [job.number for job in jobs if job.order.webhook_url]
         found = await rows(
             c,

@@ -1,4 +1,4 @@
-"""Rows of jobs as records, and the SQL that both sides of `storage.jobs` use."""
+"""Turns rows of jobs into records, and holds the SQL for both reading and changing jobs."""
 
 from typing import Any
 
@@ -26,7 +26,10 @@ async def select_jobs(c: Connection, where: str, *values: object) -> list[Job]:
 
 
 def seen(view: View) -> str:
-    """What a row must be to be seen: numbers and names of our own, no text from outside."""
+    """The SQL condition for the jobs that a view may see.
+
+    It contains only numbers and the server's own names, never text from a client.
+    """
     terms = []
     if view.owner is not None:
         terms.append(f"owner = {view.owner:d}")

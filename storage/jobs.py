@@ -1,4 +1,4 @@
-"""Every change of jobs, their plans and their transcripts: each is one transaction."""
+"""All changes of jobs, their plans and their transcripts. Each change is one transaction."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,10 @@ from storage.usage import note_usage
 
 
 class Jobs(JobQueries):
-    """The queue alone calls these methods: each changes something."""
+    """Only the queue calls the methods of this class, because they change something.
+
+    The inherited ones, which only read, may be called by anybody.
+    """
 
     @write
     async def insert(
@@ -36,10 +39,10 @@ class Jobs(JobQueries):
         now: str,
         most_open: int | None = None,
     ) -> Job:
-        """A new job, or the earlier one with the same idempotency key.
+        """Store a new job; if there is one with the same idempotency key, return that instead.
 
         Raises:
-            OverQuota: its owner has ``most_open`` jobs already that are not over.
+            OverQuota: the owner already has ``most_open`` jobs that are queued or running.
         """
         if order.idempotency_key is not None:
             earlier = await select_jobs(c, "WHERE idempotency_key = ?", order.idempotency_key)
@@ -50,7 +53,7 @@ class Jobs(JobQueries):
                 c, f"SELECT count(*) FROM jobs WHERE owner = ? AND {OPEN}", order.owner
             )
             if n >= most_open:
-                raise OverQuota(f"{n} of your jobs are waiting, which is as many as may wait")
+                raise OverQuota(f"{n} of your jobs are not done yet, and no more may wait at once")
         values = [stored(getattr(order, field)) for field in Order.__struct_fields__]
         (row,) = await rows(
             c,
@@ -65,7 +68,10 @@ class Jobs(JobQueries):
 
     @write
     async def heartbeat(self, c: Connection, job_id: str, stage: Stage, detail: str) -> Job | None:
-        """A sign of life from whoever is at ``stage``; None where the job is over."""
+        """Store a heartbeat: the job is being worked on, at ``stage``.
+
+        None if the job is not queued or running.
+        """
         before = await select_jobs(c, f"WHERE id = ? AND {OPEN}", job_id)
         if not before:
             return None
@@ -89,7 +95,7 @@ class Jobs(JobQueries):
         media_type: str | None,
         filename: str | None,
     ) -> Job | None:
-        """The input is there; None where the job is over or had one."""
+        """Store that the job's input was fetched; None if the job has ended or had an input."""
         job = await _updated(
             c,
             "UPDATE jobs SET size_bytes = ?, media_type = ?, filename = ?, stage = NULL, "
@@ -107,7 +113,7 @@ class Jobs(JobQueries):
 
     @write
     async def start(self, c: Connection, job_id: str, model: str | None = None) -> Job | None:
-        """Queued becomes running, by that model; None where the job is not queued."""
+        """Set a queued job to running, with that model; None if the job is not queued."""
         job = await _updated(
             c,
             f"UPDATE jobs SET status = 'running', started_at = coalesce(started_at, {NOW}), "
@@ -123,11 +129,11 @@ class Jobs(JobQueries):
 
     @write
     async def restart(self, c: Connection, job_id: str, *, refetch: bool = False) -> Job | None:
-        """Back to the queue as first submitted; None where the job waits, runs or is done.
+        """Put a failed or cancelled job back into the queue; None if the job has another status.
 
-        ``refetch``: its input is gone, but can be had again from its source_url.
-
-        What is still to be said of its earlier end is not said any more.
+        All results of its earlier run are deleted. Webhooks about its earlier end that have not
+        been delivered yet are given up. ``refetch``: its input is no longer in the spool and must
+        be fetched again from its source_url.
         """
         job = await _updated(
             c,
@@ -159,7 +165,7 @@ class Jobs(JobQueries):
 
     @write
     async def delete(self, c: Connection, job_id: str) -> bool:
-        """Whether there was such a job; all that hangs on it goes with it."""
+        """Delete a job and all rows that belong to it; returns whether there was such a job."""
         return bool(await changed(c, "DELETE FROM jobs WHERE id = ?", job_id))
 
     @write
@@ -171,9 +177,9 @@ class Jobs(JobQueries):
         chunks: Sequence[Chunk],
         waveform: bytes = b"",
     ) -> Job | None:
-        """Commit the plan; None where the job is over or has a plan already.
+        """Store the job's chunks; None if the job has ended or has a plan already.
 
-        ``waveform``: how loud equal parts of the recording are, 0 to 255.
+        ``waveform``: the loudness of equal parts of the recording, one byte each, 0 to 255.
         """
         job = await _updated(
             c,
@@ -204,7 +210,7 @@ class Jobs(JobQueries):
         language: str | None,
         segments: Sequence[Segment],
     ) -> Job | None:
-        """Commit the next chunk's segments; None where it is not the next of a running job."""
+        """Store a chunk's segments; None if the job is not running or another chunk is next."""
         job = await _updated(
             c,
             "UPDATE jobs SET chunks_done = chunks_done + 1, segments = segments + ?, "
@@ -227,9 +233,10 @@ class Jobs(JobQueries):
 
     @write
     async def charge_interrupted(self, c: Connection) -> None:
-        """Count a crash against the job that the last process left at the engine.
+        """Count a crash against the job that was in flight when the last process ended.
 
-        A clean stop parks its jobs, so that they are not running now. Nobody is at any stage.
+        For the server's start. After a clean stop no job is running, so no crash is counted. The
+        stages of queued jobs are cleared as well, because nothing is being fetched or decoded yet.
         """
         await c.execute(
             "UPDATE jobs SET crashes = crashes + 1 WHERE status = 'running' AND engaged"
@@ -239,18 +246,21 @@ class Jobs(JobQueries):
 
     @write
     async def mark_in_flight(self, c: Connection, job_id: str | None) -> None:
-        """That job, and no other, is at the engine."""
+        """Mark this job, and no other, as in flight: the engine has a chunk of it. None: no job."""
         await c.execute("UPDATE jobs SET engaged = 0 WHERE engaged")
         await c.execute("UPDATE jobs SET engaged = 1 WHERE id = ?", (job_id,))
 
     async def crash(self, job_id: str) -> Job | None:
-        """Count a crash against a job; None where it is over."""
+        """Count a crash against a job; None if the job has ended."""
         return await self._change(
             f"UPDATE jobs SET crashes = crashes + 1 WHERE id = ? AND {OPEN}", job_id
         )
 
     async def park(self, job_id: str) -> Job | None:
-        """Running becomes queued, at its old place, without a crash counted."""
+        """Set a running job back to queued. It keeps its place, and no crash is counted.
+
+        None if the job is not running.
+        """
         return await self._change(
             "UPDATE jobs SET status = 'queued', stage = NULL, stage_detail = NULL "
             "WHERE id = ? AND status = 'running'",
@@ -267,12 +277,13 @@ class Jobs(JobQueries):
         due: float,
         error: str | None = None,
     ) -> Job | None:
-        """The end of a job, its webhook's outbox row and its public page, in one transaction.
+        """End a job. Its webhook's delivery and its public page are made in the same transaction.
 
-        A done job that a language model is to read has the rows of its texts instead of the
-        webhook's, which waits for them.
+        If a language model is to write texts for the job, the rows of these texts are made instead
+        of the delivery: the webhook is sent after the last of them.
 
-        ``due`` is when the webhook is to be tried first. None where the job is over already.
+        ``due`` is when to try the webhook first, in seconds since the epoch. None if the job has
+        ended already.
         """
         assert status in TERMINAL
         job = await _updated(
@@ -307,7 +318,7 @@ class Jobs(JobQueries):
 
 
 async def _updated(c: Connection, update: str, *values: object) -> Job | None:
-    """The job as ``update`` left it; None where it met none."""
+    """Run an UPDATE and return the changed job; None if it changed no row."""
     found = await rows(c, f"{update} RETURNING {JOB_COLUMNS}", *values)
     return next(map(job_of, found), None)
 

@@ -1,4 +1,4 @@
-"""Brings a database to the current schema, one numbered file after the other."""
+"""Brings a database to the current schema: it runs numbered SQL files, one after the other."""
 
 from importlib import resources
 
@@ -15,12 +15,13 @@ def migrations() -> list[str]:
 
 
 async def migrate(connection: aiosqlite.Connection) -> None:
-    """Run the migrations that ``user_version`` says are missing, each in a transaction.
+    """Run the migrations that are missing according to ``user_version``, each in a transaction.
 
-    Foreign keys sleep meanwhile, or the old table of a rebuilt pair would take its children along.
+    Foreign keys are off during this. Otherwise, when a migration replaces a table by a new one,
+    dropping the old table would also delete the rows of other tables that refer to it.
 
     Raises:
-        Unusable: the database was written by a newer Whisperbox, or its rows do not fit together.
+        Unusable: the database was written by a newer Whisperbox, or rows refer to missing rows.
     """
     rows = await connection.execute_fetchall("PRAGMA user_version")
     (version,) = next(iter(rows))
@@ -39,5 +40,5 @@ async def migrate(connection: aiosqlite.Connection) -> None:
         )
     rows = await connection.execute_fetchall("PRAGMA foreign_key_check")
     if next(iter(rows), None) is not None:
-        raise Unusable("the database is damaged: rows refer to others that are not there")
+        raise Unusable("the database is damaged: rows refer to others that do not exist")
     await connection.execute("PRAGMA foreign_keys = ON")

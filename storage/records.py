@@ -1,11 +1,15 @@
-"""The nouns. Frozen, and shaped like their rows."""
+"""The records that the whole server uses. They cannot be changed, and their fields are those of
+the database's rows.
+
+Times in a ``str`` are UTC, as `storage.times.utc` writes them.
+"""
 
 from enum import StrEnum
 
 import msgspec
 
 RATE = 16_000
-"""Samples a second of all decoded audio; mono, s16 little-endian."""
+"""Samples a second of all decoded audio, which is mono, s16 little-endian."""
 SAMPLE_BYTES = 2
 
 
@@ -33,7 +37,7 @@ class Task(StrEnum):
 
 
 class Channel(StrEnum):
-    """The door that a job came in by."""
+    """The surface that a job was submitted to."""
 
     NATIVE = "native"
     WEB = "web"
@@ -48,7 +52,7 @@ class Action(StrEnum):
 
 
 class Phase(StrEnum):
-    """Where a job is on its way, as far as it matters for what may be done with it."""
+    """A job's status, simplified: it decides which actions are possible (see POSSIBLE)."""
 
     WAITING = "waiting"
     WORKING = "working"
@@ -63,11 +67,11 @@ POSSIBLE: dict[Phase, frozenset[Action]] = {
     Phase.DONE: frozenset({Action.DELETE, Action.SHARE}),
     Phase.BROKEN: frozenset({Action.RESTART, Action.DELETE}),
 }
-"""The one table of what may be done when."""
+"""Which actions are possible in which phase. All surfaces use this table."""
 
 
 class Stage(StrEnum):
-    """What is being done for a job that is not over."""
+    """What is being done for a job that is queued or running."""
 
     FETCHING = "fetching"
     DECODING = "decoding"
@@ -75,44 +79,48 @@ class Stage(StrEnum):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client asked for. Kept as submitted for the life of the job."""
+    """What the client asked for.
+
+    It is stored with the job and does not change, except that the file's name and media type are
+    set after a fetch.
+    """
 
     task: Task = Task.TRANSCRIBE
     language: str | None = None
-    """ISO 639-1, or None to have it detected."""
+    """The language of the speech, as an ISO 639-1 code; None: it is detected."""
     model: str | None = None
-    """A model's name, or None for the server's."""
+    """A model's name or alias; None: the server's default model."""
     prompt: str | None = None
-    """Names and words to expect."""
+    """Names and words that may occur in the recording."""
     word_timestamps: bool = False
     filename: str | None = None
     """The client's name for the file; never used as a path."""
     webhook_url: str | None = None
     webhook_format: str | None = None
-    """Which dialect's payload the webhook wants; opaque here."""
+    """The format of the webhook's body. Only `app` knows what the names mean."""
     model_events: bool = False
-    """Whether the webhook is told of the model's comings and goings, too."""
+    """Whether the webhook is also told when a model is loaded or unloaded."""
     idempotency_key: str | None = None
     channel: str = Channel.NATIVE
     owner: int | None = None
-    """The number of the account that submitted it, where one did."""
+    """The number of the account that submitted the job; None if it was submitted without one."""
     urgent: bool = False
-    """Goes before those that are not."""
+    """Whether the job runs before all jobs that are not urgent."""
     source_url: str | None = None
-    """Where the input is to be fetched from, where it was not uploaded."""
+    """The URL to fetch the input from; None if the input was uploaded."""
     label: str | None = None
     note: str | None = None
     analysis_language: str | None = None
     translations: tuple[str, ...] = ()
-    """Languages (ISO 639-1) that the transcript is wanted in besides its own."""
+    """The languages (ISO 639-1 codes) that the language model translates the transcript into."""
     speakers: bool = False
     """Whether to find out who speaks when."""
     shared: bool = False
-    """Whether the transcript gets its public page as soon as it is done."""
+    """Whether the transcript gets a public page as soon as it is done."""
     assisted: bool = False
-    """Whether a language model may make texts of the transcript."""
+    """Whether a language model writes texts about the transcript."""
     media_type: str | None = None
-    """Of an upload, as the client said."""
+    """The file's media type, as the client or the fetched server said."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,15 +130,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     order: Order
     size_bytes: int | None
-    """Of the input; None until it is fetched."""
+    """The size of the input; None until it is fetched."""
     detected_language: str | None
     duration_secs: float | None
-    """Of the audio; None until it is decoded."""
+    """The length of the audio; None until it is decoded."""
     chunks_total: int | None
-    """None until the audio is planned."""
+    """The number of chunks; None until they are planned."""
     chunks_done: int
     segments: int
-    """How many are committed."""
+    """How many segments are committed."""
     crashes: int
     """Crashes since the last committed chunk."""
     error: str | None
@@ -138,18 +146,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str | None
     completed_at: str | None
     stage: Stage | None
-    """None while nothing is being done for it."""
+    """None while nothing is being done for the job."""
     stage_detail: str | None
     stage_at: str | None
     """When the stage began."""
     heartbeat_at: str | None
-    """The last sign of life of whoever works on it."""
+    """The time of the last heartbeat from the actor that works on the job."""
     output_at: str | None
     """When the last chunk was committed."""
     model_used: str | None = None
-    """The model that it was given to; None until then."""
+    """The model that transcribes the job; None until the transcription begins."""
     attempt: int = 1
-    """How often it was begun: each restart is another."""
+    """1 for the first run; each restart adds 1."""
 
     @property
     def language(self) -> str | None:
@@ -157,7 +165,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def analysis_language(self) -> str:
-        """As asked for, else the transcript's own; English where nobody knows that."""
+        """The language of the analysis: what the client asked for, or the transcript's language.
+
+        English if neither is known.
+        """
         return self.order.analysis_language or self.language or ENGLISH
 
     @property
@@ -177,14 +188,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def percent(self) -> int:
-        """0 to 100, by chunks; 100 only when done."""
+        """The progress, 0 to 100, from the number of chunks; 100 only when the job is done."""
         if self.status is Status.DONE:
             return 100
         return min(99, 100 * self.chunks_done // self.chunks_total) if self.chunks_total else 0
 
 
 class Span(msgspec.Struct, frozen=True, array_like=True):
-    """Samples ``start`` up to ``end`` of a job's 16 kHz audio."""
+    """Samples ``start`` up to, but not including, ``end`` of a job's 16 kHz audio."""
 
     start: int
     end: int
@@ -195,7 +206,7 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
-    """One inference call: spans of speech, heard as if one followed the other."""
+    """The audio for one inference call: spans of speech that are joined to one piece."""
 
     ordinal: int
     spans: tuple[Span, ...]
@@ -209,7 +220,7 @@ class Word(msgspec.Struct, frozen=True):
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of transcript; times in seconds of the submitted file."""
+    """A part of a transcript, about a sentence; times are in seconds of the submitted file."""
 
     index: int
     start: float
@@ -217,9 +228,9 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     words: tuple[Word, ...] = ()
     repair: str | None = None
-    """What was done to the engine's text, where anything was."""
+    """How the engine's text was changed, e.g. because it had a loop; None if it was not changed."""
     corrected: bool = False
-    """Whether this is what a person made of it."""
+    """Whether a person has corrected the text."""
 
 
 class Correction(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,23 +240,23 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     """The segment's index."""
     text: str | None
-    """None: the engine's again."""
+    """None: the engine's text applies again."""
     email: str | None
     at: str
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
-    """A segment in which the words that were looked for are spoken."""
+    """A segment that a search has found."""
 
     job: "Job"
     position: int
     start: float
     excerpt: str
-    """With MARK around what was found."""
+    """A part of the segment's text, with `storage.search.MARK` around the words found."""
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True):
-    """What has become of a job's webhook so far."""
+    """The state of the webhook for a job's end."""
 
     delivery_id: str
     attempts: int
@@ -282,11 +293,14 @@ class SpeakersStatus(StrEnum):
     DONE = "done"
     FAILED = "failed"
     UNAVAILABLE = "unavailable"
-    """There is nothing here that could tell."""
+    """This server cannot tell the speakers of this recording apart."""
 
 
 class Turn(msgspec.Struct, frozen=True, array_like=True):
-    """Seconds of the file in which somebody speaks; turns of several may overlap."""
+    """A speaker turn: from ``start`` to ``end``, in seconds of the file, one person speaks.
+
+    The turns of different speakers may overlap.
+    """
 
     start: float
     end: float
@@ -304,7 +318,8 @@ class Speakers(msgspec.Struct, frozen=True, kw_only=True):
     tries: int
     updated_at: str
     names: tuple[tuple[str, str], ...] = ()
-    """What was told apart, and what people call it: the turns have their names already."""
+    """Each speaker's label and name, e.g. ("Speaker 1", "Ada"). The name is the label if nobody has
+    given one. The turns contain the names already."""
 
 
 class TextKind(StrEnum):
@@ -320,34 +335,34 @@ class TextStatus(StrEnum):
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True):
-    """What a language model makes of a transcript."""
+    """A text that a language model writes about a transcript: an analysis or a translation."""
 
     job_number: int
     kind: TextKind
     language: str
-    """ISO 639-1."""
+    """The text's language, as an ISO 639-1 code."""
     status: TextStatus
     text: str | None
-    """The last one that was done."""
+    """The last version that was written."""
     model: str | None
     error: str | None
     truncated: bool
-    """Whether the transcript was too long to be read whole."""
+    """Whether the transcript or the answer was too long, so that a part is missing."""
     tokens: int
-    """Of all tries."""
+    """The language model's tokens, for all tries together."""
     tries: int
     updated_at: str
 
 
 class Permission(StrEnum):
     USE = "use"
-    """One's own jobs."""
+    """Submit jobs and use one's own."""
     MANAGE = "manage"
-    """Everybody's jobs."""
+    """See and manage everybody's jobs."""
     API = "api"
-    """Jobs by token."""
+    """Use jobs with an API token."""
     ASSIST = "assist"
-    """The language model's help."""
+    """Use the language model."""
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -359,29 +374,29 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     disabled_at: str | None
 
     def may(self, permission: Permission) -> bool:
-        """An administrator may do everything."""
+        """Whether the account has this permission; an administrator has all of them."""
         return self.admin or permission in self.permissions
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who has signed in somewhere."""
+    """A sign-in of an account in a browser."""
 
     hash: bytes
     created_at: str
     expires: float
     """Seconds since the epoch."""
     about: str
-    """What the browser called itself."""
+    """How the browser described itself."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """A key for programs; what it is made of is known to its holder alone."""
+    """An API token, which programs use. The secret itself is not stored, only its hash."""
 
     number: int
     account: int
     name: str
     scopes: frozenset[str]
-    """Opaque here."""
+    """What the token may be used for. Only `app` knows what the names mean."""
     created_at: str
     expires: float | None
     """Seconds since the epoch."""
@@ -390,14 +405,14 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class View(msgspec.Struct, frozen=True):
-    """Which jobs somebody may see; None is no limit."""
+    """Which jobs somebody may see: those of an owner, and of some channels. None: all."""
 
     owner: int | None = None
     channels: tuple[str, ...] | None = None
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the outbox: one event for one URL."""
+    """A row of the outbox: one event that is sent to one URL."""
 
     id: str
     event: str

@@ -1,4 +1,4 @@
-"""Looking for words in everything that was ever said."""
+"""Searches for words in all transcripts, and in the names of jobs."""
 
 import re
 
@@ -7,9 +7,9 @@ from storage.job_rows import seen, select_jobs
 from storage.records import Hit, Job, View
 
 MARK = ("\x02", "\x03")
-"""Around what was found, in an excerpt; no transcript has them."""
+"""The characters before and after the words found in an excerpt; no transcript contains them."""
 EXCERPT = 16
-"""Words of an excerpt."""
+"""The length of an excerpt in words."""
 MOST_WORDS = 16
 _POSITION_BITS = 24
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
@@ -22,12 +22,14 @@ class Search:
 
     @read
     async def spoken(self, c: Connection, text: str, view: View, limit: int) -> list[Hit]:
-        """Segments of transcripts that are done in which all the words are said, or words that
-        begin like them; the newest jobs first."""
+        """Segments that contain all the words of ``text``; the last word may be incomplete.
+
+        Only transcripts that are done are searched. The newest jobs come first.
+        """
         wanted, text = _query(text), text.strip()
         if not wanted:
             return []
-        if _UNSPACED.search(text):  # the index has whole sentences as words
+        if _UNSPACED.search(text):  # without spaces, the index takes whole sentences for words
             excerpt, where, values = "replace(spoken.text, ?, ?)", "instr(spoken.text, ?)", (
                 text, text.join(MARK), text,
             )  # fmt: skip
@@ -55,7 +57,7 @@ class Search:
 
     @read
     async def named(self, c: Connection, text: str, view: View, limit: int) -> list[Job]:
-        """Jobs whose label, note, file or address has the text in it, newest first."""
+        """Jobs whose label, note, file name or source_url contains the text, newest first."""
         pattern = "%" + re.sub(r"([\\%_])", r"\\\1", text.strip()) + "%"
         return await select_jobs(
             c,
@@ -73,7 +75,9 @@ async def _jobs(c: Connection, numbers: set[int]) -> dict[int, Job]:
 
 
 def _query(text: str) -> str:
-    """Each word as a phrase of its own, the last of them perhaps not finished: nothing of the
-    query language gets through."""
+    """The FTS query for a text: each word as a quoted phrase, the last one as a prefix.
+
+    Because of the quotes, nothing in the text is taken as an operator of the query language.
+    """
     words = re.findall(r"\w+", text)[:MOST_WORDS]
     return " ".join(f'"{word}"' for word in words) + "*" if words else ""

@@ -1,4 +1,4 @@
-"""Public pages of transcripts."""
+"""Shares: the public pages of transcripts."""
 
 import secrets
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ _SHARE = (
 
 
 def new_token() -> str:
-    """256 random bits."""
+    """A new random token for a share's address, with 256 random bits."""
     return secrets.token_urlsafe(32)
 
 
 class Shares:
-    """The edge alone calls the methods that change something.
+    """Only the surfaces (`app`) call the methods that change something.
 
-    (The share of a job that asked for one is made by `Jobs.finish`, in the transaction of its
-    end.)
+    (If a job's order asks for a share, `Jobs.finish` makes it, in the transaction that ends the
+    job.)
     """
 
     def __init__(self, database: Database) -> None:
@@ -30,7 +30,7 @@ class Shares:
 
     @read
     async def of_jobs(self, c: Connection, jobs: Sequence[Job]) -> dict[int, Share]:
-        """By the job's number."""
+        """The shares of these jobs, by the job's number."""
         if not jobs:
             return {}
         numbers = [job.number for job in jobs]
@@ -44,7 +44,11 @@ class Shares:
 
     @read
     async def find(self, c: Connection, token: str, now: float) -> tuple[Share, str] | None:
-        """The share of that token, unless it has expired, and its job's id."""
+        """The share with that token and its job's id.
+
+        None if there is none, if it has expired, or if its job is not done. ``now``: seconds since
+        the epoch.
+        """
         row = await one(
             c,
             f"SELECT {_SHARE}, jobs.id FROM shares s JOIN jobs ON jobs.number = s.job_number "
@@ -67,7 +71,7 @@ class Shares:
         with_audio: bool,
         with_downloads: bool = True,
     ) -> Share:
-        """Share a job, or change how it is shared: the address stays."""
+        """Share a job, or change how it is shared; then the page's address stays the same."""
         row = await one(
             c,
             "INSERT INTO shares AS s "
@@ -90,7 +94,7 @@ class Shares:
 
     @write
     async def revoke(self, c: Connection, job: Job) -> bool:
-        """Whether there was one. Its address never works again."""
+        """Delete a job's share; returns whether there was one. Its address never works again."""
         return bool(await changed(c, "DELETE FROM shares WHERE job_number = ?", job.number))
 
     @write

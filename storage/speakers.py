@@ -1,4 +1,4 @@
-"""Who speaks when in a job's recording."""
+"""The speaker turns of jobs: who speaks when in the recording."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ _turns = msgspec.json.Decoder(tuple[Turn, ...])
 
 
 class SpeakerTurns:
-    """The diarizer alone calls the methods that change something, but for the names, which are
-    the edge's.
+    """Only the diarizer calls the methods that change something, except `name`, which the surfaces
+    call.
 
-    (The row of a job is written by `Jobs.finish`, in the transaction of its end.)
+    (`Jobs.finish` writes the row of a job, in the transaction that ends the job.)
     """
 
     def __init__(self, database: Database) -> None:
@@ -25,7 +25,7 @@ class SpeakerTurns:
 
     @read
     async def of_jobs(self, c: Connection, jobs: Sequence[Job]) -> dict[int, Speakers]:
-        """By the job's number."""
+        """The speaker turns of these jobs, by the job's number."""
         numbers = [job.number for job in jobs]
         marks = ", ".join("?" * len(numbers))
         names: defaultdict[int, dict[str, str]] = defaultdict(dict)
@@ -38,7 +38,7 @@ class SpeakerTurns:
 
     @write
     async def name(self, c: Connection, job: Job, label: str, name: str | None) -> None:
-        """Call whoever has ``label`` (None: by the label again)."""
+        """Give the speaker with this label a name; None: show the label again."""
         await c.execute(
             "DELETE FROM speaker_names WHERE job_number = ? AND label = ?", (job.number, label)
         )
@@ -47,7 +47,7 @@ class SpeakerTurns:
 
     @read
     async def next(self, c: Connection) -> tuple[Speakers, str] | None:
-        """The oldest job that waits for its speakers, and its id."""
+        """The row of the oldest job that waits for the diarizer, and the job's id."""
         row = await one(
             c,
             "SELECT s.*, jobs.id FROM speakers s JOIN jobs ON jobs.number = s.job_number "
@@ -56,7 +56,7 @@ class SpeakerTurns:
         return None if row is None else (_speakers(row), row["id"])
 
     async def begin(self, job_number: int, now: str) -> bool:
-        """Pending becomes running; False where it is not pending."""
+        """Set a pending row to running; False if it is not pending."""
         return await self._change(
             "UPDATE speakers SET status = 'running', tries = tries + 1, updated_at = ? "
             "WHERE job_number = ? AND status = 'pending'",
@@ -86,7 +86,7 @@ class SpeakerTurns:
         )
 
     async def revive(self) -> None:
-        """Those that were looked for when the server ended are to be looked for again."""
+        """Set running rows back to pending: their work was lost when the server or actor ended."""
         await self._change("UPDATE speakers SET status = 'pending' WHERE status = 'running'")
 
     @write

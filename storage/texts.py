@@ -1,4 +1,4 @@
-"""What language models make of transcripts."""
+"""The texts that a language model writes about transcripts: analyses and translations."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,9 +11,9 @@ _TEXT = ", ".join(f"t.{field}" for field in Text.__struct_fields__)
 
 
 class Texts:
-    """The analyst alone calls the methods that change something.
+    """Only the analyst calls the methods that change something.
 
-    (The first rows of a job are written by `Jobs.finish`, in the transaction of its end.)
+    (`Jobs.finish` writes the first rows of a job, in the transaction that ends the job.)
     """
 
     def __init__(self, database: Database) -> None:
@@ -21,7 +21,7 @@ class Texts:
 
     @read
     async def of_jobs(self, c: Connection, jobs: Sequence[Job]) -> dict[int, list[Text]]:
-        """By the job's number."""
+        """The texts of these jobs, by the job's number."""
         found: dict[int, list[Text]] = {job.number: [] for job in jobs}
         marks = ", ".join("?" * len(found))
         for row in await rows(
@@ -32,7 +32,7 @@ class Texts:
 
     @read
     async def pending(self, c: Connection, limit: int) -> list[tuple[Text, str]]:
-        """Texts to be written, the oldest first, with the id of their job."""
+        """Up to ``limit`` texts that are to be written, oldest first, each with its job's id."""
         found = await rows(
             c,
             f"SELECT {_TEXT}, jobs.id FROM texts t JOIN jobs ON jobs.number = t.job_number "
@@ -43,12 +43,12 @@ class Texts:
 
     @write
     async def want(self, c: Connection, job: Job, kind: TextKind, language: str, now: str) -> None:
-        """Have a text written, or written anew."""
+        """Store that a text is to be written, or written again."""
         await _want(c, job.number, kind, language, now)
 
     @write
     async def begin(self, c: Connection, text: Text, now: str) -> bool:
-        """Pending becomes running; False where it is not pending."""
+        """Set a pending text to running; False if it is not pending."""
         return bool(
             await changed(
                 c,
@@ -64,7 +64,10 @@ class Texts:
     async def done(
         self, text: Text, words: str, model: str, truncated: bool, tokens: int, now: str, due: float
     ) -> None:
-        """A text is written; where it was the job's last, the webhook is due."""
+        """Store a text that was written. If it was the job's last, the webhook's delivery is made.
+
+        ``due`` is when to try the webhook first, in seconds since the epoch.
+        """
         await self._settle(
             "status = 'done', text = ?, model = ?, truncated = ?, tokens = tokens + ?, "
             "error = NULL",
@@ -76,7 +79,7 @@ class Texts:
         )
 
     async def failed(self, text: Text, error: str, tokens: int, now: str, due: float) -> None:
-        """A text will not be written; where it was the job's last, the webhook is due."""
+        """Store that a text failed. If it was the job's last, the webhook's delivery is made."""
         await self._settle(
             "status = 'failed', error = ?, tokens = tokens + ?",
             (error, tokens),
@@ -88,7 +91,7 @@ class Texts:
 
     @write
     async def revive(self, c: Connection) -> None:
-        """What was being written when the server ended is to be written again."""
+        """Set running texts back to pending: their work was lost when the server or actor ended."""
         await c.execute("UPDATE texts SET status = 'pending' WHERE status = 'running'")
 
     @write
@@ -117,14 +120,14 @@ class Texts:
 
 
 async def want_texts(c: Connection, job: Job, now: str) -> None:
-    """The texts that a job gets by itself when it is done."""
+    """Store which texts are to be written for a job that is done, as its order says."""
     await _want(c, job.number, TextKind.ANALYSIS, job.analysis_language, now)
     for language in job.order.translations:
         await _want(c, job.number, TextKind.TRANSLATION, language, now)
 
 
 async def put_into_outbox(c: Connection, job_number: int, due: float) -> None:
-    """What is to be said of a job's end, once for each end."""
+    """Write the delivery for a job's end, if the job has a webhook; only once for each end."""
     await c.execute(
         "INSERT INTO deliveries (id, event, url, format, job_number, happened_at, due) "
         "SELECT 'msg_' || lower(hex(randomblob(16))), 'job_ended', webhook_url, "

@@ -1,4 +1,4 @@
-"""Moments as the database and the wire hold them."""
+"""The format of times in the database and in answers."""
 
 from datetime import UTC, datetime
 
@@ -10,5 +10,5 @@ def utc(moment: float) -> str:
 
 
 def seconds(moment: str) -> float:
-    """What `utc` wrote, in seconds since the epoch."""
+    """The seconds since the epoch of a time that `utc` wrote."""
     return datetime.fromisoformat(moment).timestamp()

@@ -1,4 +1,4 @@
-"""What an account has had of what is limited by the day; a deleted job gives nothing back."""
+"""What each account has used of the daily quotas. Deleting a job does not reduce it."""
 
 from storage.database import NOW, Connection, Database, one, read
 
@@ -11,7 +11,7 @@ class Usage:
 
     @read
     async def of_a_day(self, c: Connection, account: int) -> tuple[float, int]:
-        """Seconds of audio, and tokens of the language model, in the last 24 hours."""
+        """The seconds of audio and the language model's tokens of the last 24 hours."""
         row = await one(
             c,
             "SELECT total(audio_secs), total(tokens) FROM usage WHERE account = ? "
@@ -25,7 +25,10 @@ class Usage:
 async def note_usage(
     c: Connection, account: int | None, *, audio_secs: float = 0, tokens: int = 0
 ) -> None:
-    """For those who write what costs something; older rows than are asked for go by the way."""
+    """Store what an account has used, within the caller's transaction. None: nothing is stored.
+
+    The account's rows that are too old to count any more are deleted here as well.
+    """
     if account is None:
         return
     await c.execute(

@@ -1,4 +1,4 @@
-"""``make demo``: a server with the bundled model, the bundled recording, and its transcript."""
+"""``make demo``: starts a server with the demo model and transcribes the demo recording."""
 
 import os
 import secrets
@@ -32,7 +32,7 @@ def main() -> int:
     server = f"http://127.0.0.1:{port}"
     data_dir = (
         settings.server.data_dir / "demo"
-    )  # the password is shown, so it must open nothing else
+    )  # a folder of its own: the demo shows its password, which must not work anywhere else
     password = anyio.run(_account, data_dir)
     environment = os.environ | {
         "DATA_DIR": str(data_dir),
@@ -61,7 +61,10 @@ def main() -> int:
 
 
 async def _account(data_dir: Path) -> str | None:
-    """The demo's administrator, made the first time; the password, unless somebody changed it."""
+    """Make the demo's administrator account, if there is none yet.
+
+    Returns its password; None if somebody has changed the password.
+    """
     data_dir.mkdir(parents=True, exist_ok=True)
     shown = data_dir / "password"
     async with open_database(data_dir / DATABASE) as database:
@@ -96,11 +99,11 @@ async def _until_it_answers(server: str, child: subprocess.Popen[bytes]) -> None
                     return
             except OSError:
                 await anyio.sleep(0.1)
-    raise ServerSaid("the server did not start; what it said stands above")
+    raise ServerSaid("the server did not start; its messages are above")
 
 
 def _free_port(wanted: int) -> int:
-    """``wanted``, or the next one that nobody uses."""
+    """``wanted``, or the next port that no program uses."""
     for port in range(wanted, wanted + PORTS):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)):

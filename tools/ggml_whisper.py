@@ -1,7 +1,7 @@
-"""Read and write Whisper weights in ggml's file format.
+"""Reads and writes Whisper models in ggml's file format.
 
-The layout is the one that whisper.cpp's ``whisper_model_load`` reads and its
-``models/convert-pt-to-ggml.py`` writes, all little-endian:
+This is the format that whisper.cpp's ``whisper_model_load`` reads and its
+``models/convert-pt-to-ggml.py`` writes. All numbers are little-endian:
 
     i32 magic, 11 x i32 dimensions,
     i32 n_mels, i32 n_fft_bins, f32[n_mels, n_fft_bins] mel filters,
@@ -23,10 +23,10 @@ MAGIC = 0x67676D6C
 BLOCK = 32
 """Weights in one block of a quantised tensor."""
 
-# name -> (file type in the header, tensor type); ggml.h's ggml_ftype and ggml_type.
+# name -> (file type in the header, type of the tensors): ggml_ftype and ggml_type in ggml.h.
 TYPES = {"f32": (0, 0), "f16": (1, 1), "q8_0": (7, 8), "q5_0": (8, 6)}
 QUANTISATION_VERSION = 2000
-"""ggml's GGML_QNT_VERSION (2) times its factor 1000, added to a quantised file's type."""
+"""ggml's GGML_QNT_VERSION (2) times 1000. It is added to the file type of a quantised model."""
 
 Array = NDArray[Any]
 
@@ -49,11 +49,11 @@ class Dimensions:
 
 @dataclass(frozen=True)
 class Frame:
-    """All of a model file but its weights."""
+    """Everything in a model file except the weights."""
 
     dimensions: Dimensions
     filters: Array
-    """f32[n_mels, 201]: power spectrum to mel bands."""
+    """f32[n_mels, 201]: the mel filters, which turn a power spectrum into mel bands."""
     words: list[bytes]
 
     def with_dimensions(self, **changes: int) -> "Frame":
@@ -84,7 +84,10 @@ def read_frame(path: Path) -> Frame:
 
 
 def tokenise(text: str, words: list[bytes]) -> list[int]:
-    """Token ids of ``text`` by greedy longest match, which is enough for plain words."""
+    """The token ids of ``text``, found by always taking the longest token that matches.
+
+    This is not Whisper's own algorithm, but it is good enough for plain words.
+    """
     ids = {word: index for index, word in enumerate(words) if word}
     rest, tokens = text.encode(), []
     while rest:
@@ -95,14 +98,17 @@ def tokenise(text: str, words: list[bytes]) -> list[int]:
 
 
 def sinusoids(length: int, channels: int) -> Array:
-    """Whisper's encoder positions: f32[length, channels] (openai/whisper, model.py)."""
+    """The positional embedding of Whisper's encoder: f32[length, channels].
+
+    See ``sinusoids`` in model.py of openai/whisper.
+    """
     rate = np.exp(-np.log(10_000) / (channels // 2 - 1) * np.arange(channels // 2))
     phase = np.arange(length)[:, None] * rate
     return np.concatenate([np.sin(phase), np.cos(phase)], axis=1).astype(np.float32)
 
 
 def shapes(d: Dimensions) -> dict[str, tuple[int, ...]]:
-    """Every tensor's name and shape (outermost first), in the order of the file."""
+    """The name and shape (outermost dimension first) of every tensor, in the order of the file."""
     audio, text = d.n_audio_state, d.n_text_state
     return {
         "encoder.positional_embedding": (d.n_audio_ctx, audio),
@@ -149,11 +155,11 @@ def _blocks(side: str, layers: int, state: int, *, cross: bool) -> dict[str, tup
 
 
 def write(path: Path, frame: Frame, tensors: Mapping[str, Array], kind: str = "f16") -> None:
-    """Write a model file whose matrices are of ``kind``, a key of TYPES.
+    """Write a model file. Its matrices are stored as ``kind``, which is a key of TYPES.
 
     Raises:
         KeyError: a tensor is missing, or ``kind`` is unknown.
-        ValueError: a tensor has another shape than its dimensions say.
+        ValueError: a tensor's shape does not match the model's dimensions.
     """
     d, (file_type, _) = frame.dimensions, TYPES[kind]
     if kind.startswith("q"):
@@ -175,7 +181,7 @@ def write(path: Path, frame: Frame, tensors: Mapping[str, Array], kind: str = "f
 
 
 def _stored_as(name: str, shape: tuple[int, ...], kind: str) -> str:
-    """The type whisper.cpp expects of a tensor in a file of ``kind``."""
+    """The type that whisper.cpp expects for this tensor in a file of ``kind``."""
     if len(shape) < 2 or name.endswith(("positional_embedding", "conv1.bias", "conv2.bias")):
         return "f32"
     if "conv" in name:
@@ -184,7 +190,10 @@ def _stored_as(name: str, shape: tuple[int, ...], kind: str) -> str:
 
 
 def encode(values: Array, kind: str) -> bytes:
-    """ggml's bytes for f32 ``values``, whose rows are whole blocks where ``kind`` is quantised."""
+    """Encode f32 ``values`` as ggml stores them.
+
+    If ``kind`` is quantised, the length of each row must be a multiple of BLOCK.
+    """
     match kind:
         case "f32":
             return values.astype("<f4").tobytes()

@@ -1,10 +1,11 @@
-"""Holds the demo model against unseen voices, through the server's own planner and engine.
+"""Tests the demo model on voices that it was not trained on, with the server's planner and engine.
 
     python -m tools.demo_model.evaluate actors/engine/demo/demo.bin --windows 60
 
-Windows of 30 s with one to six phrases anywhere in them. Word error rate over all words (case and
-punctuation aside), and the times of the phrases that came out right, word for word; of another
-nobody can say where what was heard should begin.
+The model transcribes windows of 30 s, with one to six phrases at random places. The result is the
+word error rate over all words, without case and punctuation, and the errors of the times. Times are
+compared only for phrases whose words are all right, because for a wrong text the right times are
+not known.
 """
 
 import argparse
@@ -30,7 +31,10 @@ Said = list[tuple[float, float, str, list[str]]]
 
 
 def window(rng: random.Random) -> tuple[np.ndarray, Said]:
-    """A window of speech, and start, end, language and words of each phrase in it."""
+    """A window of speech (f32 samples), and the start, end, language and words of each phrase.
+
+    Start and end are in seconds.
+    """
     samples = np.zeros(WINDOW, np.float32)
     said: Said = []
     at, language = rng.randint(0, 15 * RATE), rng.choice(["en", "de"])
@@ -49,7 +53,7 @@ def window(rng: random.Random) -> tuple[np.ndarray, Said]:
 
 
 def errors(wanted: list[str], heard: list[str]) -> int:
-    """Words to insert, delete or exchange: the edit distance."""
+    """The edit distance: how many words must be inserted, deleted or replaced."""
     row = list(range(len(heard) + 1))
     for i, want in enumerate(wanted, 1):
         before, row = row, [i]
@@ -63,9 +67,9 @@ def spelled(*segments: Segment) -> list[str]:
 
 
 def right(said: Said, segments: list[Segment]) -> Iterator[tuple[float, float]]:
-    """How far the start and the end are off, in seconds, of each phrase that came out right.
+    """The errors of the start and the end, in seconds, of each phrase whose words are right.
 
-    Phrases and segments are aligned by their words alone, in their order, never by their times.
+    Phrases and segments are matched by their words and their order only, never by their times.
     """
     wanted = [tuple(words) for *_, words in said]
     heard = [tuple(spelled(segment)) for segment in segments]

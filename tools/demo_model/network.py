@@ -1,4 +1,4 @@
-"""The demo model in PyTorch: Whisper's architecture and tensor names, in small."""
+"""The demo model in PyTorch: a small model with Whisper's architecture and tensor names."""
 
 import math
 
@@ -37,7 +37,7 @@ class Attention(nn.Module):
         return out
 
     def first_head(self, x: Tensor, source: Tensor) -> Tensor:
-        """Where the first head looks: log of its attention, [batch, tokens, positions]."""
+        """The log of the first head's attention: f32[batch, tokens, positions]."""
         width = x.shape[-1] // self.heads
         query, key = self.query(x)[..., :width], self.key(source)[..., :width]
         scores = query.float() @ key.float().transpose(1, 2) / math.sqrt(width)
@@ -46,7 +46,7 @@ class Attention(nn.Module):
 
 class Block(nn.Module):
     asked: Tensor
-    """What the cross-attention was asked last."""
+    """The input of the cross-attention in the last call of `forward`."""
 
     def __init__(self, state: int, heads: int, *, decoder: bool) -> None:
         super().__init__()
@@ -87,7 +87,10 @@ class Encoder(nn.Module):
         self.ln_post = nn.LayerNorm(state)
 
     def forward(self, mel: Tensor, offset: int = 0) -> Tensor:
-        """``mel`` f32[batch, 80, 2 n], heard at position ``offset`` of the window."""
+        """Encode ``mel``, f32[batch, 80, 2 n], as if it began at position ``offset`` of the window.
+
+        Returns [batch, n, state].
+        """
         x = gelu(self.conv2(gelu(self.conv1(mel)))).transpose(1, 2)
         x = x + self.positional_embedding[offset : offset + x.shape[1]]
         for block in self.blocks:
@@ -107,8 +110,8 @@ class Decoder(nn.Module):
         )
         self.ln = nn.LayerNorm(state)
         nn.init.normal_(self.token_embedding.weight, std=0.05)
-        # A timestamp begins as the encoder's position of its moment, which saves the
-        # cross-attention from learning 1,500 pairs.
+        # The embedding of each timestamp starts as the encoder's positional embedding of the same
+        # moment. So the cross-attention does not have to learn 1,500 pairs.
         first = used.index(FIRST_TIMESTAMP)
         with torch.no_grad():
             self.token_embedding.weight[first : first + TIMESTAMPS - 1] = 0.1 * torch.tensor(
@@ -124,11 +127,12 @@ class Decoder(nn.Module):
 
 
 class Whisper(nn.Module):
-    """The model over its used tokens alone, with a CTC head that only the training needs.
+    """The model with only the tokens that it uses, and a CTC head that only the training needs.
 
-    ``forward`` gives logits of shape [batch, tokens, used + 1]: the last stands for all unused
-    tokens together, whose embeddings are zero in the exported file, so that each has logit 0.
-    Then the CTC labels, and where the decoder looks: the first head of its later layers.
+    ``forward`` returns logits, [batch, tokens, used + 1]; then the logits of the CTC labels; then,
+    for each decoder layer but the first, the log of its first head's attention. The last of the
+    logits stands for all unused tokens together: their embeddings are zero in the exported file, so
+    each of them has logit 0.
     """
 
     def __init__(self, d: Dimensions, used: list[int], ctc_labels: int) -> None:

@@ -1,9 +1,9 @@
-"""Makes the bundled recording: a dialogue in two languages by two voices never trained on.
+"""Makes the bundled recording: a dialogue in two languages, with two voices not used in training.
 
     python -m tools.demo_model.recording actors/engine/demo
 
-Writes demo.wav and demo.json, the phrases with their times, which the tests hold the transcript
-against.
+Writes demo.wav, and demo.json with the phrases and their times. The tests compare the transcript
+with demo.json.
 """
 
 import argparse
@@ -46,7 +46,7 @@ DIALOGUE = [
 ]
 VOICES = ("f3", "m5")
 HISS = 0.0015
-"""Amplitude of the room's noise, about -58 dBFS."""
+"""The amplitude of the background noise, about -58 dBFS."""
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ HOP = 160
 N_FFT = 400
 LONGEST_PHRASE_S = 6
 QUIETEST = 1e-10
-"""Whisper's floor of the mel power (openai/whisper, audio.py)."""
+"""Smaller values of the mel power are raised to this one, as in audio.py of openai/whisper."""
 
 ACCENTS = {
     "en": ["en-us", "en-us", "en-gb", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-us-nyc"],
@@ -41,17 +41,21 @@ VOICES = {
         "grandma gustave Henrique Hugo iven iven2 iven4 Jacky Lee marcelo Marco Mario miguel "
         "Mike norbert pablo pedro quincy rob robert sandro shelby steph2 travis zac"
     ).split(" "),
-    # Never heard in training: `evaluate.py` and the bundled recording use these.
+    # Not used in training: `evaluate.py` and the bundled recording use these voices.
     "unseen": "m5 f3 michael Andy steph belinda victor john".split(),
 }
 
 Samples = NDArray[np.float32]
 Clip = tuple[str, list[str], NDArray[np.float32]]
-"""As read back: stored in f16, computed with in f32, which is several times faster."""
+"""The language, the words, and log10 of the mel power. It is stored as f16, but converted to f32
+when it is loaded, because computing with f32 is several times faster."""
 
 
 def speak(language: str, words: list[str], voice: str, rng: random.Random) -> Samples:
-    """The phrase in one voice at a random speed and pitch: f32 at 16 kHz, without margins."""
+    """Speak a phrase in one voice, at a random speed and pitch.
+
+    Returns f32 samples at 16 kHz, without silence before and after the phrase.
+    """
     accent = rng.choice(ACCENTS[language])
     command = ["espeak-ng", "-v", f"{accent}+{voice}" if voice else accent, "--stdout"]
     command += ["-s", str(rng.randint(110, 205)), "-p", str(rng.randint(15, 85))]
@@ -65,7 +69,7 @@ def speak(language: str, words: list[str], voice: str, rng: random.Random) -> Sa
 
 
 def resampled(samples: Samples, rate: int) -> Samples:
-    """Band-limited resampling to 16 kHz through the spectrum."""
+    """Resample to 16 kHz by cutting off the spectrum, so that there is no aliasing."""
     wanted = len(samples) * RATE // rate
     spectrum = np.fft.rfft(samples)[: wanted // 2 + 1]
     return (np.fft.irfft(spectrum, wanted) * (wanted / len(samples))).astype(np.float32)
@@ -79,7 +83,10 @@ def trimmed(samples: Samples, margin: int = HOP) -> Samples:
 
 
 def mel_power(samples: Samples, filters: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mel power of 25 ms frames every 10 ms: f32[80, frames] (openai/whisper, audio.py)."""
+    """The mel power of 25 ms frames, one every 10 ms: f32[80, frames].
+
+    See audio.py of openai/whisper.
+    """
     padded = np.pad(samples, N_FFT // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
     window = np.hanning(N_FFT + 1)[:-1]

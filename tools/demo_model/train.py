@@ -1,12 +1,12 @@
-"""Train the demo model on synthetic speech and export it to ggml.
+"""Trains the demo model on synthetic speech and exports it to ggml.
 
     python -m tools.demo_model.train --minutes 90 --frame MODEL.bin train.pkl unseen.pkl OUT
 
-Cross-entropy on text and timestamps, with a CTC loss on the encoder that teaches it the words
-early, and a guide that tells the decoder where to look until it does so by itself: at the place
-where CTC hears the word (guided attention, after Tachibana et al., "Efficiently trainable
-text-to-speech system…", 2017). Writes OUT.pt now and then,
-and OUT-f16.bin and OUT-q5_0.bin at the end.
+The loss is the cross-entropy of text and timestamps, plus two others that help at the beginning. A
+CTC loss on the encoder teaches it the words early. A loss on the decoder's attention leads it to
+the place where the CTC head finds the word (guided attention, after Tachibana et al., "Efficiently
+trainable text-to-speech system…", 2017). OUT.pt, OUT-f16.bin and OUT-q5_0.bin are written every
+1,000 steps and at the end.
 """
 
 import argparse
@@ -33,17 +33,18 @@ DIMENSIONS = {
     "n_audio_layer": 4,
     "n_text_state": 128,
     "n_text_head": 2,
-    "n_text_layer": 3,  # whisper.cpp takes two for a distilled model
+    "n_text_layer": 3,  # with two layers, whisper.cpp would treat it as a distilled model
 }
 LABEL = {word: n for n, word in enumerate(WORDS["en"] + WORDS["de"], start=1)}
 PEAK_RATE = 1.5e-3
 WARM_UP_STEPS = 60
 GUIDE_WIDTH = 10.0
-"""Encoder positions (0.02 s) by which a token may be heard beside its place."""
+"""The width, in encoder positions (0.02 s each), of the area around a token's place where its
+attention costs little."""
 
 
 class Training:
-    """The model, its running average, and one step of each."""
+    """The model, the running average of its weights, and the training step."""
 
     def __init__(self, model: Whisper, used: list[int]) -> None:
         self.model = model
@@ -57,7 +58,11 @@ class Training:
     def step(
         self, windows: list[Window], offset: int, rate: float, ctc_weight: float, guide: float
     ) -> Tensor:
-        """Returns cross-entropy, CTC loss, share of text tokens right, timestamp error in s."""
+        """Train on one batch.
+
+        Returns four numbers: the cross-entropy, the CTC loss, the share of text tokens that are
+        right, and the mean error of the timestamps in seconds.
+        """
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         report, loss = self.loss(self.model, windows, offset, ctc_weight, guide)
@@ -99,7 +104,7 @@ class Training:
         return report, total
 
     def _astray(self, looks: list[Tensor], windows: list[Window], heard: Tensor) -> Tensor:
-        """How little of its attention each token gives to its own place."""
+        """The guided attention's loss: high if tokens attend to other places than their own."""
         batch, tokens, positions = looks[0].shape
         places = torch.full((batch, tokens), torch.nan)
         for row, window in enumerate(windows):
@@ -141,7 +146,10 @@ def export(model: Whisper, frame: Frame, used: list[int], out: str) -> None:
 
 
 def _places(window: Window, heard: Tensor) -> list[float]:
-    """The window's places, with those of the words where CTC hears exactly them."""
+    """The places of the window's tokens, in encoder positions; NaN if unknown.
+
+    If the CTC head finds exactly the words of the window, its places of the words are included.
+    """
     spikes = [
         (label, at)
         for at, (label, before) in enumerate(
@@ -158,7 +166,11 @@ def _places(window: Window, heard: Tensor) -> list[float]:
 
 
 def shape_of_step(done: float, rng: random.Random) -> tuple[int, int]:
-    """Positions and batch size: short windows first, whole ones towards the end."""
+    """The length of the windows, in encoder positions, and the batch size for the next step.
+
+    ``done`` is the share of the training that is over. Windows are short at first, and most are
+    whole towards the end.
+    """
     if done < 0.2:
         return rng.choice([(150, 28), (200, 20)])
     whole = 0.02 if done < 0.45 else 0.15 if done < 0.6 else 0.75

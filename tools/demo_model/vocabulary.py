@@ -1,4 +1,4 @@
-"""What the demo model knows: two languages, twenty words each, one the other's translation."""
+"""The demo model's vocabulary: twenty English words and their German translations."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ TRANSCRIBE = 50359
 PREVIOUS = 50361
 FIRST_TIMESTAMP = 50364
 TIMESTAMPS = 1501
-"""One every 0.02 s, from 0.00 to 30.00."""
+"""The number of timestamp tokens: one every 0.02 s, from 0.00 to 30.00."""
 
 
 def phrase(words: list[str]) -> str:
@@ -41,11 +41,12 @@ class Tokens:
         self._spelled: dict[str, list[int]] = {}
 
     def of(self, words: list[str]) -> list[int]:
-        """Word by word, so that all phrases are spelled with few different tokens."""
+        """The tokens of a phrase. Each word is tokenised by itself, so that few different tokens
+        are used in all phrases."""
         return [token for piece in self.by_word(words) for token in piece]
 
     def by_word(self, words: list[str]) -> list[list[int]]:
-        """The tokens of each word, and at the end those of the full stop."""
+        """The tokens of each word, and as the last item those of the full stop."""
         head, *tail = phrase(words)[1:-1].split(" ")
         return [self._spell(piece) for piece in (f" {head}", *(f" {w}" for w in tail), ".")]
 
@@ -55,7 +56,7 @@ class Tokens:
         return self._spelled[piece]
 
     def used(self) -> list[int]:
-        """Every token id that a target or a prompt of the demo model can hold, sorted."""
+        """All token ids that can occur in a target or a prompt of the demo model, sorted."""
         special = {END_OF_TEXT, START, TRANSLATE, TRANSCRIBE, PREVIOUS, *LANGUAGE.values()}
         spelled = {t for each in WORDS.values() for w in each for t in self.of([w])}
         inner = {t for each in WORDS.values() for w in each for t in self.of([w, w])}

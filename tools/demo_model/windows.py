@@ -1,7 +1,7 @@
-"""Windows of speech to train on: phrases anywhere in them, with noise, and what to write.
+"""Makes training windows: phrases at random places, with noise, and the tokens to predict.
 
-A short window stands at a random place of the 30 s window (its ``offset``), so that all
-positions are learned at a fraction of the cost of whole windows.
+A short window is treated as a part of the 30 s window that begins at a random place, ``offset``. So
+all positions are learned, and this costs much less than training on whole windows.
 """
 
 import math
@@ -30,22 +30,22 @@ MEL_BANDS = 80
 NOISE_FRAMES = 30_000
 LN_10 = np.float32(np.log(10))
 INITIAL_TIMESTAMP_LIMIT = 50
-"""whisper.cpp lets no window begin later than 1.0 s, in timestamp steps of 0.02 s."""
+"""The latest first timestamp that whisper.cpp allows: 1.0 s, in steps of 0.02 s."""
 
 
 @dataclass
 class Window:
     mel: Mel
-    """f32[80, 2 * positions], normalised as Whisper does."""
+    """f32[80, 2 * positions], normalised as Whisper does it."""
     tokens: list[int]
     counts: list[bool]
-    """Whether the model is asked to predict the token at this place."""
+    """For each token, whether the model is trained to predict it."""
     words: list[str]
-    """What is said, for CTC."""
+    """The words that are spoken, for the CTC loss."""
     places: list[float]
-    """Where each timestamp is heard, in positions of this window; NaN for other tokens."""
+    """The place of each timestamp token, in encoder positions; NaN for other tokens."""
     spells: list[int]
-    """Which of ``words`` each token spells; -1 for tokens that spell none."""
+    """For each token, the index in ``words`` of the word that it belongs to; -1: none."""
 
 
 class Windows:
@@ -54,11 +54,12 @@ class Windows:
     def __init__(self, clips: list[Clip], tokens: Tokens, rng: random.Random) -> None:
         self._clips, self._tokens, self._rng = clips, tokens, rng
         self._random = np.random.default_rng(rng.getrandbits(32))
-        # Drawing noise anew for each window would cost more than the training step.
+        # The noise is made only once: new noise for each window would take longer than training.
         self._noise = self._random.standard_exponential((MEL_BANDS, NOISE_FRAMES), np.float32)
 
     def draw(self, positions: int, offset: int = 0, *, clean: bool = False) -> Window:
-        """One window of ``positions`` encoder positions (0.02 s each), ``offset`` positions in."""
+        """Make a window of ``positions`` encoder positions (0.02 s each), which begins ``offset``
+        positions after the start of the 30 s window. ``clean``: without noise and variations."""
         rng, frames = self._rng, 2 * positions
         power = np.full((MEL_BANDS, frames), QUIETEST, np.float32)
         said = [] if rng.random() < 0.05 else self._place(power, frames, clean)
@@ -69,7 +70,10 @@ class Windows:
         return Window(normalised(power), tokens, counts, words, places, spells)
 
     def _place(self, power: Mel, frames: int, clean: bool) -> list[tuple[str, list[str], int, int]]:
-        """Mix phrases into ``power``; returns language, words, first and last frame of each."""
+        """Mix phrases into ``power``.
+
+        Returns the language, the words, and the first and last frame of each phrase.
+        """
         rng = self._rng
         level, mixed = rng.uniform(-1.5, 1.0), rng.random() < 0.5
         # The planner shortens pauses to a second, so most windows are dense.
@@ -98,7 +102,7 @@ class Windows:
             at = end + rng.randint(35, longest_pause)
 
     def _warped(self, mel: Mel) -> Mel:
-        """Another vocal tract (bands stretched by up to 10 %) at another speed (up to 15 %)."""
+        """Change the voice (bands stretched or shrunk by up to 10 %) and the speed (up to 15 %)."""
         rng = self._rng
         bands = np.clip(np.arange(MEL_BANDS) * rng.uniform(0.9, 1.1), 0, MEL_BANDS - 1)
         low = bands.astype(int)
@@ -111,13 +115,13 @@ class Windows:
         return warped
 
     def _colour(self) -> Mel:
-        """A smooth random frequency response, up to 8 dB either way: f32[80, 1]."""
+        """A smooth random frequency response, from -8 to 8 dB: f32[80, 1] in log10 of the power."""
         knots = self._random.uniform(-0.8, 0.8, 6)
         curve = np.interp(np.linspace(0, 5, MEL_BANDS), np.arange(6), knots)
         return curve.astype(np.float32)[:, None]
 
     def _background(self, frames: int) -> Mel:
-        """Coloured stationary noise of a random level."""
+        """Stationary noise with a random level and a random spectrum: f32[80, frames]."""
         level = self._rng.uniform(-7, -2.2)
         tilt = np.linspace(self._rng.uniform(0, 1.5), 0, MEL_BANDS, dtype=np.float32)[:, None]
         at = self._rng.randint(0, NOISE_FRAMES - frames)
@@ -132,7 +136,7 @@ class Windows:
         task = TRANSLATE if translate else TRANSCRIBE
         tokens = [START, LANGUAGE[heard], task]
         counts = [False, True, False]
-        if rng.random() < 0.15:  # a wrong language must not change what is written
+        if rng.random() < 0.15:  # a wrong language token must not change the text
             tokens[1], counts[1] = rng.choice(list(LANGUAGE.values())), False
         places, spells, spelled = [math.nan] * 3, [-1] * 3, 0
         for _, words, first, last in said:
@@ -172,7 +176,8 @@ def _power(log10: Mel) -> Mel:
 
 
 def normalised(power: Mel) -> Mel:
-    """Whisper's input from mel power: log10, at most 8 below the peak, about -1 to 1."""
+    """Whisper's input from the mel power: log10, raised to at least the peak minus 8, then scaled
+    to about -1 to 1."""
     mel = np.log10(np.maximum(power, QUIETEST))
     out: Mel = ((np.maximum(mel, mel.max() - 8) + 4) / 4).astype(np.float32)
     return out

