@@ -29,6 +29,7 @@ from actors.jobs.janitor import Janitor
 from actors.jobs.messages import (
     ChunkCommitted,
     Drain,
+    FetchedAfterEnd,
     JanitorMessage,
     JobChanged,
     JobDeleted,
@@ -36,7 +37,6 @@ from actors.jobs.messages import (
     JobExpired,
     JobQueued,
     QueueMessage,
-    RecordingArrivedLate,
     SpeakersSettled,
     TextSettled,
 )
@@ -89,7 +89,7 @@ from actors.webhooks.dispatcher import Render, Webhooks
 from actors.webhooks.messages import WebhookMessage
 from actors.webhooks.settings import WebhookSettings
 from storage.accounts import Accounts
-from storage.blobs import Spool, owned
+from storage.blobs import Spool, locked_data_folder
 from storage.corrections import Corrections
 from storage.database import DATABASE, Database, open_database
 from storage.deliveries import Deliveries
@@ -100,7 +100,7 @@ from storage.speakers import SpeakerTurns
 from storage.texts import Texts
 from storage.usage import Usage
 
-HURRY_S = 2.0
+ABORT_TIMEOUT_S = 2.0
 """Seconds that the abort of a chunk may take at a shutdown, after the normal waiting time."""
 
 
@@ -173,7 +173,7 @@ class System:
         with anyio.move_on_after(patience_secs):
             await self.drained.wait()
         self.queue.tell(Drain(hurry=True))
-        with anyio.move_on_after(HURRY_S):
+        with anyio.move_on_after(ABORT_TIMEOUT_S):
             await self.drained.wait()
 
 
@@ -208,7 +208,7 @@ async def open_system(
             ChunkCommitted: [broadcaster],
             JobEnded: [broadcaster, analyst, diarizer, webhooks, janitor],
             JobDeleted: [broadcaster, janitor],
-            RecordingArrivedLate: [janitor],
+            FetchedAfterEnd: [janitor],
             # From the janitor, and from the actors and surfaces that store recordings:
             JobExpired: [queue],
             MakeRoom: [janitor],
@@ -242,21 +242,21 @@ async def open_system(
     publish = publisher.publish
 
     models, fetch = configuration.models, configuration.fetch
-    posting = AddressPolicy(private=configuration.webhooks.webhook_private_networks)
-    fetching = AddressPolicy(networks=fetch.fetch_networks)
+    webhook_policy = AddressPolicy(private=configuration.webhooks.webhook_private_networks)
+    fetch_policy = AddressPolicy(networks=fetch.fetch_networks)
     catalogue, language_model = configuration.catalogue, configuration.language_model
 
-    with owned(configuration.data_dir):
+    with locked_data_folder(configuration.data_dir):
         spool = Spool(configuration.data_dir / "spool")
-        spool.tidy()
+        spool.clean_up()
         async with (
             open_database(configuration.data_dir / DATABASE) as database,
-            open_outbound(posting) as outbound,
-            open_outbound(fetching) as inbound,
+            open_outbound(webhook_policy) as webhook_client,
+            open_outbound(fetch_policy) as fetch_client,
         ):
             jobs, deliveries, shares = Jobs(database), Deliveries(database), Shares(database)
             texts, speakers, usage = Texts(database), SpeakerTurns(database), Usage(database)
-            await jobs.charge_interrupted()
+            await jobs.count_crash_of_interrupted()
             listeners = await deliveries.listeners()
 
             def build_queue() -> Queue:
@@ -282,7 +282,7 @@ async def open_system(
                     outbox=deliveries,
                     listeners=listeners,
                     render=renderer(system),
-                    post=outbound.post,
+                    post=webhook_client.post,
                     publish=publish,
                     secret=configuration.webhooks.webhook_secret,
                 ),
@@ -300,8 +300,8 @@ async def open_system(
                     speakers=speakers,
                     spool=spool,
                     publish=publish,
-                    voices=catalogue.voices(),
-                    find=partial(
+                    voice_models=catalogue.voices(),
+                    diarize_file=partial(
                         find,
                         settings=configuration.diarization,
                         models=catalogue.folder / SPEAKERS,
@@ -318,7 +318,7 @@ async def open_system(
                 ),
                 "ingest": lambda: Ingest(
                     ingest,
-                    fetch=Fetcher(inbound, fetching, spool, fetch).fetch,
+                    fetch=Fetcher(fetch_client, fetch_policy, spool, fetch).fetch,
                     publish=publish,
                 ),
                 "chunker": lambda: Chunker(chunker, spool=spool, publish=publish),
@@ -353,7 +353,7 @@ async def open_system(
                 Corrections(database),
                 Search(database),
                 spool,
-                fetching,
+                fetch_policy,
                 lifecycle,
                 queue,
                 broadcaster,

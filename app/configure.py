@@ -4,7 +4,7 @@ from pathlib import Path
 
 from actors.engine.settings import EngineSettings
 from actors.models import devices, processors
-from actors.models.catalogue import Catalogue, fitting, named_by
+from actors.models.catalogue import Catalogue, named_by, suitable_model
 from actors.models.devices import Device
 from actors.models.settings import ModelSettings
 from actors.models.vram import Gpu
@@ -21,7 +21,7 @@ def configure(settings: Settings) -> Configuration:
     _check_language_model(settings)
     gpu = Gpu(settings.engine.cuda_device)
     device = _device(settings.engine)
-    threads = settings.engine.whisper_cpu_threads or processors.threads()
+    threads = settings.engine.whisper_cpu_threads or processors.usable_cores()
     memory_mb = _memory_mb(device, gpu) if device else None
     model, files = _default_model(settings.models, memory_mb, threads)
     catalogue = Catalogue(
@@ -79,7 +79,7 @@ def _default_model(
     if path is not None:
         name = wanted or named_by(path)
         return name, {name: path.expanduser().absolute()}
-    return wanted or fitting(memory_mb, threads), {}
+    return wanted or suitable_model(memory_mb, threads), {}
 
 
 def _device(settings: EngineSettings) -> Device | None:
@@ -89,11 +89,11 @@ def _device(settings: EngineSettings) -> Device | None:
         return None
     try:
         build = devices.examine(str(settings.cuda_device))
-    except devices.Broken as error:
+    except devices.EngineUnusable as error:
         raise Unusable(f"the engine does not run here: {error}") from None
     if build.gpus or wanted == "auto":
         return build.gpus[0] if build.gpus else None
-    if not build.for_gpus:
+    if not build.supports_gpus:
         raise Unusable(
             f"WHISPER_DEVICE is {wanted}, but this engine is built for the CPU alone: "
             "see 'GPU' in README.md, or set WHISPER_DEVICE to cpu"

@@ -33,12 +33,12 @@ class Finding:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    cores = processors.threads()
+    cores = processors.usable_cores()
     yield Finding("python", f"{platform.python_version()} on {platform.machine()}")
     yield Finding("cpu", f"{cores} physical cores for us, {os.cpu_count()} logical in all")
     try:
         build = devices.examine(str(settings.engine.cuda_device))
-    except devices.Broken as error:
+    except devices.EngineUnusable as error:
         yield Finding("engine", f"does not run: {error}", "install again")
     else:
         yield _engine(build)
@@ -70,7 +70,7 @@ def _gpu(settings: Settings, build: Build) -> Finding:
     cure = None
     if settings.engine.whisper_device not in (("cpu",) if vram else ("cpu", "auto")):
         cure = "the engine is built for the CPU alone: see 'GPU' in README.md"
-        if build.for_gpus:
+        if build.supports_gpus:
             cure = "the engine finds none: is its driver there, and as new as the engine's build?"
     return Finding("gpu", found, cure)
 

@@ -84,7 +84,7 @@ class ServerSettings:
         10,
         "Seconds that a stop waits for the chunk at hand; after that the chunk is repeated at the "
         "next start.",
-        least=0,
+        minimum=0,
     )
     log_format: str = setting("text", "text or json.", choices=("text", "json"))
     log_level: str = setting(
@@ -178,8 +178,8 @@ def _value(each: Field[Any], hint: Any, text: str) -> Any:
         raise Unusable(f"{name} {error}") from None
     if rules["choices"] and value not in rules["choices"]:
         raise Unusable(f"{name} is '{value}', but must be one of {', '.join(rules['choices'])}")
-    if rules["least"] is not None and not value >= rules["least"]:
-        raise Unusable(f"{name} is {value}, but must be at least {rules['least']:g}")
+    if rules["minimum"] is not None and not value >= rules["minimum"]:
+        raise Unusable(f"{name} is {value}, but must be at least {rules['minimum']:g}")
     return value
 
 

@@ -13,7 +13,7 @@ from bench import engine, latency, memory, pages, silence, speakers, streams, up
 
 Measure = Callable[[Path], list[str]]
 
-MEASURES: dict[str, Measure] = {
+BENCHMARKS: dict[str, Measure] = {
     "engine": engine.measure,
     "memory": memory.measure,
     "long-file": memory.measure_long_file,
@@ -27,14 +27,14 @@ MEASURES: dict[str, Measure] = {
 
 
 def main() -> int:
-    names = sys.argv[1:] or list(MEASURES)
-    if unknown := [name for name in names if name not in MEASURES]:
-        print(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(MEASURES)}")
+    names = sys.argv[1:] or list(BENCHMARKS)
+    if unknown := [name for name in names if name not in BENCHMARKS]:
+        print(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
         return 2
     for name in names:
         with tempfile.TemporaryDirectory(prefix="whisperbox-bench-") as folder:
             began = time.monotonic()
-            for line in MEASURES[name](Path(folder)):
+            for line in BENCHMARKS[name](Path(folder)):
                 print(f"{name:10} {line}", flush=True)
             print(f"{name:10} ({time.monotonic() - began:.0f} s)", flush=True)
     return 0

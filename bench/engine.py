@@ -68,7 +68,7 @@ def measure(folder: Path) -> list[str]:
 
 def _interleaved(server: Server, model: Path, recording: Path) -> list[tuple[float, float]]:
     command = [sys.executable, "-c", WHOLE_FILE, str(model), str(recording)]
-    command.append(str(processors.threads()))
+    command.append(str(processors.usable_cores()))
     with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-3, text=True) as whole:
         assert whole.stdin
         assert whole.stdout

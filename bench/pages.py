@@ -59,10 +59,12 @@ def measure(folder: Path) -> list[str]:
         door = browser.new_context(base_url=base)
         sign_in(door.new_page())
         signed_in = door.storage_state()
-        lines = [_weigh(browser, base, signed_in, name, path) for name, path in PAGES.items()]
+        lines = [
+            _measure_page(browser, base, signed_in, name, path) for name, path in PAGES.items()
+        ]
         server.load()
         context = browser.new_context(base_url=base, storage_state=signed_in)
-        lines += _thousand(context.new_page())
+        lines += _measure_long_queue(context.new_page())
         browser.close()
     return lines
 
@@ -100,7 +102,7 @@ async def _add(jobs: Jobs, job_id: str, lines: int) -> None:
     await jobs.finish(job_id, Status.DONE, AT, 0.0)
 
 
-def _weigh(browser: Browser, base: str, signed_in: Any, name: str, path: str) -> str:
+def _measure_page(browser: Browser, base: str, signed_in: Any, name: str, path: str) -> str:
     """Visit a page with a new browser, which loads everything, and then several times again."""
     page = browser.new_context(base_url=base, storage_state=signed_in).new_page()
     first = _visited(page, path)
@@ -121,7 +123,7 @@ def _visited(page: Page, path: str) -> dict[str, float]:
     return timing
 
 
-def _thousand(page: Page) -> list[str]:
+def _measure_long_queue(page: Page) -> list[str]:
     """Scroll until all jobs are in the list, then submit one and wait until it is done."""
     page.goto("/whisper")
     page.evaluate(WATCH)

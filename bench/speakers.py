@@ -47,7 +47,7 @@ CONVERSATIONS = (
 CROSSTALK = 10 ** (-30 / 20)
 FRAME_S = 0.01
 
-Scheduler = list[tuple[float, float, str]]
+Turns = list[tuple[float, float, str]]
 Samples = NDArray[np.int16]
 
 
@@ -79,18 +79,18 @@ def measure(folder: Path) -> list[str]:
     return lines
 
 
-def _conversations() -> Iterator[tuple[str, Samples, Scheduler]]:
+def _conversations() -> Iterator[tuple[str, Samples, Turns]]:
     for seed, names in enumerate(CONVERSATIONS):
         if all(any(SPEECH.glob(READERS[name])) for name in names):
             yield f"conversation of {', '.join(names)}", *_conversation(names, seed)
 
 
-def _conversation(names: tuple[str, ...], seed: int) -> tuple[Samples, Scheduler]:
+def _conversation(names: tuple[str, ...], seed: int) -> tuple[Samples, Turns]:
     """Put together a conversation: fourteen turns of two to seven seconds, with short pauses."""
     rng = np.random.default_rng(seed)
     said = {name: _sentences(name) for name in names}
     parts: list[Samples] = []
-    turns: Scheduler = []
+    turns: Turns = []
     at, who = 0, ""
     for _ in range(14):
         who = str(rng.choice([name for name in names if name != who]))
@@ -117,10 +117,10 @@ def _sentences(name: str) -> list[Samples]:
     return found
 
 
-def _recordings() -> list[tuple[str, Samples, Scheduler]]:
+def _recordings() -> list[tuple[str, Samples, Turns]]:
     takes_turns = [(float(3 * n), 3.0 * n + 2.5, "AB"[n % 2]) for n in range(20)]
     noise = babble(*itertools.chain.from_iterable([((2.5, True), (0.5, False))] * 20))
-    made: list[tuple[str, Samples, Scheduler]] = [("noise", noise, takes_turns)]
+    made: list[tuple[str, Samples, Turns]] = [("noise", noise, takes_turns)]
     sample = SHARED / "pyannote_sample.wav"
     if sample.exists():
         with wave.open(str(sample)) as file:
@@ -132,7 +132,7 @@ def _recordings() -> list[tuple[str, Samples, Scheduler]]:
     return made
 
 
-def _call(samples: Samples, reference: Scheduler, labels: list[str]) -> Samples:
+def _call(samples: Samples, reference: Turns, labels: list[str]) -> Samples:
     own = np.zeros((len(samples), 2))
     for start, end, label in reference:
         at = slice(round(start * RATE), round(end * RATE))
@@ -141,7 +141,7 @@ def _call(samples: Samples, reference: Scheduler, labels: list[str]) -> Samples:
     return np.asarray((own + CROSSTALK * own[:, ::-1] + noise).clip(-32768, 32767), np.int16)
 
 
-def error_rate(reference: Scheduler, found: Scheduler, seconds: float) -> float:
+def error_rate(reference: Turns, found: Turns, seconds: float) -> float:
     truth, guess = (_activity(turns, seconds) for turns in (reference, found))
     shared = truth.astype(np.int64) @ guess.T.astype(np.int64)
     few, many = sorted(shared.shape)
@@ -154,7 +154,7 @@ def error_rate(reference: Scheduler, found: Scheduler, seconds: float) -> float:
     return float(said - right) / float(truth.sum())
 
 
-def _activity(turns: Scheduler, seconds: float) -> NDArray[np.bool_]:
+def _activity(turns: Turns, seconds: float) -> NDArray[np.bool_]:
     """Who speaks in each frame of FRAME_S seconds: bool[speakers, frames]."""
     labels = sorted({label for *_, label in turns})
     active = np.zeros((len(labels), round(seconds / FRAME_S)), bool)

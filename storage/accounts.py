@@ -18,7 +18,7 @@ _ACCOUNT = "a.number, a.email, a.admin, a.permissions, a.created_at, a.disabled_
 _TOKEN = (
     "t.number, t.account, t.name, t.scopes, t.created_at, t.expires, t.last_used_at, t.revoked_at"
 )
-SEEN_EVERY_S = 60
+USE_NOTED_EVERY_S = 60
 """The time of a token's last use is stored at most once in this many seconds."""
 
 _texts = msgspec.json.Decoder(tuple[str, ...])
@@ -221,11 +221,11 @@ class Accounts:
         assert row is not None
         return _token(row)
 
-    async def token_seen(self, token: Token, now: str) -> None:
-        """Store that a token was used, at most once in SEEN_EVERY_S seconds."""
+    async def note_token_use(self, token: Token, now: str) -> None:
+        """Store that a token was used, at most once in USE_NOTED_EVERY_S seconds."""
         await self._change(
             "UPDATE tokens SET last_used_at = ?1 WHERE number = ?2 AND (last_used_at IS NULL "
-            f"OR julianday(?1) - julianday(last_used_at) >= {SEEN_EVERY_S} / 86400.0)",
+            f"OR julianday(?1) - julianday(last_used_at) >= {USE_NOTED_EVERY_S} / 86400.0)",
             now,
             token.number,
         )

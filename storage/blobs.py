@@ -18,9 +18,9 @@ RESERVE_SHARE = 0.05
 more. Without it, a full disk would stop the database as well. On a small disk the reserve is less:
 see `Spool.spare_bytes`."""
 
-GOING = ".going"
+REMOVING_SUFFIX = ".going"
 """The janitor appends this to a file's name before it removes the file."""
-NOT_KEPT = "the submitted file is no longer kept: submit it again"
+RECORDING_GONE = "the submitted file is no longer kept: submit it again"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -76,17 +76,17 @@ class Spool:
         finally:
             receiving.close()
 
-    def adopt(self, job_id: str, file: Path) -> int:
+    def take_over(self, job_id: str, file: Path) -> int:
         """Make a complete file in this folder the job's input; returns its bytes. Blocks."""
         with file.open("rb+") as content:
-            settle(content, file, self.input(job_id))
+            rename_durably(content, file, self.input(job_id))
             return os.fstat(content.fileno()).st_size
 
     def discard(self, job_id: str) -> None:
         """Remove an input whose job was not accepted."""
         self.input(job_id).unlink(missing_ok=True)
 
-    def tidy(self) -> None:
+    def clean_up(self) -> None:
         """Clean up at the server's start. Blocks.
 
         Unfinished files are removed, because nothing continues them. Files that the janitor was
@@ -95,7 +95,7 @@ class Spool:
         for path in self.files():
             if path.suffix in (".part", ".page"):
                 path.unlink()
-            elif path.suffix == GOING:
+            elif path.suffix == REMOVING_SUFFIX:
                 path.rename(path.with_suffix(""))
 
     def files(self) -> list[Path]:
@@ -119,7 +119,7 @@ class Receiving:
         if rest:
             self.write(rest)
         assert self._file is not None, "nothing was written"
-        settle(self._file, self._part, self._target)
+        rename_durably(self._file, self._part, self._target)
 
     def close(self) -> None:
         """Remove the temporary file, if it was not kept."""
@@ -128,7 +128,7 @@ class Receiving:
             self._part.unlink(missing_ok=True)
 
 
-def settle(file: BinaryIO, part: Path, target: Path) -> None:
+def rename_durably(file: BinaryIO, part: Path, target: Path) -> None:
     """Rename ``part``, which is open as ``file``, to ``target``. Blocks.
 
     When this returns, the contents and the new name are on the disk (fsync).
@@ -149,7 +149,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def owned(folder: Path) -> Iterator[Path]:
+def locked_data_folder(folder: Path) -> Iterator[Path]:
     """Make the data folder if it does not exist, and lock it until the block ends.
 
     Raises:

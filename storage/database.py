@@ -31,7 +31,7 @@ DATABASE = "whisperbox.db"
 READERS = 2
 GROUP = 64
 """The most transactions that share one commit, and so one fsync."""
-WAITING = 1024
+MAX_WAITING = 1024
 NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 """SQL for the current time, in the format of `storage.times.utc`."""
 
@@ -52,7 +52,7 @@ class Database:
     def __init__(self, path: Path, writer: Connection, readers: list[Connection]) -> None:
         self.path = path
         self._writer = writer
-        self._send, self._receive = anyio.create_memory_object_stream[_Write](WAITING)
+        self._send, self._receive = anyio.create_memory_object_stream[_Write](MAX_WAITING)
         self._idle, self._free = anyio.create_memory_object_stream[Connection](len(readers))
         for reader in readers:
             self._idle.send_nowait(reader)
@@ -89,7 +89,7 @@ class Database:
 
     async def _run(self) -> None:
         async for first in self._receive:
-            group = [first, *_more(self._receive, GROUP - 1)]
+            group = [first, *_receive_waiting(self._receive, GROUP - 1)]
             try:
                 await self._commit(group)
             except sqlite3.OperationalError as error:
@@ -103,12 +103,12 @@ class Database:
     async def _commit(self, group: list[_Write]) -> None:
         first, *others = group
         await self._begin()
-        if not await self._done(first):
+        if not await self._run_one(first):
             await self._writer.execute("ROLLBACK")
             await self._begin()
         for write in others:
             await self._writer.execute("SAVEPOINT one")
-            if not await self._done(write):
+            if not await self._run_one(write):
                 await self._writer.execute("ROLLBACK TO one")
             await self._writer.execute("RELEASE one")
         await self._writer.execute("COMMIT")
@@ -128,7 +128,7 @@ class Database:
             else:
                 return
 
-    async def _done(self, write: _Write) -> bool:
+    async def _run_one(self, write: _Write) -> bool:
         """Run one transaction; False: it failed, and the caller must roll its changes back."""
         try:
             write.result = await write.work(self._writer)
@@ -199,7 +199,7 @@ async def changed(c: Connection, sql: str, *values: object) -> int:
     return (await c.execute(sql, values)).rowcount
 
 
-def _more(receive: MemoryObjectReceiveStream[_Write], most: int) -> list[_Write]:
+def _receive_waiting(receive: MemoryObjectReceiveStream[_Write], most: int) -> list[_Write]:
     found: list[_Write] = []
     while len(found) < most:
         try:

@@ -40,15 +40,15 @@ class Deliveries:
 
     @read
     async def due(
-        self, c: Connection, now: float, besides: Iterable[str], limit: int, each: int
+        self, c: Connection, now: float, exclude: Iterable[str], limit: int, per_url: int
     ) -> list[Delivery]:
         """Up to ``limit`` deliveries that are due at ``now``, the oldest first.
 
-        ``now`` is in seconds since the epoch. Deliveries with an id in ``besides`` are left out. At
-        most ``each`` deliveries of one URL are returned, so that those to a slow receiver do not
+        ``now`` is in seconds since the epoch. Deliveries with an id in ``exclude`` are left out. At
+        most ``per_url`` deliveries of one URL are returned, so that those to a slow receiver do not
         crowd out the others.
         """
-        skipped = list(besides)
+        skipped = list(exclude)
         found = await rows(
             c,
             f"{_DELIVERY} WHERE d.id IN (SELECT id FROM (SELECT id, due, row_number() OVER "
@@ -57,7 +57,7 @@ class Deliveries:
             "ORDER BY due LIMIT ?) ORDER BY due",
             now,
             *skipped,
-            each,
+            per_url,
             limit,
         )
         return [Delivery(**{key: row[key] for key in row.keys()}) for row in found]  # noqa: SIM118
@@ -72,7 +72,7 @@ class Deliveries:
         return None if due is None else float(due)
 
     @write
-    async def sooner(self, c: Connection, latest: float) -> None:
+    async def cap_due(self, c: Connection, latest: float) -> None:
         """Make all deliveries that are due later than ``latest`` due at ``latest``.
 
         This is needed if the computer's clock was set back.

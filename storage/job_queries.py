@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from storage.database import Connection, Database, one, read, rows, scalar
-from storage.job_rows import OPEN, seen, segment_of, select_jobs
+from storage.job_rows import OPEN, segment_of, select_jobs, visible_to
 from storage.records import Callback, Chunk, Job, LogLine, Segment, Span, Status, View
 
 _RAW = (
@@ -34,20 +34,20 @@ class JobQueries:
         self._database = database
 
     async def get(self, job_id: str, view: View = EVERYTHING) -> Job | None:
-        return await self._one(f"WHERE id = ? AND {seen(view)}", job_id)
+        return await self._one(f"WHERE id = ? AND {visible_to(view)}", job_id)
 
-    async def numbered(self, number: int, view: View = EVERYTHING) -> Job | None:
-        return await self._one(f"WHERE number = ? AND {seen(view)}", number)
+    async def by_number(self, number: int, view: View = EVERYTHING) -> Job | None:
+        return await self._one(f"WHERE number = ? AND {visible_to(view)}", number)
 
     async def by_idempotency_key(self, key: str) -> Job | None:
         return await self._one("WHERE idempotency_key = ?", key)
 
-    async def waiting(self) -> list[Job]:
+    async def open_jobs(self) -> list[Job]:
         """The jobs that are queued or running, in the order of arrival."""
         return await self._all(f"WHERE {OPEN} ORDER BY number")
 
     @read
-    async def depth(self, c: Connection) -> int:
+    async def queued_count(self, c: Connection) -> int:
         """How many jobs are queued; running jobs are not counted."""
         n = await scalar(c, "SELECT count(*) FROM jobs WHERE status = 'queued'")
         return int(n)
@@ -71,7 +71,7 @@ class JobQueries:
         """
         return await self._all(
             "WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR number < ?2) "
-            f"AND {seen(view)} ORDER BY number DESC LIMIT ?3",
+            f"AND {visible_to(view)} ORDER BY number DESC LIMIT ?3",
             status,
             before,
             limit,
@@ -101,13 +101,13 @@ class JobQueries:
         """Up to ``most`` jobs that ended before that moment, the oldest first."""
         return await self._all("WHERE completed_at < ? ORDER BY completed_at LIMIT ?", moment, most)
 
-    async def known(self, ids: Sequence[str], view: View = EVERYTHING) -> dict[str, Job]:
+    async def by_ids(self, ids: Sequence[str], view: View = EVERYTHING) -> dict[str, Job]:
         """The jobs with these ids that the view may see, by their id."""
         found: dict[str, Job] = {}
         for at in range(0, len(ids), ASKED_AT_ONCE):
             some = ids[at : at + ASKED_AT_ONCE]
             jobs = await self._all(
-                f"WHERE id IN ({', '.join('?' * len(some))}) AND {seen(view)}", *some
+                f"WHERE id IN ({', '.join('?' * len(some))}) AND {visible_to(view)}", *some
             )
             found |= {job.id: job for job in jobs}
         return found
@@ -118,7 +118,7 @@ class JobQueries:
         found = await rows(
             c,
             "SELECT status, coalesce(stage = 'fetching', 0), count(*) FROM jobs "
-            f"WHERE {seen(view)} GROUP BY 1, 2",
+            f"WHERE {visible_to(view)} GROUP BY 1, 2",
         )
         return {(Status(row[0]), bool(row[1])): row[2] for row in found}
 
@@ -145,11 +145,12 @@ class JobQueries:
     async def waiting_in(self, view: View, most: int) -> list[Job]:
         """Up to ``most`` queued jobs that the view may see: urgent ones first, then by arrival."""
         return await self._all(
-            f"WHERE status = 'queued' AND {seen(view)} ORDER BY urgent DESC, number LIMIT ?", most
+            f"WHERE status = 'queued' AND {visible_to(view)} ORDER BY urgent DESC, number LIMIT ?",
+            most,
         )
 
     @read
-    async def line(self, c: Connection) -> list[int]:
+    async def waiting_numbers(self, c: Connection) -> list[int]:
         """The numbers of the queued jobs, in about the order in which they will run.
 
         The urgent ones come first; then the first job of each owner, then the second of each, and

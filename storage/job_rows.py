@@ -25,7 +25,7 @@ async def select_jobs(c: Connection, where: str, *values: object) -> list[Job]:
     return [job_of(row) for row in found]
 
 
-def seen(view: View) -> str:
+def visible_to(view: View) -> str:
     """The SQL condition for the jobs that a view may see.
 
     It contains only numbers and the server's own names, never text from a client.

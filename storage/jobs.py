@@ -18,8 +18,8 @@ from storage.job_rows import (
 )
 from storage.records import TERMINAL, Chunk, Job, Order, Segment, Stage, Status
 from storage.shares import new_token
-from storage.speakers import want_speakers
-from storage.texts import put_into_outbox, want_texts
+from storage.speakers import request_speakers
+from storage.texts import put_into_outbox, request_texts
 from storage.usage import note_usage
 
 
@@ -37,22 +37,22 @@ class Jobs(JobQueries):
         order: Order,
         size_bytes: int | None,
         now: str,
-        most_open: int | None = None,
+        max_open_jobs: int | None = None,
     ) -> Job:
         """Store a new job; if there is one with the same idempotency key, return that instead.
 
         Raises:
-            OverQuota: the owner already has ``most_open`` jobs that are queued or running.
+            OverQuota: the owner already has ``max_open_jobs`` jobs that are queued or running.
         """
         if order.idempotency_key is not None:
             earlier = await select_jobs(c, "WHERE idempotency_key = ?", order.idempotency_key)
             if earlier:
                 return earlier[0]
-        if most_open is not None:
+        if max_open_jobs is not None:
             n = await scalar(
                 c, f"SELECT count(*) FROM jobs WHERE owner = ? AND {OPEN}", order.owner
             )
-            if n >= most_open:
+            if n >= max_open_jobs:
                 raise OverQuota(f"{n} of your jobs are not done yet, and no more may wait at once")
         values = [stored(getattr(order, field)) for field in Order.__struct_fields__]
         (row,) = await rows(
@@ -232,7 +232,7 @@ class Jobs(JobQueries):
         return job
 
     @write
-    async def charge_interrupted(self, c: Connection) -> None:
+    async def count_crash_of_interrupted(self, c: Connection) -> None:
         """Count a crash against the job that was in flight when the last process ended.
 
         For the server's start. After a clean stop no job is running, so no crash is counted. The
@@ -250,13 +250,13 @@ class Jobs(JobQueries):
         await c.execute("UPDATE jobs SET engaged = 0 WHERE engaged")
         await c.execute("UPDATE jobs SET engaged = 1 WHERE id = ?", (job_id,))
 
-    async def crash(self, job_id: str) -> Job | None:
+    async def count_crash(self, job_id: str) -> Job | None:
         """Count a crash against a job; None if the job has ended."""
         return await self._change(
             f"UPDATE jobs SET crashes = crashes + 1 WHERE id = ? AND {OPEN}", job_id
         )
 
-    async def park(self, job_id: str) -> Job | None:
+    async def requeue(self, job_id: str) -> Job | None:
         """Set a running job back to queued. It keeps its place, and no crash is counted.
 
         None if the job is not running.
@@ -298,11 +298,11 @@ class Jobs(JobQueries):
         if job is None:
             return None
         if job.status is Status.DONE and job.order.assisted and job.segments:
-            await want_texts(c, job, now)
+            await request_texts(c, job, now)
         else:
             await put_into_outbox(c, job.number, due)
         if job.status is Status.DONE and job.order.speakers and job.segments:
-            await want_speakers(c, job, now)
+            await request_speakers(c, job, now)
         if status is Status.DONE:
             await c.execute(
                 "INSERT OR IGNORE INTO shares (token, job_number, created_at) "

@@ -52,20 +52,19 @@ class Action(StrEnum):
 
 
 class Phase(StrEnum):
-    """A job's status, simplified: it decides which actions are possible (see POSSIBLE)."""
+    """A job's status, simplified: it decides which actions are possible (see ALLOWED_ACTIONS)."""
 
     WAITING = "waiting"
     WORKING = "working"
     DONE = "done"
-    BROKEN = "broken"
-    """Failed or cancelled."""
+    FAILED_OR_CANCELLED = "failed or cancelled"
 
 
-POSSIBLE: dict[Phase, frozenset[Action]] = {
+ALLOWED_ACTIONS: dict[Phase, frozenset[Action]] = {
     Phase.WAITING: frozenset({Action.CANCEL, Action.RESTART, Action.DELETE}),
     Phase.WORKING: frozenset({Action.CANCEL}),
     Phase.DONE: frozenset({Action.DELETE, Action.SHARE}),
-    Phase.BROKEN: frozenset({Action.RESTART, Action.DELETE}),
+    Phase.FAILED_OR_CANCELLED: frozenset({Action.RESTART, Action.DELETE}),
 }
 """Which actions are possible in which phase. All surfaces use this table."""
 
@@ -181,10 +180,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             case Status.DONE:
                 return Phase.DONE
             case _:
-                return Phase.BROKEN
+                return Phase.FAILED_OR_CANCELLED
 
     def allows(self, action: Action) -> bool:
-        return action in POSSIBLE[self.phase]
+        return action in ALLOWED_ACTIONS[self.phase]
 
     @property
     def percent(self) -> int:
@@ -245,7 +244,7 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
     at: str
 
 
-class Hit(msgspec.Struct, frozen=True, kw_only=True):
+class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
     """A segment that a search has found."""
 
     job: "Job"

@@ -3,8 +3,8 @@
 import re
 
 from storage.database import Connection, Database, read, rows
-from storage.job_rows import seen, select_jobs
-from storage.records import Hit, Job, View
+from storage.job_rows import select_jobs, visible_to
+from storage.records import Job, SearchHit, View
 
 MARK = ("\x02", "\x03")
 """The characters before and after the words found in an excerpt; no transcript contains them."""
@@ -21,7 +21,7 @@ class Search:
         self._database = database
 
     @read
-    async def spoken(self, c: Connection, text: str, view: View, limit: int) -> list[Hit]:
+    async def spoken(self, c: Connection, text: str, view: View, limit: int) -> list[SearchHit]:
         """Segments that contain all the words of ``text``; the last word may be incomplete.
 
         Only transcripts that are done are searched. The newest jobs come first.
@@ -43,7 +43,7 @@ class Search:
             f"ON s.job_number = spoken.rowid >> {_POSITION_BITS} "
             f"AND s.position = spoken.rowid & {2**_POSITION_BITS - 1} "
             "JOIN jobs j ON j.number = s.job_number "
-            f"WHERE {where} AND j.status = 'done' AND {seen(view)} "
+            f"WHERE {where} AND j.status = 'done' AND {visible_to(view)} "
             "ORDER BY spoken.rowid >> 24 DESC, spoken.rowid LIMIT ?",
             *values,
             limit,
@@ -51,7 +51,7 @@ class Search:
         hits = [(row[0], row[1], row[2], row[3]) for row in found]
         jobs = await _jobs(c, {number for number, *_ in hits})
         return [
-            Hit(job=jobs[number], position=position, start=start, excerpt=excerpt)
+            SearchHit(job=jobs[number], position=position, start=start, excerpt=excerpt)
             for number, position, start, excerpt in hits
         ]
 
@@ -63,7 +63,7 @@ class Search:
             c,
             r"WHERE (label LIKE ?1 ESCAPE '\' OR filename LIKE ?1 ESCAPE '\' "
             r"OR source_url LIKE ?1 ESCAPE '\' OR note LIKE ?1 ESCAPE '\') "
-            f"AND {seen(view)} ORDER BY number DESC LIMIT ?2",
+            f"AND {visible_to(view)} ORDER BY number DESC LIMIT ?2",
             pattern,
             limit,
         )

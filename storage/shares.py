@@ -98,7 +98,7 @@ class Shares:
         return bool(await changed(c, "DELETE FROM shares WHERE job_number = ?", job.number))
 
     @write
-    async def seen(self, c: Connection, token: str, now: str) -> None:
+    async def count_access(self, c: Connection, token: str, now: str) -> None:
         await c.execute(
             "UPDATE shares SET access_count = access_count + 1, last_accessed_at = ? "
             "WHERE token = ?",

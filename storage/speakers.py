@@ -85,7 +85,7 @@ class SpeakerTurns:
             job_number,
         )
 
-    async def revive(self) -> None:
+    async def reset_running(self) -> None:
         """Set running rows back to pending: their work was lost when the server or actor ended."""
         await self._change("UPDATE speakers SET status = 'pending' WHERE status = 'running'")
 
@@ -94,7 +94,7 @@ class SpeakerTurns:
         return bool(await changed(c, sql, *values))
 
 
-async def want_speakers(c: Connection, job: Job, now: str) -> None:
+async def request_speakers(c: Connection, job: Job, now: str) -> None:
     await c.execute(
         "INSERT OR REPLACE INTO speakers (job_number, updated_at) VALUES (?, ?)", (job.number, now)
     )

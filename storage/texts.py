@@ -90,7 +90,7 @@ class Texts:
         )
 
     @write
-    async def revive(self, c: Connection) -> None:
+    async def reset_running(self, c: Connection) -> None:
         """Set running texts back to pending: their work was lost when the server or actor ended."""
         await c.execute("UPDATE texts SET status = 'pending' WHERE status = 'running'")
 
@@ -119,7 +119,7 @@ class Texts:
             await put_into_outbox(c, text.job_number, due)
 
 
-async def want_texts(c: Connection, job: Job, now: str) -> None:
+async def request_texts(c: Connection, job: Job, now: str) -> None:
     """Store which texts are to be written for a job that is done, as its order says."""
     await _want(c, job.number, TextKind.ANALYSIS, job.analysis_language, now)
     for language in job.order.translations:

@@ -10,7 +10,7 @@ class Usage:
         self._database = database
 
     @read
-    async def of_a_day(self, c: Connection, account: int) -> tuple[float, int]:
+    async def last_day(self, c: Connection, account: int) -> tuple[float, int]:
         """The seconds of audio and the language model's tokens of the last 24 hours."""
         row = await one(
             c,

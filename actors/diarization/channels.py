@@ -7,10 +7,10 @@ from actors.media.decode_child import decoded
 from actors.media.silence import FRAME, Levels, is_speech, levels, stretches
 from storage.records import RATE, SAMPLE_BYTES, Turn
 
-APART_DB = 10.0
+CROSSTALK_DB = 10.0
 """If a channel is this much quieter than the other, its sound is crosstalk: its microphone picks
 up the other channel's speaker, and its own speaker is silent."""
-MOST_ALIKE = 0.5
+MAX_CORRELATION = 0.5
 """The highest correlation of the two channels' levels (in dB, while anybody speaks) at which the
 channels still count as two speakers. Two microphones in one room and stereo mixes are above 0.8;
 two people who take turns are below 0, and two people who talk at once are near 0."""
@@ -25,9 +25,9 @@ def find(path: str) -> Diarization | None:
     anybody = spoken.any(axis=0)
     if not anybody.any():
         return Diarization(provider="channels")
-    if _alike(left[anybody], right[anybody]) > MOST_ALIKE:
+    if _correlation(left[anybody], right[anybody]) > MAX_CORRELATION:
         return None
-    own = np.stack([spoken[0] & (louder > -APART_DB), spoken[1] & (louder < APART_DB)])
+    own = np.stack([spoken[0] & (louder > -CROSSTALK_DB), spoken[1] & (louder < CROSSTALK_DB)])
     heard = [own[channel] for channel in (0, 1) if own[channel].any()]
     turns = [
         Turn(span.start / RATE, span.end / RATE, f"Speaker {n}")
@@ -37,7 +37,7 @@ def find(path: str) -> Diarization | None:
     return Diarization(provider="channels", turns=tuple(sorted(turns, key=lambda turn: turn.start)))
 
 
-def _alike(left: Levels, right: Levels) -> float:
+def _correlation(left: Levels, right: Levels) -> float:
     """The correlation of two series of levels; 0 if one of them never changes."""
     if not (left.std() and right.std()):
         return 0.0

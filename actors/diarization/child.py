@@ -13,13 +13,13 @@ import msgspec
 
 from actors.diarization import channels, voices
 from actors.diarization.process import Diarization
-from actors.media.decode_child import confine
+from actors.media.decode_child import limit_process
 
 NO_CALL = "the recording does not have one speaker on each channel"
 
 
 def main(path: str, models: str, most: str, threads: str) -> int:
-    confine(cpu_s=None)  # the server that started this child limits its time
+    limit_process(cpu_s=None)  # the server that started this child limits its time
     found = find(path, Path(models), int(most), int(threads))
     sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
     return 0
@@ -35,7 +35,7 @@ def find(path: str, models: Path, most: int, threads: int) -> Diarization:
         )
     if not voices.complete(models):
         return Diarization(
-            unavailable=f"{NO_CALL}, and the voice models are not there", wants_models=True
+            unavailable=f"{NO_CALL}, and the voice models are not there", needs_voice_models=True
         )
     return voices.find(path, models, most, threads)
 

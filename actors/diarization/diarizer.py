@@ -27,11 +27,11 @@ from storage.times import utc
 
 log = logging.getLogger(__name__)
 
-TRIES = 3
+MAX_TRIES = 3
 """If the server has ended this often while it worked on one recording, the recording is assumed
 to be the cause, and it is not tried again."""
 
-PULL_AGAIN_S = 3600.0
+PULL_RETRY_S = 3600.0
 """Seconds to wait after a failed download of the voice models before trying it again."""
 
 Find = Callable[[Path], Awaitable[Diarization]]
@@ -46,32 +46,32 @@ class Diarizer(Actor[DiarizerMessage]):
         speakers: SpeakerTurns,
         spool: Spool,
         publish: Publish,
-        voices: Sequence[Model],
-        find: Find,
+        voice_models: Sequence[Model],
+        diarize_file: Find,
         pull: Pull = pull,
     ) -> None:
-        """``voices``: the voice models, which are downloaded when they are first needed."""
+        """``voice_models``: the voice models, which are downloaded when they are first needed."""
         super().__init__(mailbox)
         self._speakers, self._spool, self._publish = speakers, spool, publish
-        self._find, self._pull = find, pull
-        self._voices = voices
+        self._diarize_file, self._pull = diarize_file, pull
+        self._voice_models = voice_models
         self._pull_failed: tuple[float, str] | None = None
         self._busy = False
 
     async def started(self) -> None:
-        await self._speakers.revive()
-        await self._step()
+        await self._speakers.reset_running()
+        await self._begin_next()
 
     async def handle(self, message: DiarizerMessage) -> object:
         match message:
             case JobEnded(order=order):
-                return await self._step() if order.speakers else None
+                return await self._begin_next() if order.speakers else None
             case SpeakersFound():
-                return await self._found(message)
+                return await self._store_result(message)
             case _:
                 assert_never(message)
 
-    async def _found(self, message: SpeakersFound) -> None:
+    async def _store_result(self, message: SpeakersFound) -> None:
         self._busy = False
         found, now = message.found, utc(time.time())
         if message.problem:
@@ -90,9 +90,9 @@ class Diarizer(Actor[DiarizerMessage]):
         )
         log.info("speakers: %s", error or status, extra={"job": message.job_id})
         self._publish(SpeakersSettled(message.job_id))
-        await self._step()
+        await self._begin_next()
 
-    async def _step(self) -> None:
+    async def _begin_next(self) -> None:
         """Begin the next recording, unless one is being worked on.
 
         One at a time, because telling speakers apart keeps the CPU busy.
@@ -102,15 +102,15 @@ class Diarizer(Actor[DiarizerMessage]):
         waiting = await self._speakers.next()
         if waiting and await self._speakers.begin(waiting[0].job_number, utc(time.time())):
             self._busy = True
-            self.spawn(self._look, *waiting)
+            self.spawn(self._diarize, *waiting)
 
     # This part runs beside the mailbox, in a task of its own: the work on one recording.
 
-    async def _look(self, speakers: Speakers, job_id: str) -> None:
+    async def _diarize(self, speakers: Speakers, job_id: str) -> None:
         found, problem = Diarization(), ""
         recording = self._spool.input(job_id)
-        if speakers.tries >= TRIES:
-            problem = f"the server ended {TRIES} times while it worked on this recording"
+        if speakers.tries >= MAX_TRIES:
+            problem = f"the server ended {MAX_TRIES} times while it worked on this recording"
         elif not recording.exists():
             problem = "the recording is no longer kept"
         else:
@@ -126,23 +126,23 @@ class Diarizer(Actor[DiarizerMessage]):
         self.me.tell(SpeakersFound(speakers.job_number, job_id, found, problem))
 
     async def _found_in(self, recording: Path) -> Diarization:
-        found = await self._find(recording)
-        if not found.wants_models:
+        found = await self._diarize_file(recording)
+        if not found.needs_voice_models:
             return found
-        if problem := await self._pull_voices():
+        if problem := await self._pull_voice_models():
             return Diarization(unavailable=f"{found.unavailable}: {problem}")
-        return await self._find(recording)
+        return await self._diarize_file(recording)
 
-    async def _pull_voices(self) -> str:
+    async def _pull_voice_models(self) -> str:
         """Download the voice models that are missing; returns why this failed, or an empty text.
 
         Only one recording is worked on at a time, so no two downloads run at once.
         """
-        if self._pull_failed and anyio.current_time() - self._pull_failed[0] < PULL_AGAIN_S:
+        if self._pull_failed and anyio.current_time() - self._pull_failed[0] < PULL_RETRY_S:
             return self._pull_failed[1]
         self._pull_failed = None
         try:
-            for model in self._voices:
+            for model in self._voice_models:
                 if not model.path.exists():
                     log.info("downloading %s for speakers", model.path.name)
                     await self._pull(model, lambda *_: None)

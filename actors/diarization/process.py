@@ -8,7 +8,7 @@ import anyio
 import msgspec
 
 from actors.diarization.settings import DiarizationSettings
-from actors.kernel.json_lines import said
+from actors.kernel.json_lines import run_json_child
 from actors.kernel.processes import retry_if_killed
 from storage.records import Turn
 
@@ -18,7 +18,7 @@ class Diarization(msgspec.Struct, omit_defaults=True):
     turns: tuple[Turn, ...] = ()
     unavailable: str = ""
     """Why this server could not tell the speakers apart; empty if it could."""
-    wants_models: bool = False
+    needs_voice_models: bool = False
     """Whether it would work if the voice models were downloaded."""
 
 
@@ -37,7 +37,7 @@ async def find(
     ]  # fmt: skip
 
     async def look() -> Diarization:
-        async with aclosing(said(command, Diarization)) as lines:
+        async with aclosing(run_json_child(command, Diarization)) as lines:
             return await anext(
                 lines, Diarization(unavailable="the recording could not be looked at")
             )

@@ -11,7 +11,7 @@ class DiarizationSettings:
         True,
         "Whether speakers are told apart, where a job of the hub API does not say otherwise.",
     )
-    max_speakers: int = setting(10, "The most speakers that a recording can have.", least=1)
+    max_speakers: int = setting(10, "The most speakers that a recording can have.", minimum=1)
     diarization_timeout_secs: float = setting(
-        3600, "How long telling the speakers of one recording apart may take.", least=1
+        3600, "How long telling the speakers of one recording apart may take.", minimum=1
     )

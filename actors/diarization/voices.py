@@ -21,19 +21,20 @@ from actors.media.decode_child import decoded
 from actors.models.catalogue import EMBEDDING, SEGMENTATION
 from storage.records import RATE, SAMPLE_BYTES, Turn
 
-PART_S = 600
+BLOCK_S = 600
 """Seconds of audio that are in memory at once: 38 MB."""
-SHORTEST_S, LOOK_S, STEP_S = 0.4, 2.0, 0.75
-"""Seconds. A voice is computed from a whole stretch, or in a longer stretch from windows of LOOK_S
+SHORTEST_S, WINDOW_S, STEP_S = 0.4, 2.0, 0.75
+"""Seconds. A voice is computed from a whole stretch, or in a longer stretch from windows of
+WINDOW_S
 that begin at most STEP_S apart. Stretches under SHORTEST_S are too short to recognise a voice."""
-APART = 0.8
+DISTANCE_THRESHOLD = 0.8
 """Voices with at least this cosine distance are two people. (In pyannote_sample, which has two
 speakers, the thresholds 0.6, 0.7, 0.8 and 0.9 find 4, 3, 2 and 1 of them.)"""
-MOST_LOOKS = 8000
+MAX_COMPARED = 8000
 """The most windows that are compared with each other. The memory grows with the square of this
 number: 256 MB here. It is enough for an hour and a half of speech; in a longer recording only some
 windows are compared, and each of the others joins the nearest group."""
-JOIN_S = 0.5
+MAX_PAUSE_S = 0.5
 """Seconds. A speaker's pause of up to this length does not end the speaker turn."""
 
 Samples = NDArray[np.float32]
@@ -50,7 +51,7 @@ def complete(models: Path) -> bool:
 
 def find(path: str, models: Path, most: int, threads: int) -> Diarization:
     """Find who speaks when, with at most ``most`` different speakers."""
-    listener = _Listener(models, threads)
+    listener = _SherpaModels(models, threads)
     pieces: list[Stretch] = []
     voices: list[Samples] = []
     for at, part in _parts(path):
@@ -70,14 +71,14 @@ def looks(start: float, end: float) -> Iterator[tuple[Stretch, Stretch]]:
     length = end - start
     if length < SHORTEST_S:
         return
-    if length <= LOOK_S:
+    if length <= WINDOW_S:
         yield (start, end), (start, end)
         return
-    begins = np.linspace(start, end - LOOK_S, 2 + int((length - LOOK_S) / STEP_S)).tolist()
-    middles = [begin + LOOK_S / 2 for begin in begins]
+    begins = np.linspace(start, end - WINDOW_S, 2 + int((length - WINDOW_S) / STEP_S)).tolist()
+    middles = [begin + WINDOW_S / 2 for begin in begins]
     edges = [start, *((a + b) / 2 for a, b in itertools.pairwise(middles)), end]
     for n, begin in enumerate(begins):
-        yield (edges[n], edges[n + 1]), (begin, begin + LOOK_S)
+        yield (edges[n], edges[n + 1]), (begin, begin + WINDOW_S)
 
 
 def turns(pieces: list[Stretch], labels: list[int]) -> list[Turn]:
@@ -88,7 +89,7 @@ def turns(pieces: list[Stretch], labels: list[int]) -> list[Turn]:
     for (start, end), label in sorted(zip(pieces, labels, strict=True)):
         name = names.setdefault(label, f"Speaker {len(names) + 1}")
         n = last.get(name)
-        if n is not None and start - made[n].end <= JOIN_S:
+        if n is not None and start - made[n].end <= MAX_PAUSE_S:
             made[n] = Turn(made[n].start, max(end, made[n].end), name)
         else:
             last[name] = len(made)
@@ -96,7 +97,7 @@ def turns(pieces: list[Stretch], labels: list[int]) -> list[Turn]:
     return made
 
 
-class _Listener:
+class _SherpaModels:
     def __init__(self, models: Path, threads: int) -> None:
         import sherpa_onnx as sherpa
 
@@ -113,7 +114,7 @@ class _Listener:
         config = sherpa.OfflineSpeakerDiarizationConfig(
             segmentation=segmentation,
             embedding=embedding,
-            clustering=sherpa.FastClusteringConfig(num_clusters=-1, threshold=APART),
+            clustering=sherpa.FastClusteringConfig(num_clusters=-1, threshold=DISTANCE_THRESHOLD),
             min_duration_on=0.0,
             min_duration_off=0.3,
         )
@@ -138,8 +139,8 @@ class _Listener:
 
     def group(self, voices: Samples, most: int) -> list[int]:
         """One number for each voice; voices of the same person get the same number."""
-        some = np.ascontiguousarray(voices[:: -(-len(voices) // MOST_LOOKS)])
-        labels = np.array(self._cluster(some, num_clusters=-1, threshold=APART))
+        some = np.ascontiguousarray(voices[:: -(-len(voices) // MAX_COMPARED)])
+        labels = np.array(self._cluster(some, num_clusters=-1, threshold=DISTANCE_THRESHOLD))
         if len(set(labels.tolist())) > most:
             labels = np.array(self._cluster(some, num_clusters=most))
         if len(some) < len(voices):
@@ -154,14 +155,14 @@ class _Listener:
 
 
 def _parts(path: str) -> Iterator[tuple[float, Samples]]:
-    """The recording in parts of PART_S, each with the second at which it begins."""
-    size, at, held = PART_S * RATE * SAMPLE_BYTES, 0, bytearray()
+    """The recording in parts of BLOCK_S, each with the second at which it begins."""
+    size, at, held = BLOCK_S * RATE * SAMPLE_BYTES, 0, bytearray()
     for block in decoded(path):
         held += block
         while len(held) >= size:
             yield at / RATE, _samples(held[:size])
             del held[:size]
-            at += PART_S * RATE
+            at += BLOCK_S * RATE
     if held:
         yield at / RATE, _samples(held)
 

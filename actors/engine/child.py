@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.engine import protocol
-from actors.engine.edges import at_speech
+from actors.engine.edges import move_edges_to_speech
 from actors.engine.protocol import EngineSegment, Failed, Loaded, Result, Window, frame
 from actors.engine.words import Token, words_of
 from actors.media import silence
 from storage.records import RATE
 
-SHORTEST = RATE * 12 // 10
+MIN_SAMPLES = RATE * 12 // 10
 """Samples. whisper.cpp finds no text in less than a second of audio, so silence is appended to
 shorter windows."""
 BEST_OF = 2
@@ -45,14 +45,14 @@ class LoadFailed(Exception):
     """The model did not load; the message is whisper.cpp's."""
 
 
-class Abandoned(Exception):
+class EngineBroken(Exception):
     """The engine is in a state in which only exit is safe."""
 
 
 class Engine:
     """One whisper.cpp context."""
 
-    def __init__(self, load: protocol.Load, abort: threading.Event, said: list[str]) -> None:
+    def __init__(self, load: protocol.Load, abort: threading.Event, log_lines: list[str]) -> None:
         self._abort, self._threads = abort, load.threads
         params = whisper.whisper_context_default_params()
         params.use_gpu = load.use_gpu
@@ -60,16 +60,16 @@ class Engine:
         # A failed load returns an object around NULL, which crashes when it is first used. Only
         # the log lines show the failure. (If the GPU cannot be used, this is logged as well, but
         # then the model is loaded on the CPU.)
-        if failures := [line for line in said if any(sign in line for sign in LOAD_FAILED)]:
+        if failures := [line for line in log_lines if any(sign in line for sign in LOAD_FAILED)]:
             raise LoadFailed(failures[0])
         self._english_only = not whisper.whisper_is_multilingual(self._context)
         self._end_of_text = whisper.whisper_token_eot(self._context)
 
     def warm_up(self) -> None:
         """Run one inference on silence: the first one is wrong on some GPUs and slow on all."""
-        silence = np.zeros(SHORTEST, np.float32)
+        silence = np.zeros(MIN_SAMPLES, np.float32)
         params = self._params("en", False, None, False)
-        code = whisper.whisper_full(self._context, params, silence, SHORTEST)
+        code = whisper.whisper_full(self._context, params, silence, MIN_SAMPLES)
         if code == OUT_OF_MEMORY_CODE:
             raise MemoryError
         if code:
@@ -77,7 +77,7 @@ class Engine:
 
     def transcribe(self, window: Window) -> Result | Failed:
         began = time.monotonic()
-        heard = _heard(window)
+        heard = _joined_samples(window)
         samples = _floats(heard)
         params = self._params(window.language, window.translate, window.prompt, window.words)
         try:
@@ -87,7 +87,7 @@ class Engine:
         if self._abort.is_set():
             return Failed(window.id, "aborted", "aborted")
         if code == OUT_OF_MEMORY_CODE:
-            raise Abandoned
+            raise EngineBroken
         if code:
             return Failed(
                 window.id, "engine", f"whisper inference failed: whisper_full gave {code}"
@@ -97,7 +97,10 @@ class Engine:
         segments = [self._segment(n, language, window.words) for n in range(count)]
         speech = silence.speech(silence.levels(heard.tobytes()))
         return Result(
-            window.id, language, tuple(at_speech(segments, speech)), time.monotonic() - began
+            window.id,
+            language,
+            tuple(move_edges_to_speech(segments, speech)),
+            time.monotonic() - began,
         )
 
     def _params(
@@ -138,18 +141,18 @@ class Engine:
         ]
 
 
-def _heard(window: Window) -> NDArray[np.int16]:
+def _joined_samples(window: Window) -> NDArray[np.int16]:
     pcm = np.memmap(window.pcm, "<i2", mode="r")
     return np.concatenate([pcm[span.start : span.end] for span in window.spans])
 
 
 def _floats(heard: NDArray[np.int16]) -> NDArray[np.float32]:
-    samples = np.zeros(max(len(heard), SHORTEST), np.float32)
+    samples = np.zeros(max(len(heard), MIN_SAMPLES), np.float32)
     np.divide(heard, 32768, out=samples[: len(heard)])
     return samples
 
 
-class Pipe:
+class ServerConnection:
     """The socket to the server.
 
     A separate thread reads it, so that an Abort or the end of the connection is noticed while an
@@ -200,21 +203,21 @@ class Pipe:
 
 def main(fd: int) -> None:
     abort = threading.Event()
-    pipe = Pipe(socket.socket(fileno=fd), abort)
-    said: list[str] = []
-    whisper.whisper_log_set(lambda _level, text: said.append(text.strip()))
+    pipe = ServerConnection(socket.socket(fileno=fd), abort)
+    log_lines: list[str] = []
+    whisper.whisper_log_set(lambda _level, text: log_lines.append(text.strip()))
     load = pipe.receive()
     assert isinstance(load, protocol.Load)
     began = time.monotonic()
     try:
-        engine = Engine(load, abort, said)
+        engine = Engine(load, abort, log_lines)
         loaded = time.monotonic()
         engine.warm_up()
     except (LoadFailed, MemoryError) as error:
-        pipe.send(Failed(None, _kind(said, error), f"the model did not load: {error}"))
+        pipe.send(Failed(None, _failure_kind(log_lines, error), f"the model did not load: {error}"))
         os._exit(1)
     build = whisper.whisper_print_system_info().strip(" |\n")
-    pipe.send(Loaded(loaded - began, time.monotonic() - loaded, 1, _device(said), build))
+    pipe.send(Loaded(loaded - began, time.monotonic() - loaded, 1, _device(log_lines), build))
     threading.Thread(target=pipe.follow, daemon=True).start()
     whisper.whisper_log_set(lambda _level, _text: None)
     while True:
@@ -224,25 +227,25 @@ def main(fd: int) -> None:
                 continue
             try:
                 pipe.send(engine.transcribe(window))
-            except Abandoned:
+            except EngineBroken:
                 pipe.send(Failed(window.id, "out_of_memory", "the engine ran out of memory"))
                 os._exit(1)
 
 
-def _device(said: list[str]) -> str:
+def _device(log_lines: list[str]) -> str:
     """The device that the model was loaded on, from whisper.cpp's log lines.
 
     If no GPU can be used, whisper.cpp uses the CPU and reports no error.
     """
-    if any(GPU_FAILED in line for line in said):
+    if any(GPU_FAILED in line for line in log_lines):
         return "CPU"
-    return next((taken[1] for taken in map(GPU_TAKEN.search, said) if taken), "CPU")
+    return next((taken[1] for taken in map(GPU_TAKEN.search, log_lines) if taken), "CPU")
 
 
-def _kind(said: list[str], error: Exception) -> str:
-    if isinstance(error, MemoryError) or any("alloc" in line for line in said):
+def _failure_kind(log_lines: list[str], error: Exception) -> str:
+    if isinstance(error, MemoryError) or any("alloc" in line for line in log_lines):
         return "out_of_memory"
-    if any(sign in line for line in said for sign in INVALID_FILE):
+    if any(sign in line for line in log_lines for sign in INVALID_FILE):
         return "invalid"
     return "engine"
 

@@ -12,35 +12,37 @@ import msgspec
 from actors.engine.protocol import EngineSegment, EngineWord
 from storage.records import RATE, Span
 
-REACH_S = 0.7
+MAX_SHIFT_S = 0.7
 """Seconds. Speech that continues up to this far beyond a segment's edge belongs to the segment.
 Measured: 0.5 leaves twice as many wrong edges, and more than 0.7 brings no improvement."""
 
 
-def at_speech(segments: Sequence[EngineSegment], speech: Sequence[Span]) -> Iterator[EngineSegment]:
+def move_edges_to_speech(
+    segments: Sequence[EngineSegment], speech: Sequence[Span]
+) -> Iterator[EngineSegment]:
     """The segments with their edges moved to those of ``speech`` (samples of the same window).
 
     An edge in silence moves inwards to the speech. An edge within speech moves outwards to where
-    that speech begins or ends, if this is within REACH_S and does not overlap the neighbouring
+    that speech begins or ends, if this is within MAX_SHIFT_S and does not overlap the neighbouring
     segment. If one segment follows another without a pause, their common edge does not move. A
-    segment that is entirely in silence moves to the nearest speech within REACH_S that belongs to
-    neither neighbour.
+    segment that is entirely in silence moves to the nearest speech within MAX_SHIFT_S that belongs
+    to neither neighbour.
     """
     spoken = [(span.start / RATE, span.end / RATE) for span in speech]
     free_from = 0.0
     for n, segment in enumerate(segments):
         free_until = segments[n + 1].start if n + 1 < len(segments) else float("inf")
-        found = _elsewhere(segment, spoken, free_from, free_until)
+        found = _nearest_free_speech(segment, spoken, free_from, free_until)
         if found is None:
             found = _start(segment, spoken, free_from), _end(segment, spoken, free_until)
         start, end = found
         free_from = end
         yield msgspec.structs.replace(
-            segment, start=start, end=end, words=_within(segment, start, end)
+            segment, start=start, end=end, words=_clipped_words(segment, start, end)
         )
 
 
-def _elsewhere(
+def _nearest_free_speech(
     segment: EngineSegment, spoken: list[tuple[float, float]], free_from: float, free_until: float
 ) -> tuple[float, float] | None:
     """The speech near a segment that is entirely in silence, as start and end in seconds.
@@ -50,10 +52,10 @@ def _elsewhere(
     if any(begins < segment.end and segment.start < ends for begins, ends in spoken):
         return None
     free = [(begins, ends) for begins, ends in spoken if free_from <= begins and ends <= free_until]
-    longest = segment.end - segment.start + REACH_S
+    longest = segment.end - segment.start + MAX_SHIFT_S
     before = [(segment.start - ends, max(begins, ends - longest), ends) for begins, ends in free]
     after = [(begins - segment.end, begins, min(ends, begins + longest)) for begins, ends in free]
-    near = [each for each in before + after if 0 <= each[0] <= REACH_S]
+    near = [each for each in before + after if 0 <= each[0] <= MAX_SHIFT_S]
     return min(near)[1:] if near else None
 
 
@@ -61,7 +63,7 @@ def _start(segment: EngineSegment, spoken: list[tuple[float, float]], free_from:
     begins = next((begins for begins, ends in spoken if ends > segment.start), segment.end)
     if segment.start <= begins < segment.end:
         return begins
-    if segment.start - REACH_S <= begins and begins >= free_from:
+    if segment.start - MAX_SHIFT_S <= begins and begins >= free_from:
         return min(begins, segment.start)
     return segment.start
 
@@ -70,12 +72,12 @@ def _end(segment: EngineSegment, spoken: list[tuple[float, float]], free_until: 
     ends = next((ends for begins, ends in reversed(spoken) if begins < segment.end), segment.start)
     if segment.start < ends <= segment.end:
         return ends
-    if ends <= segment.end + REACH_S and ends <= free_until:
+    if ends <= segment.end + MAX_SHIFT_S and ends <= free_until:
         return max(ends, segment.end)
     return segment.end
 
 
-def _within(segment: EngineSegment, start: float, end: float) -> tuple[EngineWord, ...]:
+def _clipped_words(segment: EngineSegment, start: float, end: float) -> tuple[EngineWord, ...]:
     """The segment's words between ``start`` and ``end``.
 
     The first and the last word move with the segment's edges.

@@ -14,11 +14,11 @@ from actors.engine.messages import (
     AbortChunk,
     ChunkDone,
     ChunkFailed,
+    EngineAnswered,
     EngineDown,
     EngineEnded,
     EngineFailed,
     EngineReady,
-    EngineSaid,
     EngineUp,
     InferenceMessage,
     Overdue,
@@ -42,7 +42,7 @@ ABORT_GRACE_S = 0.8
 callback only after each encode and each step, which takes seconds on a slow CPU. A cancel is to
 take less than a second, and killing the engine needs the rest of that second."""
 
-LONGEST_LOAD_S = 600.0
+LOAD_TIMEOUT_S = 600.0
 HANG_S = 1800.0
 """An engine that does not answer for a window for this long is killed. The largest model on a slow
 CPU, if it has to decode at all temperatures, needs a third of this time."""
@@ -62,12 +62,12 @@ class Inference(Actor[InferenceMessage]):
         self._publish = publish
         self._use_gpu, self._cuda_device, self._threads = use_gpu, cuda_device, threads
         self._load = 0
-        self._session: anyio.CancelScope | None = None
+        self._engine_task: anyio.CancelScope | None = None
         self._engine: EngineWorker | None = None
-        self._chunk: Transcribe | None = None
-        self._next: deque[Transcribe] = deque()
-        self._windows = 0
-        self._patience = anyio.CancelScope()
+        self._in_flight: Transcribe | None = None
+        self._waiting: deque[Transcribe] = deque()
+        self._window_id = 0
+        self._answer_timer = anyio.CancelScope()
         self._stopping = False
         self._killed = False
 
@@ -86,60 +86,60 @@ class Inference(Actor[InferenceMessage]):
             case AbortChunk(job_id):
                 return await self._abort(job_id)
             case EngineUp():
-                return self._up(message)
+                return self._engine_up(message)
             case EngineFailed():
                 return self._failed(message)
-            case EngineSaid(answer):
-                return await self._said(answer)
+            case EngineAnswered(answer):
+                return await self._answered(answer)
             case EngineDown(load):
-                return self._down(load)
+                return self._engine_down(load)
             case Overdue():
                 return self._overdue(message)
             case _:
                 assert_never(message)
 
     def _start(self, message: StartEngine) -> None:
-        if self._session is not None:
-            self._session.cancel()
+        if self._engine_task is not None:
+            self._engine_task.cancel()
         self._lose_chunk("killed")
         self._load, self._stopping, self._killed = message.load, False, False
-        self._session = self.spawn(self._run_engine, message.load, message.path)
+        self._engine_task = self.spawn(self._run_engine, message.load, message.path)
 
     def _stop(self) -> None:
         self._stopping = True
-        if self._chunk is None and self._session is not None:
-            self._session.cancel()
+        if self._in_flight is None and self._engine_task is not None:
+            self._engine_task.cancel()
 
     async def _transcribe(self, message: Transcribe) -> None:
-        if message != self._chunk and message not in self._next:
-            self._next.append(message)
+        if message != self._in_flight and message not in self._waiting:
+            self._waiting.append(message)
         await self._begin_next()
 
     async def _abort(self, job_id: str) -> None:
-        if self._engine is None or self._chunk is None or self._chunk.job_id != job_id:
+        if self._engine is None or self._in_flight is None or self._in_flight.job_id != job_id:
             return
         try:
             await self._engine.abort()
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return  # the engine has just ended: EngineDown will arrive
-        self._be_patient(ABORT_GRACE_S, aborted=True)
+        self._start_answer_timer(ABORT_GRACE_S, aborted=True)
 
-    def _up(self, message: EngineUp) -> None:
+    def _engine_up(self, message: EngineUp) -> None:
         if message.load == self._load:
             self._engine = message.engine
             self._publish(EngineReady(message.load))
 
     def _failed(self, message: EngineFailed) -> None:
         if message.load == self._load:
-            self._session = None
+            self._engine_task = None
             self._publish(message)
 
-    async def _said(self, answer: Result | Failed) -> None:
-        chunk = self._chunk
-        if chunk is None or answer.id != self._windows:
+    async def _answered(self, answer: Result | Failed) -> None:
+        chunk = self._in_flight
+        if chunk is None or answer.id != self._window_id:
             return
-        self._chunk = None
-        self._patience.cancel()
+        self._in_flight = None
+        self._answer_timer.cancel()
         match answer:
             case Result():
                 self._count(chunk, answer)
@@ -154,41 +154,41 @@ class Inference(Actor[InferenceMessage]):
         else:
             await self._begin_next()
 
-    def _down(self, load: int) -> None:
+    def _engine_down(self, load: int) -> None:
         if load != self._load:
             return
         reason = "stopped" if self._stopping else "killed" if self._killed else "crashed"
         if reason == "crashed":
             metrics.ENGINE_CRASHES.inc()
-        self._session = None
+        self._engine_task = None
         self._lose_chunk("crashed" if reason == "crashed" else "killed")
         self._publish(EngineEnded(load, reason))
 
     def _overdue(self, message: Overdue) -> None:
-        if self._chunk is not None and message.window == self._windows and self._session:
+        if self._in_flight is not None and message.window == self._window_id and self._engine_task:
             log.warning("the engine does not answer: ending it")
             self._killed = message.aborted  # without an abort it is a hang, which is a crash
-            self._session.cancel()
+            self._engine_task.cancel()
 
     # Steps that several of the handlers above use.
 
     def _lose_chunk(self, kind: str) -> None:
         """The engine has ended: report the chunk in flight as failed, and forget what waits."""
-        self._patience.cancel()
-        self._next.clear()
+        self._answer_timer.cancel()
+        self._waiting.clear()
         self._engine = None
-        if chunk := self._chunk:
-            self._chunk = None
+        if chunk := self._in_flight:
+            self._in_flight = None
             problem = "the engine crashed on this job"
             self._publish(ChunkFailed(chunk.job_id, chunk.ordinal, kind, problem))
 
     async def _begin_next(self) -> None:
-        if self._engine is None or self._chunk is not None or not self._next:
+        if self._engine is None or self._in_flight is not None or not self._waiting:
             return
-        self._chunk = chunk = self._next.popleft()
-        self._windows += 1
+        self._in_flight = chunk = self._waiting.popleft()
+        self._window_id += 1
         window = Window(
-            self._windows,
+            self._window_id,
             str(chunk.pcm),
             chunk.spans,
             chunk.language,
@@ -196,21 +196,21 @@ class Inference(Actor[InferenceMessage]):
             chunk.prompt,
             chunk.words,
         )
-        self._be_patient(HANG_S, aborted=False)
+        self._start_answer_timer(HANG_S, aborted=False)
         # If the engine has just ended, sending fails, and EngineDown will arrive.
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             await self._engine.transcribe(window)
 
-    def _be_patient(self, seconds: float, *, aborted: bool) -> None:
-        self._patience.cancel()
-        self._patience = self.later(seconds, Overdue(self._windows, aborted))
+    def _start_answer_timer(self, seconds: float, *, aborted: bool) -> None:
+        self._answer_timer.cancel()
+        self._answer_timer = self.later(seconds, Overdue(self._window_id, aborted))
 
     # This part runs beside the mailbox, in a task of its own: one engine, from start to end.
 
     async def _run_engine(self, load: int, path: Path) -> None:
         try:
             async with spawn(self._cuda_device) as engine:
-                with anyio.fail_after(LONGEST_LOAD_S):
+                with anyio.fail_after(LOAD_TIMEOUT_S):
                     loaded = await engine.load(
                         str(path), use_gpu=self._use_gpu, threads=self._threads
                     )
@@ -219,9 +219,9 @@ class Inference(Actor[InferenceMessage]):
                 while True:
                     answer = await engine.receive()
                     assert isinstance(answer, Result | Failed)
-                    self.me.tell(EngineSaid(answer))
+                    self.me.tell(EngineAnswered(answer))
         except TimeoutError:
-            problem = f"the engine did not load within {LONGEST_LOAD_S:.0f} s"
+            problem = f"the engine did not load within {LOAD_TIMEOUT_S:.0f} s"
             self.me.tell(EngineFailed(load, "crashed", problem))
         except EngineError as error:
             self.me.tell(EngineFailed(load, error.kind, error.message))

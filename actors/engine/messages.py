@@ -77,7 +77,7 @@ class EngineUp(msgspec.Struct, frozen=True):
     engine: EngineWorker
 
 
-class EngineSaid(msgspec.Struct, frozen=True):
+class EngineAnswered(msgspec.Struct, frozen=True):
     answer: Result | Failed
 
 
@@ -98,7 +98,7 @@ InferenceMessage = (
     | Transcribe
     | AbortChunk
     | EngineUp
-    | EngineSaid
+    | EngineAnswered
     | EngineDown
     | EngineFailed
     | Overdue

@@ -46,7 +46,7 @@ class Abort(msgspec.Struct, frozen=True, tag=True):
 class Loaded(msgspec.Struct, frozen=True, tag=True):
     load_secs: float
     warm_up_secs: float
-    likes: int
+    parallel_windows: int
     """How many windows the engine works on at once."""
     device: str
     """ggml's name for the device that the model is on, e.g. ``CUDA0`` or ``CPU``."""

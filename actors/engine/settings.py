@@ -8,11 +8,11 @@ from actors.kernel.setting import setting
 @dataclass(frozen=True)
 class EngineSettings:
     whisper_cpu_threads: int = setting(
-        0, "Threads of the engine; 0: one for each physical core that we may use.", least=0
+        0, "Threads of the engine; 0: one for each physical core that we may use.", minimum=0
     )
     whisper_device: str = setting(
         "auto",
         "auto, cpu, or gpu (cuda and vulkan mean the same).",
         choices=("auto", "cpu", "gpu", "cuda", "vulkan"),
     )
-    cuda_device: int = setting(0, "Which GPU, as nvidia-smi numbers them, or Vulkan.", least=0)
+    cuda_device: int = setting(0, "Which GPU, as nvidia-smi numbers them, or Vulkan.", minimum=0)

@@ -14,7 +14,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from actors.engine import protocol
 from actors.engine.protocol import Failed, FromEngine, Loaded, Window
 from actors.kernel.processes import open_child
-from actors.models.devices import environment
+from actors.models.devices import engine_environment
 
 _decode = msgspec.msgpack.Decoder(FromEngine).decode
 REAP_S = 10.0
@@ -99,7 +99,7 @@ async def spawn(cuda_device: str | None = None) -> AsyncIterator[EngineWorker]:
             stdin=subprocess.DEVNULL,
             stdout=2,  # ggml prints to stdout, but the server's stdout may be used as a pipe
             stderr=None,
-            env=environment(cuda_device),
+            env=engine_environment(cuda_device),
             pass_fds=[theirs.fileno()],
         )
     stream = await UNIXSocketStream.from_socket(ours)

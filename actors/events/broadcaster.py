@@ -21,24 +21,24 @@ class Broadcaster(Actor[BroadcasterMessage]):
     async def handle(self, message: BroadcasterMessage) -> object:
         match message:
             case JobFact(job_id=job_id):
-                self._spread(job_id, message)
-                return self._spread(EVERYTHING, message)
+                self._send_to_topic(job_id, message)
+                return self._send_to_topic(EVERYTHING, message)
             case ModelChanged():
                 self._model = message
-                self._spread(MODEL, message)
-                return self._spread(EVERYTHING, message)
+                self._send_to_topic(MODEL, message)
+                return self._send_to_topic(EVERYTHING, message)
             case Subscribe(topic):
                 return self._subscribe(topic)
             case Unsubscribed(topic):
-                return self._forget(topic)
+                return self._drop_closed(topic)
             case CloseStreams():
                 return self._close_all()
             case _:
                 assert_never(message)
 
-    def _spread(self, topic: str, event: object) -> None:
+    def _send_to_topic(self, topic: str, event: object) -> None:
         """Offer the event to the topic's open subscriptions, and drop the closed ones."""
-        self._forget(topic)
+        self._drop_closed(topic)
         for subscription in self._subscribers.get(topic, ()):
             subscription.offer(event)
         if isinstance(event, JobEnded | JobDeleted) and topic != EVERYTHING:
@@ -54,7 +54,7 @@ class Broadcaster(Actor[BroadcasterMessage]):
         self._subscribers[topic].append(subscription)
         return subscription
 
-    def _forget(self, topic: str) -> None:
+    def _drop_closed(self, topic: str) -> None:
         living = [each for each in self._subscribers.pop(topic, ()) if not each.closed]
         if living:
             self._subscribers[topic] = living

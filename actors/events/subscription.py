@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 
-ROOM = 64
+CAPACITY = 64
 MODEL = "model"
 """The topic of the model's state."""
 EVERYTHING = "everything"
@@ -16,26 +16,26 @@ EVERYTHING = "everything"
 class Subscription:
     """Events that wait for one reader. A slow reader does not slow down the others.
 
-    If ROOM events wait and another one comes, the waiting ones are lost and ``lagged`` is set. The
-    reader must then read the current state from the database.
+    If CAPACITY events wait and another one comes, the waiting ones are lost and ``lagged`` is set.
+    The reader must then read the current state from the database.
     """
 
-    def __init__(self, topic: str, gone: Callable[[], object] = lambda: None) -> None:
-        """``gone`` is called when the subscription is closed, from either side."""
+    def __init__(self, topic: str, on_close: Callable[[], object] = lambda: None) -> None:
+        """``on_close`` is called when the subscription is closed, from either side."""
         self.topic = topic
-        self._gone = gone
+        self._on_close = on_close
         self.lagged = False
         self.closed = False
         self._events: deque[Any] = deque()
-        self._news = anyio.Event()
+        self._changed = anyio.Event()
 
     def offer(self, event: object) -> None:
         """Add an event; only the broadcaster calls this. Never waits."""
-        if len(self._events) == ROOM:
+        if len(self._events) == CAPACITY:
             self._events.clear()
             self.lagged = True
         self._events.append(event)
-        self._news.set()
+        self._changed.set()
 
     def close(self) -> None:
         """End the subscription; the reader and the broadcaster may both call this.
@@ -44,8 +44,8 @@ class Subscription:
         """
         if not self.closed:
             self.closed = True
-            self._news.set()
-            self._gone()
+            self._changed.set()
+            self._on_close()
 
     async def wait(self, seconds: float) -> list[Any] | None:
         """The events since the last call; waits up to ``seconds`` if there are none yet.
@@ -54,10 +54,10 @@ class Subscription:
         the call is cancelled, no event is lost.
         """
         with anyio.move_on_after(seconds):
-            await self._news.wait()
+            await self._changed.wait()
         if self.closed:
             return None
-        self._news = anyio.Event()
+        self._changed = anyio.Event()
         events = list(self._events)
         self._events.clear()
         return events

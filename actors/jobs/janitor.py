@@ -9,11 +9,11 @@ from typing import assert_never
 import anyio
 
 from actors.jobs.messages import (
+    FetchedAfterEnd,
     JanitorMessage,
     JobDeleted,
     JobEnded,
     JobExpired,
-    RecordingArrivedLate,
     SpeakersSettled,
     Sweep,
 )
@@ -22,7 +22,7 @@ from actors.kernel.actor import Actor
 from actors.kernel.mailbox import Mailbox
 from actors.kernel.publisher import Publish
 from actors.media.messages import MakeRoom
-from storage.blobs import GOING, Spool
+from storage.blobs import REMOVING_SUFFIX, Spool
 from storage.jobs import Jobs
 from storage.records import Job, SpeakersStatus
 from storage.speakers import SpeakerTurns
@@ -30,7 +30,7 @@ from storage.times import seconds, utc
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 600.0
+SWEEP_EVERY_S = 600.0
 ORPHANED_S = 3600.0
 """Seconds. A file without a job is removed only when it is older than this, because until then its
 upload may still be running."""
@@ -61,8 +61,8 @@ class Janitor(Actor[JanitorMessage]):
 
     async def handle(self, message: JanitorMessage) -> object:
         match message:
-            case JobEnded(job_id=job_id) | RecordingArrivedLate(job_id) | SpeakersSettled(job_id):
-                return await self._release(job_id)
+            case JobEnded(job_id=job_id) | FetchedAfterEnd(job_id) | SpeakersSettled(job_id):
+                return await self._remove_unneeded(job_id)
             case JobDeleted(job_id):
                 files = [self._spool.pcm(job_id), self._spool.input(job_id)]
                 return await anyio.to_thread.run_sync(_unlink, files)
@@ -73,15 +73,15 @@ class Janitor(Actor[JanitorMessage]):
             case _:
                 assert_never(message)
 
-    async def _release(self, job_id: str) -> None:
+    async def _remove_unneeded(self, job_id: str) -> None:
         job = await self._jobs.get(job_id)
         if job is not None and not job.status.terminal:
             return  # the job was restarted in the meantime
         await anyio.to_thread.run_sync(_unlink, [self._spool.pcm(job_id)])
-        if self._retention.recording_secs == 0 and not await self._is_in_use(job):
+        if self._retention.recording_secs == 0 and not await self._diarizer_needs(job):
             await self._remove([self._spool.input(job_id)])
 
-    async def _is_in_use(self, job: Job | None) -> bool:
+    async def _diarizer_needs(self, job: Job | None) -> bool:
         """Whether the diarizer still needs the job's recording.
 
         If it does, SpeakersSettled arrives when it is done.
@@ -93,16 +93,18 @@ class Janitor(Actor[JanitorMessage]):
 
     async def _sweep(self) -> None:
         """Remove files without a job, and recordings and jobs whose retention time is over."""
-        self.later(EVERY_S, Sweep())
+        self.later(SWEEP_EVERY_S, Sweep())
         await self._expire_jobs()
         await self._make_room(SPARE_BYTES)
         files = await anyio.to_thread.run_sync(self._spool.files)
         now = time.time()
-        idle = {path: now - changed for path in files if (changed := _changed(path)) is not None}
-        known = await self._jobs.known(list({_owner(path) for path in idle}))
-        doomed = []
+        idle = {
+            path: now - changed for path in files if (changed := _modified_at(path)) is not None
+        }
+        known = await self._jobs.by_ids(list({_job_id_of(path) for path in idle}))
+        to_remove = []
         for path, age in idle.items():
-            job = known.get(_owner(path))
+            job = known.get(_job_id_of(path))
             if job is None:
                 keep = age < ORPHANED_S
             elif not job.status.terminal:
@@ -110,16 +112,16 @@ class Janitor(Actor[JanitorMessage]):
             else:
                 keep = path.suffix == ".input" and await self._is_kept(job, now)
             if not keep:
-                doomed.append(path)
-        if doomed:
-            log.info("removing %d files that nobody needs", len(doomed))
-            await self._remove(doomed)
+                to_remove.append(path)
+        if to_remove:
+            log.info("removing %d files that nobody needs", len(to_remove))
+            await self._remove(to_remove)
 
     async def _is_kept(self, job: Job, now: float) -> bool:
         assert job.completed_at
         most = self._retention.recording_secs
         since = now - seconds(job.completed_at)
-        return most is None or since < most or await self._is_in_use(job)
+        return most is None or since < most or await self._diarizer_needs(job)
 
     async def _expire_jobs(self) -> None:
         most = self._retention.job_secs
@@ -137,14 +139,14 @@ class Janitor(Actor[JanitorMessage]):
         if self._retention.recording_secs is not None or self._spool.spare_bytes() >= wanted:
             return
         files = await anyio.to_thread.run_sync(self._spool.files)
-        inputs = {_owner(path): path for path in files if path.suffix == ".input"}
-        jobs = (await self._jobs.known(list(inputs))).values()
+        inputs = {_job_id_of(path): path for path in files if path.suffix == ".input"}
+        jobs = (await self._jobs.by_ids(list(inputs))).values()
         ended = [job for job in jobs if job.completed_at is not None]
         removed = 0
         for job in sorted(ended, key=lambda job: job.completed_at or ""):
             if self._spool.spare_bytes() >= wanted:
                 break
-            if not await self._is_in_use(job):
+            if not await self._diarizer_needs(job):
                 await self._remove([inputs[job.id]])
                 removed += 1
         if removed:
@@ -156,21 +158,23 @@ class Janitor(Actor[JanitorMessage]):
         The files are renamed first. A restart after that finds no file, so it is refused or fetches
         the file again. If a job was restarted before the renaming, its file gets its name back.
         """
-        aside = {path: path.with_name(path.name + GOING) for path in paths}
+        aside = {path: path.with_name(path.name + REMOVING_SUFFIX) for path in paths}
         await anyio.to_thread.run_sync(_rename, aside)
-        known = await self._jobs.known(list({_owner(path) for path in paths}))
+        known = await self._jobs.by_ids(list({_job_id_of(path) for path in paths}))
         wanted = {
-            path for path in paths if (job := known.get(_owner(path))) and not job.status.terminal
+            path
+            for path in paths
+            if (job := known.get(_job_id_of(path))) and not job.status.terminal
         }
         await anyio.to_thread.run_sync(_rename, {aside[path]: path for path in wanted})
         await anyio.to_thread.run_sync(_unlink, [aside[path] for path in paths])
 
 
-def _owner(path: Path) -> str:
+def _job_id_of(path: Path) -> str:
     return path.name.split(".")[0]
 
 
-def _changed(path: Path) -> float | None:
+def _modified_at(path: Path) -> float | None:
     try:
         return path.stat().st_mtime
     except OSError:

@@ -63,7 +63,7 @@ class JobExpired(JobFact, frozen=True):
     """A job ended more than KEEP_JOBS_DAYS ago, so that the queue is to delete it."""
 
 
-class RecordingArrivedLate(JobFact, frozen=True):
+class FetchedAfterEnd(JobFact, frozen=True):
     """A recording was fetched for a job that ended before the fetch did."""
 
 
@@ -84,7 +84,7 @@ class Submit(Question[Job], frozen=True):
     job_id: str
     order: Order
     size_bytes: int | None
-    most_open: int | None = None
+    max_open_jobs: int | None = None
     """How many jobs of this owner may be open (queued or running) at once; None: no limit."""
 
 
@@ -102,7 +102,7 @@ class Delete(Question[None], frozen=True):
     job_id: str
 
 
-class LookForStalled(msgspec.Struct, frozen=True):
+class CheckStalled(msgspec.Struct, frozen=True):
     """The queue tells itself this every 30 s: look for fetches and decodings without heartbeat."""
 
 
@@ -134,7 +134,7 @@ QueueMessage = (
     | ModelWaits
     | ModelFailed
     | JobExpired
-    | LookForStalled
+    | CheckStalled
     | Drain
 )
 
@@ -146,4 +146,4 @@ class Sweep(msgspec.Struct, frozen=True):
     """The janitor tells itself this every 10 minutes: check all files and old jobs."""
 
 
-JanitorMessage = JobEnded | JobDeleted | RecordingArrivedLate | SpeakersSettled | MakeRoom | Sweep
+JanitorMessage = JobEnded | JobDeleted | FetchedAfterEnd | SpeakersSettled | MakeRoom | Sweep

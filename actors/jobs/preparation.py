@@ -12,7 +12,7 @@ from actors.media.messages import ChunkerMessage, Fetch, IngestMessage, Split, S
 from storage.blobs import Spool
 from storage.records import Job
 
-DECODED_AHEAD = 2
+DECODE_AHEAD = 2
 """How many jobs are decoded before their turn, so that the engine does not have to wait."""
 DECODINGS_AT_ONCE = 2
 """So that one decoder that hangs does not hold up all other jobs."""
@@ -46,7 +46,7 @@ class Preparation:
     def next_to_fetch(self) -> Job | None:
         if len(self._fetching) >= FETCHES_AT_ONCE:
             return None
-        for job in self._scheduler.ahead():
+        for job in self._scheduler.in_order():
             if (
                 job.size_bytes is None
                 and job.id not in self._fetching
@@ -58,30 +58,30 @@ class Preparation:
     def next_to_decode(self) -> Job | None:
         if len(self._decoding) >= DECODINGS_AT_ONCE:
             return None
-        fetched = (job for job in self._scheduler.ahead() if job.size_bytes is not None)
-        ahead = (job for job, _ in zip(fetched, range(DECODED_AHEAD), strict=False))
+        fetched = (job for job in self._scheduler.in_order() if job.size_bytes is not None)
+        in_order = (job for job, _ in zip(fetched, range(DECODE_AHEAD), strict=False))
         under_way = self._ready | self._decoding
-        return next((job for job in ahead if job.id not in under_way), None)
+        return next((job for job in in_order if job.id not in under_way), None)
 
     def fetch(self, job: Job) -> None:
         assert job.order.source_url
         self._fetching.add(job.id)
-        self.heard_from(job.id)
+        self.heartbeat(job.id)
         self._ingest.tell(Fetch(job.id, job.order.source_url))
 
     def decode(self, job: Job) -> None:
         self._decoding.add(job.id)
-        self.heard_from(job.id)
+        self.heartbeat(job.id)
         self._chunker.tell(Split(job.id))
 
     # What happened to it afterwards.
 
-    def recover(self, job: Job) -> None:
+    def note_prepared(self, job: Job) -> None:
         """Note a job that an earlier process has already decoded and planned."""
         if job.chunks_total is not None and self._spool.pcm(job.id).exists():
             self._ready.add(job.id)
 
-    def heard_from(self, job_id: str) -> None:
+    def heartbeat(self, job_id: str) -> None:
         self._heartbeats[job_id] = anyio.current_time()
 
     def fetch_ended(self, job_id: str) -> None:
@@ -102,7 +102,7 @@ class Preparation:
     def is_ready(self, job: Job) -> bool:
         return job.id in self._ready
 
-    def audio_is_there(self, job: Job) -> bool:
+    def has_decoded_audio(self, job: Job) -> bool:
         """Whether the decoded audio is still in the spool; if not, it will be decoded again."""
         if self._spool.pcm(job.id).exists():
             return True

@@ -23,17 +23,17 @@ from actors.engine.messages import (
 )
 from actors.jobs.messages import (
     Cancel,
+    CheckStalled,
     ChunkCommitted,
     Delete,
     Drain,
+    FetchedAfterEnd,
     JobChanged,
     JobDeleted,
     JobEnded,
     JobExpired,
     JobQueued,
-    LookForStalled,
     QueueMessage,
-    RecordingArrivedLate,
     Restart,
     Submit,
 )
@@ -59,7 +59,7 @@ from actors.models.messages import (
     ModelWaits,
     Work,
 )
-from storage.blobs import NOT_KEPT, Spool
+from storage.blobs import RECORDING_GONE, Spool
 from storage.errors import Busy, Conflict, NotFound
 from storage.jobs import Jobs
 from storage.records import Action, Job, Segment, Stage, Status, Task
@@ -68,7 +68,7 @@ from storage.times import utc
 log = logging.getLogger(__name__)
 
 ENDED = Counter("whisperbox_jobs_ended", "Jobs by their last status", ["status"])
-CRASHES = 3
+MAX_CRASHES = 3
 """A job fails after this many crashes without a committed chunk in between."""
 LOOK_EVERY_S = 30.0
 """Seconds between two searches for stalled jobs. It is half the time without a heartbeat after
@@ -97,25 +97,27 @@ class Queue(Actor[QueueMessage]):
         self._scheduler, self._preparation = scheduler, preparation
         self._lifecycle, self._inference = lifecycle, inference
         self._publish, self._model_for, self._drained = publish, model_for, drained
-        self._chunk: tuple[str, int] | None = None
+        self._chunk_in_flight: tuple[str, int] | None = None
         """The chunk that was given to the engine: the job's id and the chunk's ordinal."""
         self._model: str | None = None
         """The model that is loaded."""
-        self._unavailable: str | None = None
+        self._unavailable_model: str | None = None
         """The model that could not be loaded at the last try."""
         self._draining = False
-        self._in_flight: str | None = None
+        self._job_in_flight: str | None = None
         """The job that is marked in the database as in flight."""
-        self._work: Work | None = None
+        self._announced_work: Work | None = None
 
     async def started(self) -> None:
-        for job in await self._jobs.waiting():
+        for job in await self._jobs.open_jobs():
             self._scheduler.put(job)
-            self._preparation.recover(job)
-            if job.crashes >= CRASHES:
-                await self._blame(job, "the server was ended while it worked on this job")
-        self.me.tell(LookForStalled())
-        await self._step()
+            self._preparation.note_prepared(job)
+            if job.crashes >= MAX_CRASHES:
+                await self._fail_after_crashes(
+                    job, "the server was ended while it worked on this job"
+                )
+        self.me.tell(CheckStalled())
+        await self._begin_next_work()
 
     async def handle(self, message: QueueMessage) -> object:
         match message:
@@ -155,7 +157,7 @@ class Queue(Actor[QueueMessage]):
                 return await self._splits_lost()
             case JobExpired(job_id):
                 return await self._expire(job_id)
-            case LookForStalled():
+            case CheckStalled():
                 return await self._look_for_stalled()
             case Drain():
                 return await self._drain(message)
@@ -167,48 +169,48 @@ class Queue(Actor[QueueMessage]):
             raise Busy("the server is shutting down")
         now = utc(time.time())
         job = await self._jobs.insert(
-            message.job_id, message.order, message.size_bytes, now, message.most_open
+            message.job_id, message.order, message.size_bytes, now, message.max_open_jobs
         )
         if job.id == message.job_id:
             log.info("job accepted", extra={"job": job.id})
             self._changed(job)
             self._publish(JobQueued(job.id, job.order))
-            await self._step()
+            await self._begin_next_work()
         return job
 
     async def _cancel(self, message: Cancel) -> Job:
-        job = await self._known(message.job_id)
+        job = await self._get_or_refuse(message.job_id)
         ended = await self._finish(job.id, Status.CANCELLED)
         if ended is None:
             raise Conflict(f"job {job.id} is already in terminal state {job.status}")
-        if self._chunk and self._chunk[0] == job.id:
+        if self._chunk_in_flight and self._chunk_in_flight[0] == job.id:
             self._inference.tell(AbortChunk(job.id))
         self._preparation.stop(job.id)
-        await self._step()
+        await self._begin_next_work()
         return ended
 
     async def _restart(self, message: Restart) -> Job:
-        job = await self._known(message.job_id)
+        job = await self._get_or_refuse(message.job_id)
         if not job.allows(Action.RESTART):
             raise Conflict(f"a job that is {job.status} cannot be restarted")
         if job.status is Status.QUEUED:
             return job
         there = self._spool.input(job.id).exists()
         if not there and job.order.source_url is None:
-            raise Conflict(NOT_KEPT)
+            raise Conflict(RECORDING_GONE)
         job = await self._jobs.restart(job.id, refetch=not there) or job
         log.info("job restarted", extra={"job": job.id})
         self._changed(job)
         self._publish(JobQueued(job.id, job.order))
-        await self._step()
+        await self._begin_next_work()
         return job
 
     async def _delete(self, message: Delete) -> None:
-        job = await self._known(message.job_id)
+        job = await self._get_or_refuse(message.job_id)
         if not job.allows(Action.DELETE):
             raise Conflict("a job that is being worked on cannot be deleted: cancel it first")
         await self._remove(job)
-        await self._step()
+        await self._begin_next_work()
 
     async def _expire(self, job_id: str) -> None:
         job = await self._jobs.get(job_id)
@@ -218,7 +220,7 @@ class Queue(Actor[QueueMessage]):
     async def _heartbeat(self, message: Heartbeat) -> None:
         job = self._scheduler.get(message.job_id)
         if job is not None:
-            self._preparation.heard_from(job.id)
+            self._preparation.heartbeat(job.id)
             await self._set_stage(job, message.stage, message.detail)
 
     async def _fetched(self, message: Fetched) -> None:
@@ -230,17 +232,17 @@ class Queue(Actor[QueueMessage]):
             if job is not None:
                 self._changed(job)
         else:
-            self._publish(RecordingArrivedLate(message.job_id))
-        await self._step()
+            self._publish(FetchedAfterEnd(message.job_id))
+        await self._begin_next_work()
 
     async def _fetch_failed(self, message: FetchFailed) -> None:
         self._preparation.fetch_ended(message.job_id)
         await self._finish(message.job_id, Status.FAILED, message.problem)
-        await self._step()
+        await self._begin_next_work()
 
     async def _fetches_lost(self) -> None:
         self._preparation.all_fetches_ended()
-        await self._step()
+        await self._begin_next_work()
 
     async def _planned(self, message: Planned) -> None:
         self._preparation.decoding_ended(message.job_id)
@@ -251,16 +253,16 @@ class Queue(Actor[QueueMessage]):
             )
             self._changed(planned or known)
             self._preparation.mark_ready(message.job_id)
-        await self._step()
+        await self._begin_next_work()
 
     async def _split_failed(self, message: SplitFailed) -> None:
         self._preparation.decoding_ended(message.job_id)
         await self._finish(message.job_id, Status.FAILED, message.problem)
-        await self._step()
+        await self._begin_next_work()
 
     async def _splits_lost(self) -> None:
         self._preparation.all_decodings_ended()
-        await self._step()
+        await self._begin_next_work()
 
     async def _chunk_done(self, message: ChunkDone) -> None:
         self._chunk_over(message.job_id, message.ordinal)
@@ -277,7 +279,7 @@ class Queue(Actor[QueueMessage]):
                 self._progressed(committed, job.segments, segments)
                 if committed.chunks_done == committed.chunks_total:
                     await self._finish(job.id, Status.DONE)
-        await self._step()
+        await self._begin_next_work()
 
     async def _chunk_failed(self, message: ChunkFailed) -> None:
         self._chunk_over(message.job_id, message.ordinal)
@@ -290,40 +292,40 @@ class Queue(Actor[QueueMessage]):
                 pass
             case _:
                 await self._finish(message.job_id, Status.FAILED, message.problem)
-        await self._step()
+        await self._begin_next_work()
 
     async def _model_ready(self, message: ModelReady) -> None:
         self._model = message.model
-        self._unavailable = None
-        await self._step()
+        self._unavailable_model = None
+        await self._begin_next_work()
 
     async def _model_gone(self) -> None:
         """No model is loaded now.
 
         If the chunk in flight has not been answered yet, it never will be.
         """
-        self._model = self._chunk = self._work = None
+        self._model = self._chunk_in_flight = self._announced_work = None
         await self._mark_in_flight(None)
-        await self._step()
+        await self._begin_next_work()
 
     async def _model_waits(self, message: ModelWaits) -> None:
         """A model cannot be loaded now: jobs that need another model can go on meanwhile."""
-        self._unavailable = message.model
-        await self._step()
+        self._unavailable_model = message.model
+        await self._begin_next_work()
 
     async def _model_failed(self, message: ModelFailed) -> None:
         for job in self._scheduler.all():
             if self._model_of(job) == message.model:
                 await self._finish(job.id, Status.FAILED, message.problem)
-        await self._step()
+        await self._begin_next_work()
 
     async def _look_for_stalled(self) -> None:
-        self.later(LOOK_EVERY_S, LookForStalled())
+        self.later(LOOK_EVERY_S, CheckStalled())
         for job_id in self._preparation.stalled():
             self._preparation.stop(job_id)
             await self._crashed(job_id, "preparing the recording stalled")
         await self._report_for_those_that_wait()
-        await self._step()
+        await self._begin_next_work()
 
     async def _report_for_those_that_wait(self) -> None:
         """Store a heartbeat for running jobs that have no chunk in flight.
@@ -331,28 +333,30 @@ class Queue(Actor[QueueMessage]):
         They wait for their turn or for the model; without a heartbeat they would look stalled.
         """
         for job in self._scheduler.all():
-            if job.status is Status.RUNNING and not (self._chunk and self._chunk[0] == job.id):
+            if job.status is Status.RUNNING and not (
+                self._chunk_in_flight and self._chunk_in_flight[0] == job.id
+            ):
                 ready = self._model == self._model_of(job)
                 detail = "waiting for its turn" if ready else "waiting for the model"
                 await self._set_stage(job, Stage.TRANSCRIBING, detail)
 
     async def _drain(self, message: Drain) -> None:
         self._draining = True
-        if message.hurry and self._chunk:
-            self._inference.tell(AbortChunk(self._chunk[0]))
-        await self._step()
+        if message.hurry and self._chunk_in_flight:
+            self._inference.tell(AbortChunk(self._chunk_in_flight[0]))
+        await self._begin_next_work()
 
     # What happens next; called after almost every message.
 
-    async def _step(self) -> None:
+    async def _begin_next_work(self) -> None:
         if not self._draining:
             await self._prepare_next()
             await self._finish_those_without_chunks_left()
             await self._transcribe_next()
-        elif self._chunk is None and not self._drained.is_set():
+        elif self._chunk_in_flight is None and not self._drained.is_set():
             for job in self._scheduler.all():
                 if job.status is Status.RUNNING:
-                    await self._jobs.park(job.id)
+                    await self._jobs.requeue(job.id)
             self._drained.set()
 
     async def _prepare_next(self) -> None:
@@ -368,24 +372,24 @@ class Queue(Actor[QueueMessage]):
         For example a recording without speech, or a job whose last chunk was committed just before
         the server ended.
         """
-        for job in list(self._scheduler.ahead()):
+        for job in list(self._scheduler.in_order()):
             if self._preparation.is_ready(job) and job.chunks_done == job.chunks_total:
                 await self._jobs.start(job.id)
                 await self._finish(job.id, Status.DONE)
                 await self._prepare_next()
 
     async def _transcribe_next(self) -> None:
-        if self._chunk is not None:
+        if self._chunk_in_flight is not None:
             return
         ready = self._preparation.is_ready
         job = self._choose(self._can_run) or self._choose(ready)
-        self._say_what_is_needed(job or self._choose(_has_recording))
+        self._announce_work(job or self._choose(_has_recording))
         if job is None or self._model != self._model_of(job):
             return
-        if not self._preparation.audio_is_there(job):
+        if not self._preparation.has_decoded_audio(job):
             await self._prepare_next()
             return
-        rightful = self._scheduler.choose(ready, self._model_of, None)
+        next_in_turn = self._scheduler.choose(ready, self._model_of, None)
         if job.status is Status.QUEUED:
             job = await self._jobs.start(job.id, self._model_of(job)) or job
             self._changed(job)
@@ -394,8 +398,10 @@ class Queue(Actor[QueueMessage]):
             await self._finish(job.id, Status.FAILED, "the chunks of this job are missing")
             return
         await self._mark_in_flight(job.id)
-        self._scheduler.served(job, passing=rightful is not None and rightful.id != job.id)
-        self._chunk = (job.id, chunk.ordinal)
+        self._scheduler.chunk_started(
+            job, out_of_turn=next_in_turn is not None and next_in_turn.id != job.id
+        )
+        self._chunk_in_flight = (job.id, chunk.ordinal)
         self._inference.tell(
             Transcribe(
                 job.id,
@@ -411,19 +417,19 @@ class Queue(Actor[QueueMessage]):
 
     async def _mark_in_flight(self, job_id: str | None) -> None:
         """Store which job is in flight: if the server crashes now, this job may be the cause."""
-        if job_id != self._in_flight:
+        if job_id != self._job_in_flight:
             await self._jobs.mark_in_flight(job_id)
-            self._in_flight = job_id
+            self._job_in_flight = job_id
 
-    def _say_what_is_needed(self, job: Job | None) -> None:
+    def _announce_work(self, job: Job | None) -> None:
         work = Work(job.id, self._model_of(job)) if job else Work(None)
-        if work != self._work:
-            self._work = work
+        if work != self._announced_work:
+            self._announced_work = work
             self._lifecycle.tell(work)
 
     # Steps that several of the handlers above use.
 
-    async def _known(self, job_id: str) -> Job:
+    async def _get_or_refuse(self, job_id: str) -> Job:
         job = await self._jobs.get(job_id)
         if job is None:
             raise NotFound(f"job {job_id} not found")
@@ -433,7 +439,7 @@ class Queue(Actor[QueueMessage]):
         return self._scheduler.choose(able, self._model_of, self._model)
 
     def _can_run(self, job: Job) -> bool:
-        return self._preparation.is_ready(job) and self._model_of(job) != self._unavailable
+        return self._preparation.is_ready(job) and self._model_of(job) != self._unavailable_model
 
     def _model_of(self, job: Job) -> str:
         return self._model_for(job.order.model)
@@ -450,8 +456,8 @@ class Queue(Actor[QueueMessage]):
         self._preparation.forget(job_id)
 
     def _chunk_over(self, job_id: str, ordinal: int) -> None:
-        if self._chunk == (job_id, ordinal):
-            self._chunk = None
+        if self._chunk_in_flight == (job_id, ordinal):
+            self._chunk_in_flight = None
 
     def _progressed(self, job: Job, first: int, segments: list[Segment]) -> None:
         self._scheduler.put(job)
@@ -470,16 +476,16 @@ class Queue(Actor[QueueMessage]):
         self._publish(JobDeleted(job.id))
 
     async def _crashed(self, job_id: str, problem: str) -> None:
-        job = await self._jobs.crash(job_id)
+        job = await self._jobs.count_crash(job_id)
         if job is None:
             return
         self._scheduler.put(job)
-        log.warning("%s (crash %d of %d)", problem, job.crashes, CRASHES, extra={"job": job.id})
-        if job.crashes >= CRASHES:
-            await self._blame(job, problem)
+        log.warning("%s (crash %d of %d)", problem, job.crashes, MAX_CRASHES, extra={"job": job.id})
+        if job.crashes >= MAX_CRASHES:
+            await self._fail_after_crashes(job, problem)
 
-    async def _blame(self, job: Job, problem: str) -> None:
-        await self._finish(job.id, Status.FAILED, f"{problem}, {CRASHES} times")
+    async def _fail_after_crashes(self, job: Job, problem: str) -> None:
+        await self._finish(job.id, Status.FAILED, f"{problem}, {MAX_CRASHES} times")
 
     async def _finish(self, job_id: str, status: Status, error: str | None = None) -> Job | None:
         """End a job; this is the only place where jobs end. None if it has ended already."""

@@ -14,12 +14,12 @@ from storage.records import Job
 
 LOOK_AHEAD = 8
 """How many jobs of each owner are considered; the owner's other jobs come after these anyway."""
-MOST_PASSES = 20
+MAX_OVERTAKES = 20
 """How many chunks in a row may be transcribed before the job whose turn it is. Each is about half a
 minute of speech, so that together they take much longer than loading a model."""
 
-_Line = tuple[bool, int | None]
-"""Whether its jobs are not urgent, and their owner. Jobs in the same line run in the order of their
+_Lane = tuple[bool, int | None]
+"""Whether its jobs are not urgent, and their owner. Jobs in the same lane run in the order of their
 arrival, unless one of them cannot run yet."""
 
 
@@ -28,22 +28,22 @@ class Scheduler:
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
-        self._lines: defaultdict[_Line, dict[str, None]] = defaultdict(dict)
-        self._served: dict[int | None, int] = {}
+        self._lanes: defaultdict[_Lane, dict[str, None]] = defaultdict(dict)
+        self._started: dict[int | None, int] = {}
         self._clock = 0
-        self._passes = 0
+        self._overtakes = 0
 
     def put(self, job: Job) -> None:
         """Add a job behind its owner's other jobs, or replace it and keep its place."""
         self._jobs[job.id] = job
-        self._lines[_line(job)][job.id] = None
+        self._lanes[_lane(job)][job.id] = None
 
     def drop(self, job_id: str) -> None:
         if job := self._jobs.pop(job_id, None):
-            line = self._lines[_line(job)]
-            del line[job_id]
-            if not line:
-                del self._lines[_line(job)]
+            lane = self._lanes[_lane(job)]
+            del lane[job_id]
+            if not lane:
+                del self._lanes[_lane(job)]
 
     def get(self, job_id: str) -> Job | None:
         return self._jobs.get(job_id)
@@ -51,46 +51,46 @@ class Scheduler:
     def all(self) -> list[Job]:
         return list(self._jobs.values())
 
-    def ahead(self) -> Iterator[Job]:
+    def in_order(self) -> Iterator[Job]:
         """The next jobs in order: the first job of each owner, then the second of each, and so on.
 
         The urgent jobs come before all others.
         """
-        lines = sorted(self._lines, key=self._order)
-        urgent = [line for line in lines if not line[0]]
-        for those in (urgent, lines[len(urgent) :]):
-            rows = [list(islice(self._lines[line], LOOK_AHEAD)) for line in those]
+        lanes = sorted(self._lanes, key=self._sort_key)
+        urgent = [lane for lane in lanes if not lane[0]]
+        for those in (urgent, lanes[len(urgent) :]):
+            rows = [list(islice(self._lanes[lane], LOOK_AHEAD)) for lane in those]
             for place in range(LOOK_AHEAD):
                 yield from (self._jobs[row[place]] for row in rows if place < len(row))
 
     def choose(
-        self, able: Callable[[Job], bool], wants: Callable[[Job], str], loaded: str | None
+        self, can_run: Callable[[Job], bool], model_of: Callable[[Job], str], loaded: str | None
     ) -> Job | None:
-        """The job whose next chunk is to be transcribed; None if no job is ``able`` to run.
+        """The job whose next chunk is to be transcribed; None if no job ``can_run``.
 
-        ``wants`` returns the model that a job needs; ``loaded`` is the model that is loaded.
+        ``model_of`` returns the model that a job needs; ``loaded`` is the model that is loaded.
         """
-        able_jobs = [job for job in self.ahead() if able(job)]
-        if not able_jobs:
+        ready_jobs = [job for job in self.in_order() if can_run(job)]
+        if not ready_jobs:
             return None
-        rightful = able_jobs[0]
-        if wants(rightful) == loaded or self._passes >= MOST_PASSES:
-            return rightful
-        return next((job for job in able_jobs if wants(job) == loaded), rightful)
+        next_in_turn = ready_jobs[0]
+        if model_of(next_in_turn) == loaded or self._overtakes >= MAX_OVERTAKES:
+            return next_in_turn
+        return next((job for job in ready_jobs if model_of(job) == loaded), next_in_turn)
 
-    def served(self, job: Job, *, passing: bool) -> None:
+    def chunk_started(self, job: Job, *, out_of_turn: bool) -> None:
         """Note that a chunk of ``job`` was given to the engine.
 
-        ``passing``: it was another job's turn, whose model is not loaded.
+        ``out_of_turn``: it was another job's turn, whose model is not loaded.
         """
         self._clock += 1
-        self._served[job.order.owner] = self._clock
-        self._passes = self._passes + 1 if passing else 0
+        self._started[job.order.owner] = self._clock
+        self._overtakes = self._overtakes + 1 if out_of_turn else 0
 
-    def _order(self, line: _Line) -> tuple[bool, int, int]:
-        first = self._jobs[next(iter(self._lines[line]))]
-        return line[0], self._served.get(line[1], 0), first.number
+    def _sort_key(self, lane: _Lane) -> tuple[bool, int, int]:
+        first = self._jobs[next(iter(self._lanes[lane]))]
+        return lane[0], self._started.get(lane[1], 0), first.number
 
 
-def _line(job: Job) -> _Line:
+def _lane(job: Job) -> _Lane:
     return not job.order.urgent, job.order.owner

@@ -13,13 +13,13 @@ class RetentionSettings:
         None,
         "Hours that a recording is kept after its job has ended; 0: not at all. "
         "Unset: as long as the disk has room, and then the oldest go first.",
-        least=0,
+        minimum=0,
     )
     keep_jobs_days: float | None = setting(
         None,
         "Days that a job is kept after its end, with its transcript and recording. "
         "Unset: for ever.",
-        least=0,
+        minimum=0,
     )
 
     @property

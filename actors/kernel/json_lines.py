@@ -16,15 +16,15 @@ LONGEST_LINE = 64 << 20
 S = TypeVar("S")
 
 
-async def said(
+async def run_json_child(
     command: Sequence[str],
     kind: type[S],
     environment: Mapping[str, str] | None = None,
-    given: bytes = b"",
+    stdin_data: bytes = b"",
 ) -> AsyncGenerator[S, None]:
     """Run a child and yield each line of its stdout, decoded as ``kind``.
 
-    ``given`` is what the child reads from its stdin. If the caller stops early, the child is
+    ``stdin_data`` is what the child reads from its stdin. If the caller stops early, the child is
     killed; so the caller must use `contextlib.aclosing`.
 
     Raises:
@@ -37,7 +37,7 @@ async def said(
         assert child.stdin
         assert child.stdout
         with suppress(anyio.BrokenResourceError):  # the child has ended without reading its stdin
-            await child.stdin.send(given)
+            await child.stdin.send(stdin_data)
         await child.stdin.aclose()
         lines = BufferedByteReceiveStream(child.stdout)
         try:

@@ -15,7 +15,7 @@ M = TypeVar("M")
 R = TypeVar("R")
 
 CAPACITY = 4096
-PATIENCE_S = 10.0
+ASK_TIMEOUT_S = 10.0
 """How many seconds an asker waits for the answer by default."""
 
 
@@ -102,7 +102,7 @@ class Mailbox(Generic[M]):
         """
         self._post(Envelope(message, None))
 
-    async def ask(self, question: Question[R], within: float = PATIENCE_S) -> R:
+    async def ask(self, question: Question[R], within: float = ASK_TIMEOUT_S) -> R:
         """Ask a question and wait for its answer, at most ``within`` seconds.
 
         Raises:

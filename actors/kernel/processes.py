@@ -14,15 +14,16 @@ T = TypeVar("T")
 PAUSES_S = (5.0, 60.0)
 """Seconds before the second and the third try: the programs that used up the memory may have ended
 by then."""
-TRIES = 1 + len(PAUSES_S)
+MAX_TRIES = 1 + len(PAUSES_S)
 
-OURS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-"""The signals that are only for the server. A terminal sends SIGINT to all its processes at Ctrl-C and
+SERVER_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+"""The signals that are only for the server. A terminal sends SIGINT to all its processes at Ctrl-C
+and
 SIGHUP when it is closed, and some service managers send SIGTERM to all processes of a service."""
 
 
 async def open_child(command: Sequence[str], **how: Any) -> Process:
-    """`anyio.open_process`, for a child that the signals in OURS do not reach.
+    """`anyio.open_process`, for a child that the signals in SERVER_SIGNALS do not reach.
 
     These signals stop the server, which lets its work finish first. If they ended a child as well,
     that work would fail. So the server has to kill the child, and the child has to notice by itself
@@ -30,11 +31,11 @@ async def open_child(command: Sequence[str], **how: Any) -> Process:
     """
     # A child inherits the blocked signals, and so do its own children. asyncio forks before its
     # first await, so that no other task runs while the signals are blocked here.
-    signal.pthread_sigmask(signal.SIG_BLOCK, OURS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SERVER_SIGNALS)
     try:
         return await anyio.open_process(command, **how)
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, OURS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SERVER_SIGNALS)
 
 
 class Killed(Exception):
@@ -62,7 +63,7 @@ async def retry_if_killed(work: Callable[[], Awaitable[T]]) -> T:
     """Run ``work`` and return its result; run it again if a signal ended its child.
 
     Raises:
-        Killed: a signal ended the child at each of TRIES tries.
+        Killed: a signal ended the child at each of MAX_TRIES tries.
     """
     for pause in PAUSES_S:
         try:

@@ -12,9 +12,9 @@ from typing import Any
 
 def setting(
     default: Any,
-    about: str,
+    description: str,
     *,
-    least: float | None = None,
+    minimum: float | None = None,
     choices: tuple[str, ...] = (),
     parse: Callable[[str], Any] | None = None,
     secret: bool = False,
@@ -23,8 +23,8 @@ def setting(
 
     Args:
         default: the value if the variable is not set.
-        about: one sentence for the guide; Markdown.
-        least: the smallest number allowed.
+        description: one sentence for the guide; Markdown.
+        minimum: the smallest number allowed.
         choices: the allowed texts; empty: any text.
         parse: makes the value from the variable's text, if the field's type is not enough for that.
             For a wrong text it raises ValueError; the message continues a sentence that begins with
@@ -32,8 +32,8 @@ def setting(
         secret: the value is never shown to anybody.
     """
     metadata = {
-        "about": about,
-        "least": least,
+        "about": description,
+        "minimum": minimum,
         "choices": choices,
         "parse": parse,
         "secret": secret,

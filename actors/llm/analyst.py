@@ -23,8 +23,8 @@ from storage.usage import Usage
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 2
-TRIES = 3
+MAX_PARALLEL = 2
+MAX_TRIES = 3
 """If the server has ended this often while it worked on one text, the text is assumed to be the
 cause, and it is not tried again."""
 
@@ -52,17 +52,17 @@ class Analyst(Actor[AnalystMessage]):
         self._writing = 0
 
     async def started(self) -> None:
-        await self._texts.revive()
-        await self._step()
+        await self._texts.reset_running()
+        await self._begin_next()
 
     async def handle(self, message: AnalystMessage) -> object:
         match message:
             case RequestText():
                 return await self._request(message)
             case JobEnded(order=order):
-                return await self._step() if order.assisted else None
+                return await self._begin_next() if order.assisted else None
             case TextWritten():
-                return await self._written(message)
+                return await self._text_written(message)
             case _:
                 assert_never(message)
 
@@ -76,9 +76,9 @@ class Analyst(Actor[AnalystMessage]):
             raise Conflict("There is no transcript to work on.")
         await self._texts.want(job, message.kind, message.language, utc(time.time()))
         self._publish(JobChanged(job.id))
-        await self._step()
+        await self._begin_next()
 
-    async def _written(self, message: TextWritten) -> None:
+    async def _text_written(self, message: TextWritten) -> None:
         self._writing -= 1
         text, answer, now = message.text, message.answer, time.time()
         extra = {"job": message.job_id, "text": f"{text.kind} {text.language}"}
@@ -91,46 +91,46 @@ class Analyst(Actor[AnalystMessage]):
                 text, answer.text, answer.model, answer.truncated, answer.tokens, utc(now), now
             )
         self._publish(TextSettled(message.job_id))
-        await self._step()
+        await self._begin_next()
 
-    async def _step(self) -> None:
-        """Begin with texts that wait, as long as fewer than AT_ONCE are being written."""
-        for text, job_id in await self._texts.pending(AT_ONCE - self._writing):
+    async def _begin_next(self) -> None:
+        """Begin with texts that wait, as long as fewer than MAX_PARALLEL are being written."""
+        for text, job_id in await self._texts.pending(MAX_PARALLEL - self._writing):
             if await self._texts.begin(text, utc(time.time())):
                 self._writing += 1
-                self.spawn(self._make, text, job_id)
+                self.spawn(self._run_text, text, job_id)
 
     # This part runs beside the mailbox, in a task of its own: the work on one text.
 
-    async def _make(self, text: Text, job_id: str) -> None:
+    async def _run_text(self, text: Text, job_id: str) -> None:
         try:
-            answer = await self._made(text, job_id)
+            answer = await self._write_text(text, job_id)
         except Exception:
             log.exception("a text failed", extra={"job": job_id})
             answer = Answer(error="an error in the server, which its log shows")
         self.me.tell(TextWritten(text, job_id, answer))
 
-    async def _made(self, text: Text, job_id: str) -> Answer:
+    async def _write_text(self, text: Text, job_id: str) -> Answer:
         job = await self._jobs.get(job_id)
         if job is None or self._write is None:
             return Answer(error="no language model is set up on this server")
-        if text.tries >= TRIES:
-            return Answer(error=f"the server ended {TRIES} times while it worked on this text")
-        if await self._spent_too_much(job):
+        if text.tries >= MAX_TRIES:
+            return Answer(error=f"the server ended {MAX_TRIES} times while it worked on this text")
+        if await self._over_token_quota(job):
             return Answer(error="the language model's budget for today is used up")
         lines = [line for s in await self._jobs.transcript(job) if (line := s.text.strip())]
-        if text.kind is TextKind.TRANSLATION and text.language == _written_in(job):
+        if text.kind is TextKind.TRANSLATION and text.language == _transcript_language(job):
             return Answer(text="\n".join(lines))
         return await self._write(text.kind, text.language, lines)
 
-    async def _spent_too_much(self, job: Job) -> bool:
+    async def _over_token_quota(self, job: Job) -> bool:
         owner = job.order.owner
         if not self._tokens_a_day or owner is None:
             return False
-        _, spent = await self._usage.of_a_day(owner)
+        _, spent = await self._usage.last_day(owner)
         return spent >= self._tokens_a_day
 
 
-def _written_in(job: Job) -> str | None:
+def _transcript_language(job: Job) -> str | None:
     """The transcript's language: English if Whisper has translated the speech."""
     return ENGLISH if job.order.task is Task.TRANSLATE else job.language

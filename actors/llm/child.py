@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-MOST_PARTS = 40
+MAX_PARTS = 40
 RETRIES = 5
 LONGEST_ANSWER = 200_000
 
@@ -41,7 +41,7 @@ DATA = (
 )
 
 
-class Task(msgspec.Struct):
+class TextTask(msgspec.Struct):
     kind: str
     """``analysis`` or ``translation``."""
     language: str
@@ -90,10 +90,10 @@ def _pieces(line: str, most: int) -> Iterator[str]:
         yield line
 
 
-class Author:
+class TextWriter:
     """Asks the model and counts the tokens."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: TextTask) -> None:
         # Imported here, because the server imports this module and must not load the library.
         from openai import OpenAI
 
@@ -108,9 +108,9 @@ class Author:
     def write(self) -> Answer:
         task = self._task
         pieces = list(parts(task.lines, task.part_chars))
-        self.truncated = len(pieces) > MOST_PARTS
+        self.truncated = len(pieces) > MAX_PARTS
         instruction = TRANSLATION if task.kind == "translation" else ANALYSIS
-        written = [self._ask(instruction, piece) for piece in pieces[:MOST_PARTS]]
+        written = [self._ask(instruction, piece) for piece in pieces[:MAX_PARTS]]
         if task.kind == "analysis":
             while len(written) > 1:
                 merged = [self._ask(MERGE, each) for each in parts(written, task.part_chars)]
@@ -132,7 +132,7 @@ class Author:
         )
         self.tokens += answer.usage.total_tokens if answer.usage else 0
         self.model = answer.model or self.model
-        say(Answer(tokens=self.tokens))
+        print_answer(Answer(tokens=self.tokens))
         text = (answer.choices[0].message.content or "").strip() if answer.choices else ""
         if not text:
             raise ValueError("the language model gave no text")
@@ -141,7 +141,7 @@ class Author:
         return text[:LONGEST_ANSWER]
 
 
-def say(answer: Answer) -> None:
+def print_answer(answer: Answer) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
     sys.stdout.buffer.flush()
 
@@ -149,7 +149,7 @@ def say(answer: Answer) -> None:
 def main() -> int:
     from openai import APIConnectionError, APIStatusError, APITimeoutError
 
-    author = Author(msgspec.json.decode(sys.stdin.buffer.read(), type=Task))
+    author = TextWriter(msgspec.json.decode(sys.stdin.buffer.read(), type=TextTask))
     try:
         answer = author.write()
     except APITimeoutError:
@@ -161,7 +161,7 @@ def main() -> int:
     except ValueError as error:
         answer = Answer(error=str(error).splitlines()[0][:200])
     answer.tokens = author.tokens
-    say(answer)
+    print_answer(answer)
     return 0
 
 

@@ -9,9 +9,9 @@ import anyio
 import msgspec
 
 from actors.engine.languages import LANGUAGES
-from actors.kernel.json_lines import said
+from actors.kernel.json_lines import run_json_child
 from actors.kernel.processes import Killed, retry_if_killed
-from actors.llm.child import RETRIES, Answer, Task
+from actors.llm.child import RETRIES, Answer, TextTask
 from actors.llm.settings import LanguageModelSettings
 from storage.records import TextKind
 
@@ -37,7 +37,7 @@ class LanguageModel:
     async def write(self, kind: TextKind, language: str, lines: Sequence[str]) -> Answer:
         """Have a text written from a transcript's lines, in the language with this ISO code."""
         settings = self._settings
-        task = Task(
+        task = TextTask(
             kind=kind.value,
             language=LANGUAGES.get(language, language),
             lines=list(lines),
@@ -54,12 +54,14 @@ class LanguageModel:
             answer = Answer(error=BROKE_OFF)
         return msgspec.structs.replace(answer, tokens=answer.tokens + sum(spent))
 
-    async def _written(self, task: Task, spent: list[int]) -> Answer:
+    async def _written(self, task: TextTask, spent: list[int]) -> Answer:
         """One try. If its child is killed, the tokens it used are added to ``spent``, because
         the provider charges for them anyway."""
         answer = Answer(error=BROKE_OFF)
         command = [sys.executable, "-m", "actors.llm.child"]
-        async with aclosing(said(command, Answer, given=msgspec.json.encode(task))) as answers:
+        async with aclosing(
+            run_json_child(command, Answer, stdin_data=msgspec.json.encode(task))
+        ) as answers:
             while True:
                 with anyio.move_on_after(self._patience_secs) as patience:
                     try:

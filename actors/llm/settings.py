@@ -18,13 +18,13 @@ class LanguageModelSettings:
         None, "Another model for translations; unset: OPENAI_MODEL."
     )
     openai_part_chars: int = setting(
-        24_000, "Characters of a transcript that the language model reads at once.", least=500
+        24_000, "Characters of a transcript that the language model reads at once.", minimum=500
     )
     openai_timeout_secs: float = setting(
-        300, "How long the language model may take over one part.", least=1
+        300, "How long the language model may take over one part.", minimum=1
     )
     quota_llm_tokens: int = setting(
-        0, "The language model's tokens of one account in a day; 0 is no limit.", least=0
+        0, "The language model's tokens of one account in a day; 0 is no limit.", minimum=0
     )
 
     @property

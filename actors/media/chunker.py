@@ -26,7 +26,7 @@ from actors.media.messages import (
 )
 from actors.media.planning import plan
 from actors.media.silence import FRAME, Levels, levels, speech, waveform
-from storage.blobs import DISK_FULL, NOT_KEPT, Spool, settle
+from storage.blobs import DISK_FULL, RECORDING_GONE, Spool, rename_durably
 from storage.errors import Invalid, NoSpace
 from storage.records import RATE, SAMPLE_BYTES, Chunk, Stage
 
@@ -34,9 +34,9 @@ log = logging.getLogger(__name__)
 
 CHECK_DISK_EVERY = 64 << 20
 FULL_DISK_PAUSE_S = 10.0
-ROOM_BYTES = 1 << 30
+WANTED_FREE_BYTES = 1 << 30
 """The free space that the janitor is asked for: enough for nine hours of decoded audio."""
-BEAT_S = 5.0
+HEARTBEAT_S = 5.0
 NO_ROOM = "the disk has too little free space for the decoded audio"
 
 
@@ -88,13 +88,13 @@ class Chunker(Actor[ChunkerMessage]):
                 log.warning("%s; trying again", problem, extra={"job": job_id, "reason": reason})
                 self._publish(Heartbeat(job_id, Stage.DECODING, problem))
                 if isinstance(error, NoSpace):
-                    self._publish(MakeRoom(ROOM_BYTES))
+                    self._publish(MakeRoom(WANTED_FREE_BYTES))
             await anyio.sleep(FULL_DISK_PAUSE_S)
 
     async def _planned(self, job_id: str) -> Planned:
         source, part = self._spool.input(job_id), self._spool.part(job_id)
         if not source.exists():
-            raise Invalid(NOT_KEPT)
+            raise Invalid(RECORDING_GONE)
         # One buffer for all levels: an array for each block would fragment the heap, and that
         # takes five times the memory of the arrays.
         heard, rest, size = bytearray(), b"", 0
@@ -111,11 +111,11 @@ class Chunker(Actor[ChunkerMessage]):
                         whole = len(rest) // (FRAME * SAMPLE_BYTES) * FRAME * SAMPLE_BYTES
                         heard += levels(rest[:whole]).tobytes()
                         rest = rest[whole:]
-                        if anyio.current_time() - heartbeat_at > BEAT_S:
+                        if anyio.current_time() - heartbeat_at > HEARTBEAT_S:
                             heartbeat_at = anyio.current_time()
                             so_far = f"decoded {size / SAMPLE_BYTES / RATE / 60:.0f} min"
                             self._publish(Heartbeat(job_id, Stage.DECODING, so_far))
-                await anyio.to_thread.run_sync(settle, file, part, self._spool.pcm(job_id))
+                await anyio.to_thread.run_sync(rename_durably, file, part, self._spool.pcm(job_id))
         except OSError as error:
             if error.errno in DISK_FULL:
                 raise NoSpace(NO_ROOM) from error

@@ -30,7 +30,7 @@ of resident memory."""
 
 
 def main(path: str) -> None:
-    confine()
+    limit_process()
     try:
         written = _write(path)
     except OSError:
@@ -38,12 +38,12 @@ def main(path: str) -> None:
     except MemoryError:
         if resource.getrlimit(resource.RLIMIT_AS)[0] < ADDRESS_SPACE:
             raise  # the operator gives us less than files may need
-        refuse("the file needs too much memory to be decoded")
+        exit_with_refusal("the file needs too much memory to be decoded")
     except Exception:
         traceback.print_exc()
-        refuse("")
+        exit_with_refusal("")
     if not written:
-        refuse("the file's audio track is empty or too damaged to decode")
+        exit_with_refusal("the file's audio track is empty or too damaged to decode")
 
 
 def _write(path: str) -> int:
@@ -53,11 +53,11 @@ def _write(path: str) -> int:
         for pcm in decoded(path):
             written += out.write(pcm)
             if written > LONGEST_S * RATE * SAMPLE_BYTES:
-                refuse(f"the audio is longer than {LONGEST_S // 3600} hours")
+                exit_with_refusal(f"the audio is longer than {LONGEST_S // 3600} hours")
     return written
 
 
-def confine(cpu_s: int | None = CPU_S) -> None:
+def limit_process(cpu_s: int | None = CPU_S) -> None:
     """Limit this process to what a decoder needs: priority, CPU time (seconds) and memory.
 
     ``cpu_s`` None: the CPU time is not limited.
@@ -81,7 +81,7 @@ def decoded(path: str, layout: str = "mono") -> Iterator[bytes]:
     """The first audio track as PCM blocks at 16 kHz, with interleaved channels.
 
     If a packet is damaged, only that packet is skipped. A file that cannot be decoded ends the
-    process; see `refuse`.
+    process; see `exit_with_refusal`.
     """
     # FFmpeg gets an open file and may use no protocols, so that it cannot open the files or
     # addresses that a playlist names.
@@ -89,10 +89,10 @@ def decoded(path: str, layout: str = "mono") -> Iterator[bytes]:
         try:
             container = av.open(source, "r", options={"protocol_whitelist": "none"})
         except av.error.FFmpegError:
-            refuse("the file is not audio or video in any format FFmpeg understands")
+            exit_with_refusal("the file is not audio or video in any format FFmpeg understands")
         with container:
             if not container.streams.audio:
-                refuse("the file has no audio track")
+                exit_with_refusal("the file has no audio track")
             resampler = av.AudioResampler(format="s16", layout=layout, rate=RATE)
             try:
                 for packet in container.demux(container.streams.audio[0]):
@@ -115,7 +115,7 @@ def _bytes(frame: Any) -> bytes:
     return bytes(frame.planes[0])[: frame.samples * frame.layout.nb_channels * SAMPLE_BYTES]
 
 
-def refuse(sentence: str) -> NoReturn:
+def exit_with_refusal(sentence: str) -> NoReturn:
     sys.stderr.write(json.dumps({"refused": sentence}) + "\n")
     sys.exit(2)
 

@@ -22,8 +22,8 @@ BROKEN = "the file made the audio decoder fail"
 BLOCK = 1 << 18
 """Bytes read at once: eight seconds of audio."""
 SILENT_S = 120.0
-"""A decoder that works gives a block in hundredths of a second; on a slow disk it may have to read a
-large file to its end first."""
+"""A decoder that works gives a block in hundredths of a second; on a slow disk it may have to read
+a large file to its end first."""
 
 
 async def decode(source: Path) -> AsyncGenerator[bytes, None]:

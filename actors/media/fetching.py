@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from actors.kernel.json_lines import said
+from actors.kernel.json_lines import run_json_child
 from actors.kernel.processes import Killed, retry_if_killed
 from actors.media.settings import FetchSettings
 from actors.net.address_policy import AddressPolicy, Forbidden
@@ -21,14 +21,14 @@ from storage.blobs import DISK_FULL, Receiving, Spool
 from storage.errors import Invalid, NoSpace
 
 PAUSES_S = (2.0, 10.0)
-WATCHED_S = 30.0
-SLOWEST = 1024
-"""Bytes a second, measured over WATCHED_S seconds. A slower fetch is given up: even speech codecs
-have a higher bit rate."""
+RATE_WINDOW_S = 30.0
+MIN_BYTES_PER_S = 1024
+"""Bytes a second, measured over RATE_WINDOW_S seconds. A slower fetch is given up: even speech
+codecs have a higher bit rate."""
 CHECK_DISK_EVERY = 64 << 20
 SNIFFED = 512
-PAGES = ("text/html", "application/xhtml+xml")
-TEXTS = ("text/", "application/json", "application/xml", "image/")
+PAGE_TYPES = ("text/html", "application/xhtml+xml")
+TEXT_TYPES = ("text/", "application/json", "application/xml", "image/")
 
 Report = Callable[[str], None]
 
@@ -108,9 +108,9 @@ class Fetcher:
         if answer.status != 200:
             raise Invalid(f"the source_url answered {answer.status}")
         kind = (answer.media_type or "").lower()
-        if kind in PAGES:
+        if kind in PAGE_TYPES:
             raise _Page
-        if kind.startswith(TEXTS):
+        if kind.startswith(TEXT_TYPES):
             raise Invalid(f"the source_url gives {kind[:80]}, which is not audio or video")
         self._check_size(answer.size or 0)
         with self._spool.receiving(job_id) as receiving:
@@ -121,7 +121,7 @@ class Fetcher:
         return Input(size, kind or None, answer.filename)
 
     async def _written(self, receiving: Receiving, answer: Incoming, report: Report) -> int:
-        size, pace = 0, _Pace(report, answer.size)
+        size, pace = 0, _ProgressMonitor(report, answer.size)
         async with aclosing(answer.blocks()) as blocks:  # type: ignore[type-var]
             async for block in blocks:
                 if not size and _is_page(block):
@@ -159,7 +159,7 @@ class Fetcher:
                 if room < self._settings.most_bytes:
                     raise NoSpace("the disk has too little free space for a recording") from None
                 raise
-            size = await anyio.to_thread.run_sync(self._spool.adopt, job_id, target)
+            size = await anyio.to_thread.run_sync(self._spool.take_over, job_id, target)
         except FileNotFoundError:
             raise Invalid("no recording could be had from this page") from None
         finally:
@@ -182,7 +182,7 @@ class Fetcher:
             ]
             if self._settings.fetch_cookies:
                 command.append(str(self._settings.fetch_cookies.absolute()))
-            async with aclosing(said(command, _Line, _bare_environment())) as lines:
+            async with aclosing(run_json_child(command, _Line, _bare_environment())) as lines:
                 async for last in lines:
                     if last.done:
                         report(_so_far(last.done, last.total))
@@ -191,7 +191,7 @@ class Fetcher:
         return last.title or None
 
 
-class _Pace:
+class _ProgressMonitor:
     """Reports the progress of a fetch every second, and ends a fetch that is too slow."""
 
     def __init__(self, report: Report, total: int | None) -> None:
@@ -200,8 +200,8 @@ class _Pace:
 
     def reached(self, size: int) -> None:
         now = time.monotonic()
-        if now - self._since > WATCHED_S:
-            if size - self._before < SLOWEST * WATCHED_S:
+        if now - self._since > RATE_WINDOW_S:
+            if size - self._before < MIN_BYTES_PER_S * RATE_WINDOW_S:
                 raise Invalid("the source_url gave its file too slowly")
             self._since, self._before = now, size
         if now - self._reported > 1:

@@ -28,8 +28,8 @@ from storage.records import Stage
 
 log = logging.getLogger(__name__)
 
-BEAT_S = 5.0
-ROOM_BYTES = 4 << 30
+HEARTBEAT_S = 5.0
+WANTED_FREE_BYTES = 4 << 30
 """The free space that the janitor is asked for if the disk is full."""
 FULL_DISK_PAUSES_S = (10.0, 30.0, 100.0, 300.0)
 """Seconds between tries while the disk is full. They grow, because a file whose size the source
@@ -81,27 +81,28 @@ class Ingest(Actor[IngestMessage]):
 
         The job has been accepted, so it must not fail because the server lacks room.
         """
-        pulse = _Pulse(message.job_id, self._publish)
+        pulse = _HeartbeatSender(message.job_id, self._publish)
         for pause in chain(FULL_DISK_PAUSES_S, repeat(FULL_DISK_PAUSES_S[-1])):
             try:
                 return await self._fetch(message.job_id, message.url, pulse.report)
             except NoSpace as error:
                 log.warning("%s; trying again", error.message, extra={"job": message.job_id})
                 pulse.report(error.message)
-                self._publish(MakeRoom(ROOM_BYTES))
+                self._publish(MakeRoom(WANTED_FREE_BYTES))
             await anyio.sleep(pause)
         raise AssertionError("unreachable")
 
 
-class _Pulse:
-    """Sends heartbeats to the queue, at most one every BEAT_S seconds, because each is stored."""
+class _HeartbeatSender:
+    """Sends heartbeats to the queue, at most one every HEARTBEAT_S seconds, because each is
+    stored."""
 
     def __init__(self, job_id: str, publish: Publish) -> None:
         self._job_id, self._publish = job_id, publish
         self._last = time.monotonic()
 
     def report(self, detail: str) -> None:
-        if time.monotonic() - self._last >= BEAT_S:
+        if time.monotonic() - self._last >= HEARTBEAT_S:
             self._last = time.monotonic()
             self._publish(Heartbeat(self._job_id, Stage.FETCHING, _storable(detail)))
 

@@ -10,10 +10,10 @@ from actors.net.address_policy import Network, parse_networks
 @dataclass(frozen=True)
 class FetchSettings:
     fetch_max_mb: int = setting(
-        4096, "The largest file that is fetched from a URL, in MB.", least=1
+        4096, "The largest file that is fetched from a URL, in MB.", minimum=1
     )
     fetch_timeout_secs: float = setting(
-        3600, "How long fetching a file from a URL may take.", least=1
+        3600, "How long fetching a file from a URL may take.", minimum=1
     )
     fetch_networks: tuple[Network, ...] = setting(
         (),

@@ -99,7 +99,7 @@ class Catalogue:
         if name == DEMO:
             demo = resources.files("actors.engine") / "demo" / "demo.bin"
             return Model(name, Path(str(demo)), can_be_pulled=False)
-        if name in NAMES or name in self._placed_by_hand():
+        if name in NAMES or name in self._installed_names():
             return Model(name, self.folder / file_name(name), can_be_pulled=name in NAMES)
         raise Invalid(f"there is no model '{name}': `whisperbox models list` shows the names")
 
@@ -110,7 +110,7 @@ class Catalogue:
         everybody who may submit jobs could make the server download every model.
         """
         model = self.resolve(name)
-        return model in (DEMO, self.default, *self._named) or model in self._placed_by_hand()
+        return model in (DEMO, self.default, *self._named) or model in self._installed_names()
 
     def offered(self) -> list[str]:
         """The models that a client may ask for, the default first."""
@@ -127,7 +127,7 @@ class Catalogue:
         folder = self.folder / SPEAKERS
         return [Model(SPEAKERS, folder / name, can_be_pulled=True) for name in _VOICES]
 
-    def _placed_by_hand(self) -> set[str]:
+    def _installed_names(self) -> set[str]:
         return {model.name for model in self.installed()}
 
 
@@ -145,7 +145,7 @@ def named_by(path: Path) -> str:
     return path.name.removeprefix("ggml-").removesuffix(".bin")
 
 
-def fitting(vram_mb: int | None, cores: int) -> str:
+def suitable_model(vram_mb: int | None, cores: int) -> str:
     """The model that suits this hardware. On a CPU, q8_0 is the fastest kind of weights.
 
     ``vram_mb`` is the GPU's memory in MiB, None without a GPU; ``cores`` counts physical cores.

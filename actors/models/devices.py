@@ -40,15 +40,15 @@ class Build(msgspec.Struct, frozen=True):
     """The GPUs in this computer that the engine can use; it uses the first."""
 
     @property
-    def for_gpus(self) -> bool:
+    def supports_gpus(self) -> bool:
         return any(name not in ("CPU", "BLAS") for name in self.backends)
 
 
-class Broken(Exception):
+class EngineUnusable(Exception):
     """The engine cannot be imported; the message says why."""
 
 
-def environment(cuda_device: str | None) -> dict[str, str]:
+def engine_environment(cuda_device: str | None) -> dict[str, str]:
     """The environment of a child that runs the engine; ``cuda_device`` is the setting's value."""
     env = os.environ | {
         "GGML_NO_BACKTRACE": "1",  # otherwise ggml starts gdb for a backtrace when it aborts
@@ -68,23 +68,23 @@ def examine(cuda_device: str | None = None) -> Build:
     """Ask the engine, in a child process; this takes some tenths of a second and blocks.
 
     Raises:
-        Broken: the engine cannot be imported, or does not answer in time.
+        EngineUnusable: the engine cannot be imported, or does not answer in time.
     """
     command = [sys.executable, "-m", "actors.models.devices"]
     try:
         done = subprocess.run(
             command,
-            env=environment(cuda_device),
+            env=engine_environment(cuda_device),
             capture_output=True,
             text=True,
             check=False,
             timeout=PATIENCE_SECS,
         )
     except subprocess.TimeoutExpired:
-        raise Broken(f"it did not answer within {PATIENCE_SECS} s") from None
+        raise EngineUnusable(f"it did not answer within {PATIENCE_SECS} s") from None
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"]
-        raise Broken(said[-1])
+        raise EngineUnusable(said[-1])
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=Build)  # ggml may print, too
 
 

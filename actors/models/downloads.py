@@ -6,7 +6,7 @@ from contextlib import aclosing, suppress
 
 import msgspec
 
-from actors.kernel.json_lines import said
+from actors.kernel.json_lines import run_json_child
 from actors.kernel.processes import Killed
 from actors.models.catalogue import Model
 
@@ -40,7 +40,7 @@ async def pull(model: Model, report: Callable[[int, int], object]) -> None:
     command = [sys.executable, "-m", "actors.models.download_child", str(model.path)]
     last = _Line(error="the download ended without a result")
     with suppress(Killed):  # the download broke off, and can be continued later
-        async with aclosing(said(command, _Line)) as lines:
+        async with aclosing(run_json_child(command, _Line)) as lines:
             async for last in lines:
                 if last.total:
                     report(last.done, last.total)

@@ -55,17 +55,17 @@ from storage.times import utc
 
 log = logging.getLogger(__name__)
 
-RETRY_UNLOADED_S = 30
-RETRY_LOADING_S = 10
+RETRY_AFTER_UNLOADED_S = 30
+RETRY_AFTER_LOADING_S = 10
 """Seconds that an answer 503 tells the client to wait, by state; see the native guide, section
 4.2."""
-ESTIMATE_OFF_BY = 0.1
+ESTIMATE_ERROR = 0.1
 """The memory that a model needs is only estimated (see `actors.models.weights`). A model is refused
 as too large only if the estimate exceeds the GPU's whole memory by more than this share."""
 CRASHES = 5
 CRASH_WINDOW_S = 300.0
 LONGEST_PAUSE_S = 60.0
-RETRY_S = 300.0
+LOAD_RETRY_S = 300.0
 """Seconds before a failed load is tried again for waiting jobs, if it may succeed later: for
 example, if there was no network."""
 
@@ -99,9 +99,9 @@ class Lifecycle(Actor[LifecycleMessage]):
         self._memory_mb = 0
         self._work = Work(None)
         self._stopping = False
-        self._paused = False
+        self._unload_requested = False
         """A client asked for the unload: jobs that wait do not load the model again at once."""
-        self._then: str | None = None
+        self._next_model: str | None = None
         """The model to load once the engine has stopped."""
         self._crashes: deque[float] = deque()
         self._timers: dict[str, tuple[int, anyio.CancelScope]] = {}
@@ -147,13 +147,13 @@ class Lifecycle(Actor[LifecycleMessage]):
             case Ready() if not self._stopping:
                 self._restart_idle_timer()
             case Ready():
-                self._then = self._then or self._default_model
-                raise NotReady("unloaded", RETRY_UNLOADED_S)
+                self._next_model = self._next_model or self._default_model
+                raise NotReady("unloaded", RETRY_AFTER_UNLOADED_S)
             case Unloaded():
                 self._begin_load(self._default_model)
-                raise NotReady("unloaded", RETRY_UNLOADED_S)
+                raise NotReady("unloaded", RETRY_AFTER_UNLOADED_S)
             case Loading():
-                raise NotReady("loading", RETRY_LOADING_S)
+                raise NotReady("loading", RETRY_AFTER_LOADING_S)
             case WaitingForGpu():
                 raise NotReady("waiting_for_gpu", self._poll_secs)
 
@@ -163,7 +163,7 @@ class Lifecycle(Actor[LifecycleMessage]):
                 self._restart_idle_timer()
                 return True
             case Ready():
-                self._then = self._then or self._default_model
+                self._next_model = self._next_model or self._default_model
             case Unloaded() | WaitingForGpu():
                 self._begin_load(self._default_model)
             case Loading():
@@ -171,16 +171,16 @@ class Lifecycle(Actor[LifecycleMessage]):
         return False
 
     def _unload_asked_for(self) -> None:
-        self._then = None
+        self._next_model = None
         match self._state:
             case Ready():
-                self._paused = True
+                self._unload_requested = True
                 self._stop_engine()
             case Loading() | WaitingForGpu():
                 self._provisioning.cancel()
                 self._load = 0
                 self._inference.tell(StopEngine())
-                self._become(Unloaded())
+                self._set_state(Unloaded())
                 self._pause_then_resume_work()
             case Unloaded():
                 pass
@@ -201,7 +201,7 @@ class Lifecycle(Actor[LifecycleMessage]):
             case WaitingForGpu(model=model) if model != wanted:
                 self._begin_load(wanted)
             case Ready(model=loaded) if loaded != wanted:
-                self._then = wanted
+                self._next_model = wanted
                 self._stop_engine()
             case Ready(model=loaded) if not self._stopping:
                 self._publish(ModelReady(loaded))  # the queue may have been restarted since
@@ -211,14 +211,14 @@ class Lifecycle(Actor[LifecycleMessage]):
             model, before, now = self._state.model, self._state.pulled, message.done / message.total
             if before is None or int(10 * now) > int(10 * before):
                 log.info("downloading %s: %.0f %% of %d MiB", model, 100 * now, message.total >> 20)
-            self._become(Loading(model, round(now, 3)))
+            self._set_state(Loading(model, round(now, 3)))
 
     def _weights_found(self, message: WeightsFound) -> None:
         if message.load != self._load or not isinstance(self._state, Loading):
             return
         self._memory_mb = message.memory_mb
         vram, model = self._vram(), self._state.model
-        if vram is not None and vram.total_mb * (1 + ESTIMATE_OFF_BY) < message.memory_mb:
+        if vram is not None and vram.total_mb * (1 + ESTIMATE_ERROR) < message.memory_mb:
             problem = (
                 f"{model} needs {message.memory_mb} MiB of VRAM, but the GPU has "
                 f"{vram.total_mb} MiB in all"
@@ -227,7 +227,7 @@ class Lifecycle(Actor[LifecycleMessage]):
             return
         # If a model may need the GPU's whole memory, it is tried as soon as nearly all is free.
         if vram is not None and vram.free_mb < min(
-            message.memory_mb, vram.total_mb * (1 - ESTIMATE_OFF_BY)
+            message.memory_mb, vram.total_mb * (1 - ESTIMATE_ERROR)
         ):
             self._wait_for_gpu(model, vram.free_mb)
             return
@@ -241,7 +241,7 @@ class Lifecycle(Actor[LifecycleMessage]):
         if message.load != self._load or not isinstance(self._state, Loading):
             return
         ready = Ready(self._state.model, utc(time.time()))
-        self._become(ready)
+        self._set_state(ready)
         self._publish(ModelReady(ready.model))
         self._publish(ModelLoaded(ready.loaded_at))
         if self._work.waiting:
@@ -268,9 +268,9 @@ class Lifecycle(Actor[LifecycleMessage]):
         if not isinstance(self._state, Ready):
             return
         expected = self._stopping or message.reason == "killed"
-        paused, following = self._paused, self._then
-        self._stopping, self._paused, self._then = False, False, None
-        self._become(Unloaded())
+        paused, following = self._unload_requested, self._next_model
+        self._stopping, self._unload_requested, self._next_model = False, False, None
+        self._set_state(Unloaded())
         self._publish(ModelGone())
         self._publish(ModelUnloaded())
         if following is not None:
@@ -304,7 +304,7 @@ class Lifecycle(Actor[LifecycleMessage]):
         self._stop_timer("retry")
         self._stop_timer("resume")
         self._load = time.monotonic_ns()  # unique, even if this actor has been rebuilt
-        self._become(Loading(model))
+        self._set_state(Loading(model))
         self._provisioning = self.spawn(self._provision, model, self._load, self.me.tell)
 
     def _stop_engine(self) -> None:
@@ -314,7 +314,7 @@ class Lifecycle(Actor[LifecycleMessage]):
             self._inference.tell(StopEngine())
 
     def _wait_for_gpu(self, model: str, free_mb: int) -> None:
-        self._become(WaitingForGpu(model, self._memory_mb, free_mb, self._poll_secs))
+        self._set_state(WaitingForGpu(model, self._memory_mb, free_mb, self._poll_secs))
         self._publish(ModelWaits(model))
         self._start_timer("retry", self._poll_secs)
 
@@ -336,20 +336,20 @@ class Lifecycle(Actor[LifecycleMessage]):
             self._give_up(f"{problem}, {len(self._crashes)} times in a row", certain=False)
             return
         log.warning("%s", problem)
-        self._become(Unloaded(problem))
+        self._set_state(Unloaded(problem))
         pause = min(LONGEST_PAUSE_S, 2.0 ** (len(self._crashes) - 1))
         self._start_timer("resume", pause)
 
     def _give_up(self, problem: str, *, certain: bool) -> None:
         model = self._state.model if isinstance(self._state, Loading) else self._default_model
         log.error("cannot load %s: %s", model, problem)
-        self._become(Unloaded(problem))
+        self._set_state(Unloaded(problem))
         if certain:
             self._publish(ModelFailed(model, problem))
         elif self._work.waiting and self._wanted() != model:
             self._begin_load(self._wanted())
         elif self._work.waiting:
-            self._start_timer("resume", RETRY_S)
+            self._start_timer("resume", LOAD_RETRY_S)
             self._publish(ModelWaits(model))
 
     def _restart_idle_timer(self) -> None:
@@ -367,7 +367,7 @@ class Lifecycle(Actor[LifecycleMessage]):
         if started := self._timers.pop(timer, None):
             started[1].cancel()
 
-    def _become(self, state: ModelState) -> None:
+    def _set_state(self, state: ModelState) -> None:
         """Set the state and publish it. The state is changed only here."""
         if type(state) is not type(self._state):
             log.info("model: %s", state)

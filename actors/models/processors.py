@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 
-def threads() -> int:
+def usable_cores() -> int:
     """The number of physical cores that this process may use. More threads would be much slower."""
     allowed = os.sched_getaffinity(0)
     siblings = {_siblings(cpu) for cpu in allowed}

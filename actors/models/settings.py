@@ -36,8 +36,8 @@ class ModelSettings:
         parse=parse_aliases,
     )
     idle_timeout_secs: float = setting(
-        300, "Seconds without work after which the model is unloaded; 0 is never.", least=0
+        300, "Seconds without work after which the model is unloaded; 0 is never.", minimum=0
     )
     gpu_poll_interval_secs: int = setting(
-        30, "Seconds between two looks at a GPU that has too little free memory.", least=1
+        30, "Seconds between two looks at a GPU that has too little free memory.", minimum=1
     )

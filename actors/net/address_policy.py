@@ -21,7 +21,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # of clouds have link-local addresses, or 100.100.100.200, 168.63.129.16 and fd00:ec2::254.
 # 64:ff9b:1::, 2001::, ::ffff:0:0:0 and ::/96 contain IPv4 addresses, in forms that have a meaning
 # only within a local network.
-_NEVER = [
+_ALWAYS_FORBIDDEN = [
     ipaddress.ip_network(n)
     for n in (
         "0.0.0.0/8",
@@ -75,15 +75,15 @@ class AddressPolicy:
             Forbidden: the server must not connect to it.
         """
         written = ipaddress.ip_address(host)
-        address = _plain(written)
+        address = _embedded_ipv4(written)
         if _within(address, self._networks) or _within(written, self._networks):
             return
-        if _never(address) or (not self._private and _within(address, _PRIVATE)):
+        if _always_forbidden(address) or (not self._private and _within(address, _PRIVATE)):
             raise Forbidden(f"the address {host} is not allowed")
 
     def check_literal(self, host: str) -> None:
         """Like `check`, but ``host`` may also be a name: a name is checked when it is resolved."""
-        address = _literal(host)
+        address = _parse_address(host)
         if address is not None:
             self.check(str(address))
 
@@ -94,8 +94,8 @@ class Resolver(AbstractResolver):
     aiohttp connects to the very addresses that were checked: it does not resolve the name again.
     """
 
-    def __init__(self, reach: AddressPolicy) -> None:
-        self._reach = reach
+    def __init__(self, policy: AddressPolicy) -> None:
+        self._policy = policy
         self._inner = ThreadedResolver()
 
     async def resolve(
@@ -103,7 +103,7 @@ class Resolver(AbstractResolver):
     ) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
         for each in found:
-            self._reach.check(each["host"])
+            self._policy.check(each["host"])
         return found
 
     async def close(self) -> None:
@@ -145,7 +145,7 @@ def check_url(text: str, field: str = "webhook_url") -> str:
     return text
 
 
-def _plain(address: Address) -> Address:
+def _embedded_ipv4(address: Address) -> Address:
     """The IPv4 address within an IPv4-mapped, NAT64 or 6to4 address; other addresses unchanged."""
     if not isinstance(address, ipaddress.IPv6Address):
         return address
@@ -156,9 +156,9 @@ def _plain(address: Address) -> Address:
     return address.sixtofour or address
 
 
-def _never(address: Address) -> bool:
+def _always_forbidden(address: Address) -> bool:
     compatible = address in _COMPATIBLE and address != _LOOPBACK
-    return compatible or _within(address, _NEVER)
+    return compatible or _within(address, _ALWAYS_FORBIDDEN)
 
 
 def _within(address: Address, networks: tuple[Network, ...] | list[Network]) -> bool:
@@ -170,7 +170,7 @@ def host_of(url: str) -> str:
     return URL(url).host or ""
 
 
-def _literal(host: str) -> Address | None:
+def _parse_address(host: str) -> Address | None:
     """The address if ``host`` is one; None if it is a name.
 
     ``2130706433``, ``0x7f.1`` and ``127.1`` are addresses, too: operating systems read them so.

@@ -46,8 +46,8 @@ class Incoming:
 class Outbound:
     """The HTTP client. Make one with `open_outbound`."""
 
-    def __init__(self, session: aiohttp.ClientSession, reach: AddressPolicy) -> None:
-        self._session, self._reach = session, reach
+    def __init__(self, session: aiohttp.ClientSession, policy: AddressPolicy) -> None:
+        self._session, self._policy = session, policy
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """Send a POST and return the HTTP status of the answer. Redirects are not followed.
@@ -57,7 +57,7 @@ class Outbound:
             OSError, TimeoutError: no answer came; the message says why.
         """
         # aiohttp does not call the resolver if the host is an IP address, so it is checked here.
-        self._reach.check_literal(URL(url).host or "")
+        self._policy.check_literal(URL(url).host or "")
         try:
             async with self._session.post(
                 url,
@@ -83,7 +83,7 @@ class Outbound:
             OSError, TimeoutError: no answer came; the message says why.
         """
         for _ in range(MOST_REDIRECTS + 1):
-            self._reach.check_literal(URL(url).host or "")
+            self._policy.check_literal(URL(url).host or "")
             try:
                 # No compression: audio does not get smaller by it, and the size of the unpacked
                 # data would not be known beforehand.
@@ -104,8 +104,8 @@ class Outbound:
 
 
 @asynccontextmanager
-async def open_outbound(reach: AddressPolicy) -> AsyncIterator[Outbound]:
-    connector = aiohttp.TCPConnector(resolver=Resolver(reach), use_dns_cache=False)
+async def open_outbound(policy: AddressPolicy) -> AsyncIterator[Outbound]:
+    connector = aiohttp.TCPConnector(resolver=Resolver(policy), use_dns_cache=False)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=STALLED_S)
     async with aiohttp.ClientSession(
         connector=connector,
@@ -114,7 +114,7 @@ async def open_outbound(reach: AddressPolicy) -> AsyncIterator[Outbound]:
         auto_decompress=False,
         headers={"user-agent": "whisperbox"},
     ) as session:
-        yield Outbound(session, reach)
+        yield Outbound(session, policy)
 
 
 def _joined(base: URL, target: str) -> str:

@@ -29,10 +29,10 @@ class _Refused(Exception):
 
 
 @asynccontextmanager
-async def open_proxy(reach: AddressPolicy) -> AsyncIterator[str]:
+async def open_proxy(policy: AddressPolicy) -> AsyncIterator[str]:
     """Run the proxy until the block ends. Gives the proxy's URL, which contains a password."""
     password = secrets.token_urlsafe(16)
-    proxy = _Proxy(reach, password)
+    proxy = _Proxy(policy, password)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     async with listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, proxy.serve)
@@ -44,8 +44,8 @@ async def open_proxy(reach: AddressPolicy) -> AsyncIterator[str]:
 
 
 class _Proxy:
-    def __init__(self, reach: AddressPolicy, password: str) -> None:
-        self._reach = reach
+    def __init__(self, policy: AddressPolicy, password: str) -> None:
+        self._policy = policy
         secret = base64.b64encode(f"{_USER}:{password}".encode()).decode()
         self._authorization = f"Basic {secret}"
 
@@ -92,7 +92,7 @@ class _Proxy:
             found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             addresses = [str(entry[4][0]) for entry in found]
             for address in addresses:
-                self._reach.check(address)
+                self._policy.check(address)
         except OSError:
             raise _Refused("403 Forbidden") from None
         for address in addresses:

@@ -37,13 +37,13 @@ PAUSES_S = (1, 2, 30, 300, 1800, *(h * 3600 for h in (2, 5, 10, 14, 20, 24)))
 """Seconds before each further try: first the quick ones that the native guide promises, then from
 30 s up to a day."""
 QUICK_TRIES = 3
-SPREAD = 0.2
+JITTER = 0.2
 """The pauses before later tries are made longer or shorter at random, by up to this share.
 Otherwise a receiver that was down would get all its deliveries at the same moment."""
-LONGEST_PAUSE_S = PAUSES_S[-1] * (1 + SPREAD)
-AT_ONCE = 32
-AT_ONCE_PER_HOST = 4
-LOOK_AHEAD = 200
+LONGEST_PAUSE_S = PAUSES_S[-1] * (1 + JITTER)
+MAX_IN_FLIGHT = 32
+MAX_IN_FLIGHT_PER_HOST = 4
+MAX_DUE_READ = 200
 TRIES = prometheus_client.Counter(
     "whisperbox_webhook_tries", "Webhook tries by outcome", ["outcome"]
 )
@@ -51,7 +51,7 @@ MOST_LISTENERS = 100
 """The most URLs that are told when the model is loaded or unloaded."""
 KEPT_S = 30 * 86_400.0
 PRUNE_EVERY_S = 3600.0
-GONE = 410
+STATUS_GONE = 410
 """The HTTP status by which a receiver says that it wants no further tries."""
 
 Render = Callable[[Delivery], Awaitable[bytes]]
@@ -65,7 +65,7 @@ class Outbox(Protocol):
         self, now: float, besides: Iterable[str], limit: int, each: int
     ) -> list[Delivery]: ...
     async def next_due(self, after: float) -> float | None: ...
-    async def sooner(self, latest: float) -> None: ...
+    async def cap_due(self, latest: float) -> None: ...
     async def announce(
         self, event: str, targets: Iterable[tuple[str, str]], happened_at: str, due: float
     ) -> None: ...
@@ -102,7 +102,7 @@ class Webhooks(Actor[WebhookMessage]):
         self._outbox, self._render, self._post = outbox, render, post
         self._secret, self._clock = secret, clock
         self._publish = publish
-        self._flying: dict[str, str] = {}
+        self._in_flight: dict[str, str] = {}
         """The deliveries in flight: the delivery's id and its host."""
         self._listeners = listeners
         self._timer = 0
@@ -163,7 +163,7 @@ class Webhooks(Actor[WebhookMessage]):
         delivery, status, error = message.delivery, message.http_status, message.error
         now = self._clock()
         delivered = status is not None and 200 <= status < 300
-        due = None if delivered or status == GONE else self._next_try(delivery.attempts, now)
+        due = None if delivered or status == STATUS_GONE else self._next_try(delivery.attempts, now)
         outcome = "delivered" if delivered else "failed" if due is None else "retried"
         TRIES.labels(outcome).inc()
         log.info(
@@ -179,7 +179,7 @@ class Webhooks(Actor[WebhookMessage]):
             due=due,
             delivered_at=utc(now) if delivered else None,
         )
-        self._flying.pop(delivery.id, None)
+        self._in_flight.pop(delivery.id, None)
         if delivery.job_id is not None:
             self._publish(JobChanged(delivery.job_id))
         await self._dispatch()
@@ -189,19 +189,21 @@ class Webhooks(Actor[WebhookMessage]):
     async def _dispatch(self) -> None:
         """Send the deliveries that are due, within the limits, and set a timer for the next."""
         now = self._clock()
-        hosts = Counter(self._flying.values())
-        for delivery in await self._outbox.due(now, self._flying, LOOK_AHEAD, AT_ONCE_PER_HOST):
+        hosts = Counter(self._in_flight.values())
+        for delivery in await self._outbox.due(
+            now, self._in_flight, MAX_DUE_READ, MAX_IN_FLIGHT_PER_HOST
+        ):
             host = str(URL(delivery.url).origin())
-            if len(self._flying) < AT_ONCE and hosts[host] < AT_ONCE_PER_HOST:
+            if len(self._in_flight) < MAX_IN_FLIGHT and hosts[host] < MAX_IN_FLIGHT_PER_HOST:
                 hosts[host] += 1
-                self._flying[delivery.id] = host
+                self._in_flight[delivery.id] = host
                 self.spawn(self._try, delivery)
         self._sleeping.cancel()
         self._timer += 1
         if (due := await self._outbox.next_due(now)) is not None:
             if due > now + LONGEST_PAUSE_S:
                 due = now + LONGEST_PAUSE_S
-                await self._outbox.sooner(due)
+                await self._outbox.cap_due(due)
             self._sleeping = self.later(max(0.0, due - now), DeliveryDue(self._timer))
 
     @staticmethod
@@ -210,7 +212,7 @@ class Webhooks(Actor[WebhookMessage]):
             return None
         pause = float(PAUSES_S[tried_before])
         if tried_before + 1 >= QUICK_TRIES:
-            pause *= random.uniform(1 - SPREAD, 1 + SPREAD)
+            pause *= random.uniform(1 - JITTER, 1 + JITTER)
         return now + pause
 
     # This part runs beside the mailbox, in a task of its own: one try.

@@ -225,5 +225,5 @@ class Access:
         if found is None:
             return None
         account, token = found
-        await self._accounts.token_seen(token, utc(now))
+        await self._accounts.note_token_use(token, utc(now))
         return Caller(account, token=token)

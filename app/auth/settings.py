@@ -18,5 +18,5 @@ class AccessSettings:
         secret=True,
     )
     requests_per_minute: int = setting(
-        120, "Requests a minute of each account, token or address; 0 is no limit.", least=0
+        120, "Requests a minute of each account, token or address; 0 is no limit.", minimum=0
     )

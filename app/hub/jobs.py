@@ -175,7 +175,7 @@ async def run_now(request: AnyRequest, services: Services) -> Started:
         failed = await services.system.jobs.page(Status.FAILED, None, wanted.limit, caller.jobs)
         for job in failed:
             again += await services.jobs.try_restart(job)
-    waiting = await services.system.jobs.depth()
+    waiting = await services.system.jobs.queued_count()
     if waiting:
         await services.system.lifecycle.ask(LoadModel())
     return {

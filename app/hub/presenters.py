@@ -152,7 +152,9 @@ def may(job: Job, info: ServerInfo, kept: bool) -> May:
     return {
         "can_cancel_now": job.allows(Action.CANCEL) and job.phase is Phase.WORKING,
         "can_restart_now": job.allows(Action.RESTART) and kept,
-        "can_reset_for_retry": job.allows(Action.RESTART) and kept and job.phase is Phase.BROKEN,
+        "can_reset_for_retry": job.allows(Action.RESTART)
+        and kept
+        and job.phase is Phase.FAILED_OR_CANCELLED,
         "can_delete": job.allows(Action.DELETE),
         "can_analyze_transcript": info.has_language_model
         and job.phase is Phase.DONE

@@ -30,7 +30,7 @@ async def health(services: Services) -> Health:
         gpu_name=configuration.gpu.name(),
         vram_total_mb=vram.total_mb if vram else None,
         model=configuration.catalogue.default,
-        queue_depth=await services.system.jobs.depth(),
+        queue_depth=await services.system.jobs.queued_count(),
         model_state=model_document(state, None).state,
     )
 
@@ -51,7 +51,7 @@ async def readyz(services: Services) -> Response[Any]:
     if services.system.draining:
         return Response({"status": "shutting down"}, status_code=503)
     try:
-        await services.system.jobs.depth()
+        await services.system.jobs.queued_count()
     except Exception:
         log.exception("the database does not answer")
         return Response({"status": "the database does not answer"}, status_code=503)
@@ -82,7 +82,7 @@ class _Gauges:
 async def _readings(services: Services) -> list[GaugeMetricFamily]:
     state = model_document(await services.system.lifecycle.ask(State()), None).state
     depth = GaugeMetricFamily(
-        "whisperbox_queue_depth", "Jobs that wait", value=await services.system.jobs.depth()
+        "whisperbox_queue_depth", "Jobs that wait", value=await services.system.jobs.queued_count()
     )
     age = GaugeMetricFamily(
         "whisperbox_queue_age_seconds",

@@ -57,7 +57,7 @@ class JobService:
         Raises:
             NotFound: there is no such job in that view.
         """
-        job = await self._system.jobs.numbered(number, view)
+        job = await self._system.jobs.by_number(number, view)
         if job is None:
             raise NotFound(f"job {number} not found")
         return job
@@ -110,7 +110,7 @@ class JobService:
         """The disk is asked only about jobs that have ended without a transcript: no others are
         transcribed again."""
         return (
-            job.phase is not Phase.BROKEN
+            job.phase is not Phase.FAILED_OR_CANCELLED
             or job.order.source_url is not None
             or self._system.spool.input(job.id).exists()
         )

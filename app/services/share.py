@@ -84,7 +84,7 @@ class ShareService:
         return found[0], job
 
     async def note_visit(self, share: Share) -> None:
-        await self._system.shares.seen(share.token, utc(time.time()))
+        await self._system.shares.count_access(share.token, utc(time.time()))
 
     async def unlock(self, share: Share, password: str, address: str) -> str | None:
         """What proves from now on that the password was known, for `is_unlocked`; None where it

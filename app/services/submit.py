@@ -174,7 +174,7 @@ class SubmitService:
         """
         if not self.settings.quota_audio_minutes:
             return
-        secs, _ = await self._system.usage.of_a_day(owner)
+        secs, _ = await self._system.usage.last_day(owner)
         if secs >= self.settings.quota_audio_minutes * 60:
             raise OverQuota(
                 f"you have submitted {secs / 60:.0f} minutes of audio in the last 24 hours, and "
@@ -190,10 +190,10 @@ class SubmitService:
         Raises:
             Refusal: the queue says no.
         """
-        most_open = (self.settings.quota_jobs or None) if limited else None
+        max_open_jobs = (self.settings.quota_jobs or None) if limited else None
         try:
             job = await self._system.queue.ask(
-                Submit(submission.job_id, order, size_bytes, most_open)
+                Submit(submission.job_id, order, size_bytes, max_open_jobs)
             )
         except NoAnswer:
             raise  # the row may be there or not: the janitor will see

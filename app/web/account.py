@@ -102,7 +102,7 @@ async def _page(
     secret: str | None = None,
 ) -> Response[str]:
     caller, accounts, now = caller_of(request), services.system.accounts, time.time()
-    heard, tokens_spent = await services.system.usage.of_a_day(caller.account.number)
+    heard, tokens_spent = await services.system.usage.last_day(caller.account.number)
     return app_page(
         "account.html",
         status,

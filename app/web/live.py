@@ -116,9 +116,9 @@ class QueueFollower(Follower):
 
     async def changed(self, ids: set[str]) -> list[bytes]:
         jobs, view = self.services.system.jobs, self.caller.jobs
-        known = await jobs.known(sorted(ids))
+        known = await jobs.by_ids(sorted(ids))
         gone = sorted(ids - known.keys())
-        seen = {job.number: job for job in (await jobs.known(sorted(ids), view)).values()}
+        seen = {job.number: job for job in (await jobs.by_ids(sorted(ids), view)).values()}
         if gone or any(job.status is not Status.QUEUED for job in known.values()):
             # Others' jobs, too, may have let one of ours come a place forward.
             seen |= {job.number: job for job in await jobs.waiting_in(view, PLACES)}

@@ -108,7 +108,7 @@ def state(job: Job) -> str:
             return "working"
         case Phase.DONE:
             return "done"
-        case Phase.BROKEN:
+        case Phase.FAILED_OR_CANCELLED:
             return "failed"
 
 
@@ -165,7 +165,7 @@ def _why_not_cancel(job: Job) -> str | None:
 
 def _why_not_restart(job: Job) -> str | None:
     match job.phase:
-        case Phase.BROKEN:
+        case Phase.FAILED_OR_CANCELLED:
             return None
         case Phase.DONE:
             return "The job is done. To transcribe the recording again, submit it again."

@@ -216,7 +216,7 @@ async def rows(services: Services, caller: Caller, jobs: Iterable[Job]) -> list[
     jobs, now = list(jobs), time.time()
     waiting = any(job.status is Status.QUEUED for job in jobs)
     places = (
-        {number: n for n, number in enumerate(await services.system.jobs.line(), 1)}
+        {number: n for n, number in enumerate(await services.system.jobs.waiting_numbers(), 1)}
         if waiting
         else {}
     )

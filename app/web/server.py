@@ -138,7 +138,7 @@ async def _page(
     problem: str | None = None,
 ) -> Response[str]:
     plan, accounts = services.system.configuration, await services.system.accounts.all()
-    usage = {each.number: await services.system.usage.of_a_day(each.number) for each in accounts}
+    usage = {each.number: await services.system.usage.last_day(each.number) for each in accounts}
     return app_page(
         "server.html",
         status,

@@ -56,7 +56,7 @@ def test_the_card_and_its_memory_are_in_the_answers(nvml: Path, start: Start) ->
 def test_a_card_that_the_engine_is_not_built_for_is_told_and_costs_nothing(
     nvml: Path, start: Start
 ) -> None:
-    if examine().for_gpus:
+    if examine().supports_gpus:
         pytest.skip("this engine is built for GPUs")
     server = start(LD_LIBRARY_PATH=nvml, WHISPER_DEVICE="auto")
     server.wait_for_log("warning A card is here, but this engine cannot use it")

@@ -3,7 +3,7 @@
 import pytest
 
 from actors.models import devices
-from actors.models.devices import Broken, Build, Device
+from actors.models.devices import Build, Device, EngineUnusable
 from app.configure import configure
 from app.diagnosis import Finding, examine
 from app.settings import Settings
@@ -65,7 +65,7 @@ def test_the_doctor_and_the_server_name_an_engine_that_does_not_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken(cuda_device: str | None = None) -> Build:
-        raise Broken("libcuda.so.1: cannot open shared object file")
+        raise EngineUnusable("libcuda.so.1: cannot open shared object file")
 
     monkeypatch.setattr(devices, "examine", broken)
     settings = Settings.from_environment({})

@@ -103,7 +103,7 @@ async def test_a_tokens_use_is_noted_once_a_minute(accounts: Accounts) -> None:
     token = await accounts.add_token(made.number, b"a", name="", scopes=[], now=AT, expires=None)
     seen = []
     for at in ("00:00:00", "00:00:59", "00:01:01"):
-        await accounts.token_seen(token, f"2026-01-01T{at}.000Z")
+        await accounts.note_token_use(token, f"2026-01-01T{at}.000Z")
         seen.append((await accounts.tokens(made.number))[0].last_used_at)
     assert seen == [AT, AT, "2026-01-01T00:01:01.000Z"]
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.blobs import GOING, Spool, owned
+from storage.blobs import REMOVING_SUFFIX, Spool, locked_data_folder
 from storage.errors import NoSpace, Unusable
 
 
@@ -32,21 +32,24 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_what_was_on_its_way_in_goes_and_what_was_on_its_way_out_is_back(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    for name in ("a.input", "a.1234.part", "a.1234.page", f"b.input{GOING}"):
+    for name in ("a.input", "a.1234.part", "a.1234.page", f"b.input{REMOVING_SUFFIX}"):
         (tmp_path / name).touch()
-    spool.tidy()
+    spool.clean_up()
     assert {path.name for path in spool.files()} == {"a.input", "b.input"}
 
 
 def test_a_data_folder_has_one_owner(tmp_path: Path) -> None:
-    with owned(tmp_path / "data"), pytest.raises(Unusable, match="another Whisperbox"):
-        with owned(tmp_path / "data"):
+    with locked_data_folder(tmp_path / "data"), pytest.raises(Unusable, match="another Whisperbox"):
+        with locked_data_folder(tmp_path / "data"):
             pass
-    with owned(tmp_path / "data"):
+    with locked_data_folder(tmp_path / "data"):
         pass
 
 
 def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Unusable, match="cannot write to DATA_DIR"), owned(tmp_path / "file"):
+    with (
+        pytest.raises(Unusable, match="cannot write to DATA_DIR"),
+        locked_data_folder(tmp_path / "file"),
+    ):
         pass

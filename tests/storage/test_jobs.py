@@ -127,7 +127,7 @@ async def test_listeners_are_those_of_jobs_that_are_not_over(
 
 async def test_any_number_of_files_can_be_asked_about(jobs: Jobs) -> None:
     await jobs.insert("7", Order(), 10, NOW)
-    assert list(await jobs.known([str(n) for n in range(40_000)])) == ["7"]
+    assert list(await jobs.by_ids([str(n) for n in range(40_000)])) == ["7"]
 
 
 async def test_pages_go_back_in_time(jobs: Jobs) -> None:
@@ -144,10 +144,10 @@ async def test_parked_jobs_keep_their_place_and_are_charged_no_crash(jobs: Jobs)
     for name in ("a", "b"):
         await jobs.insert(name, Order(), 10, NOW)
     await jobs.start("a")
-    parked = await jobs.park("a")
+    parked = await jobs.requeue("a")
     assert parked
     assert (parked.status, parked.crashes) == (Status.QUEUED, 0)
-    assert [job.id for job in await jobs.waiting()] == ["a", "b"]
+    assert [job.id for job in await jobs.open_jobs()] == ["a", "b"]
 
 
 STEPS = st.lists(
@@ -187,9 +187,9 @@ async def _apply(jobs: Jobs, job: Job, step: str) -> Job | None:
         case "commit":
             return await jobs.commit_chunk("a", job.chunks_done, "en", [segment(job.segments)])
         case "crash":
-            return await jobs.crash("a")
+            return await jobs.count_crash("a")
         case "park":
-            return await jobs.park("a")
+            return await jobs.requeue("a")
         case "done" if job.chunks_total is None or job.chunks_done < job.chunks_total:
             return None  # the queue never ends an unfinished job; the table forbids it, too
         case _:

@@ -41,7 +41,7 @@ class Ears:
     async def find(self, recording: Path) -> Diarization:
         if self.there:
             return Diarization(provider="voices", turns=(TURN,))
-        return Diarization(unavailable="it is no call", wants_models=True)
+        return Diarization(unavailable="it is no call", needs_voice_models=True)
 
     async def pull(self, model: Model, report: Callable[[int, int], object]) -> None:
         self.pulls.append(model.path.name)
@@ -82,8 +82,8 @@ async def house(tmp_path: Path, ears: Ears) -> AsyncIterator[House]:
             speakers=made.speakers,
             spool=made.spool,
             publish=made.facts.tell,
-            voices=Catalogue(tmp_path / "models").voices(),
-            find=ears.find,
+            voice_models=Catalogue(tmp_path / "models").voices(),
+            diarize_file=ears.find,
             pull=ears.pull,
         )
         group.start_soon(actor.run)
@@ -109,6 +109,6 @@ async def test_without_a_hub_it_says_so_and_does_not_ask_for_every_recording(
         assert ears.pulls == ["segmentation.onnx"]
         assert first.status is second.status is SpeakersStatus.UNAVAILABLE
         assert first.error == second.error == "it is no call: put it there by hand"
-        monkeypatch.setattr(diarizer, "PULL_AGAIN_S", 0.0)
+        monkeypatch.setattr(diarizer, "PULL_RETRY_S", 0.0)
         ears.refuses = ""
         assert (await made.heard("c")).status is SpeakersStatus.DONE

@@ -34,7 +34,7 @@ async def test_the_child_tells_voices_apart_with_the_models(tmp_path: Path) -> N
 
 async def test_without_the_models_it_says_that_they_are_wanted(tmp_path: Path) -> None:
     found = await diarized(spoken(tmp_path / "a.wav"), tmp_path / "none")
-    assert found.wants_models
+    assert found.needs_voice_models
     assert "one speaker on each channel" in found.unavailable
 
 
@@ -42,7 +42,7 @@ def test_without_the_extra_it_says_which(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "sherpa_onnx", None)
     found = child.find(str(spoken(tmp_path / "a.wav")), tmp_path, 10, 1)
     assert "the extra 'diarization'" in found.unavailable
-    assert not found.wants_models
+    assert not found.needs_voice_models
 
 
 async def test_a_file_that_cannot_be_decoded_harms_nothing(tmp_path: Path) -> None:

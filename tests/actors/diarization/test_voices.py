@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from actors.diarization import voices
-from actors.diarization.voices import LOOK_S, SHORTEST_S, complete, find, looks, turns
+from actors.diarization.voices import SHORTEST_S, WINDOW_S, complete, find, looks, turns
 from storage.records import Turn
 from tests.audio import write_wav
 from tests.scripted_voices import dull, quiet, scripted_voices, sharp
@@ -59,8 +59,8 @@ def test_there_are_no_more_speakers_than_there_may_be(models: Path, tmp_path: Pa
 def test_a_speaker_stays_the_same_from_part_to_part(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(voices, "PART_S", 10)
-    monkeypatch.setattr(voices, "MOST_LOOKS", 4)
+    monkeypatch.setattr(voices, "BLOCK_S", 10)
+    monkeypatch.setattr(voices, "MAX_COMPARED", 4)
     path = recording(tmp_path, dull(4), sharp(4), dull(4, seed=1), sharp(4, seed=1))
     assert [turn.label for turn in find(path, models, 10, 1).turns] == [
         "Speaker 1", "Speaker 2", "Speaker 1", "Speaker 2",
@@ -90,7 +90,7 @@ def test_looks_make_up_the_stretch_and_stay_in_it(start: float, length: float) -
     for (a, b), (begin, over) in made:
         assert a < b
         assert start - 1e-6 <= begin < over <= end + 1e-6
-        assert over - begin <= LOOK_S + 1e-6
+        assert over - begin <= WINDOW_S + 1e-6
 
 
 @given(st.lists(st.tuples(st.floats(0, 1000), st.floats(0.1, 10), st.integers(0, 4)), max_size=30))

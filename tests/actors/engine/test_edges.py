@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.engine.edges import REACH_S, at_speech
+from actors.engine.edges import MAX_SHIFT_S, move_edges_to_speech
 from actors.engine.protocol import EngineSegment, EngineWord
 from storage.records import RATE, Span
 
@@ -12,7 +12,7 @@ def heard(*edges: tuple[float, float]) -> list[EngineSegment]:
 
 def moved(segments: list[EngineSegment], *speech: tuple[float, float]) -> list[tuple[float, float]]:
     spans = [Span(round(start * RATE), round(end * RATE)) for start, end in speech]
-    return [(segment.start, segment.end) for segment in at_speech(segments, spans)]
+    return [(segment.start, segment.end) for segment in move_edges_to_speech(segments, spans)]
 
 
 def test_edges_in_silence_move_to_the_speech_between_them() -> None:
@@ -37,7 +37,7 @@ def test_where_no_speech_was_found_nothing_moves() -> None:
 
 def test_a_segment_in_silence_moves_to_the_speech_that_it_missed() -> None:
     assert moved(heard((2.3, 2.4)), (1.5, 2), (9, 10)) == [(1.5, 2)]
-    assert moved(heard((0, 1)), (1.5, 9)) == [(1.5, 1.5 + 1 + REACH_S)]
+    assert moved(heard((0, 1)), (1.5, 9)) == [(1.5, 1.5 + 1 + MAX_SHIFT_S)]
     assert moved(heard((3, 4)), (1, 2)) == [(3, 4)]
 
 
@@ -47,7 +47,9 @@ def test_a_segment_in_silence_takes_nothing_from_its_neighbours() -> None:
 
 def test_the_first_and_the_last_word_move_with_the_edges() -> None:
     words = (EngineWord("a", 0.0, 1.5, 1), EngineWord("b", 1.5, 5.0, 1))
-    (segment,) = at_speech([EngineSegment("a b", 0.0, 5.0, words)], [Span(RATE, 4 * RATE)])
+    (segment,) = move_edges_to_speech(
+        [EngineSegment("a b", 0.0, 5.0, words)], [Span(RATE, 4 * RATE)]
+    )
     assert segment.words == (EngineWord("a", 1.0, 1.5, 1), EngineWord("b", 1.5, 4.0, 1))
 
 
@@ -66,6 +68,6 @@ def test_no_segment_is_turned_round_and_none_moves_into_another(
     edges = [edge for segment in found for edge in segment]
     assert edges == sorted(edges)
     for (start, end), (began, ended) in zip(segments, found, strict=True):
-        furthest = REACH_S + end - start + REACH_S + 1e-9
+        furthest = MAX_SHIFT_S + end - start + MAX_SHIFT_S + 1e-9
         assert start - furthest <= began
         assert ended <= end + furthest

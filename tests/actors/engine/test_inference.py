@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from actors.engine.inference import (
     ABORT_GRACE_S,
     HANG_S,
-    LONGEST_LOAD_S,
+    LOAD_TIMEOUT_S,
     Inference,
     in_file_time,
 )
@@ -253,7 +253,7 @@ async def test_an_engine_without_work_is_never_overdue(house: House) -> None:
 async def test_a_load_that_takes_too_long_is_ended(house: House) -> None:
     house.loads = None
     assert await house.told(StartEngine(1, Path("m.bin"))) == []
-    await anyio.sleep(LONGEST_LOAD_S - 1)
+    await anyio.sleep(LOAD_TIMEOUT_S - 1)
     assert (await house.told(), house.engines[0].gone) == ([], False)
     await anyio.sleep(2)
     assert await house.told() == [

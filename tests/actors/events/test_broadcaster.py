@@ -7,7 +7,7 @@ import pytest
 
 from actors.events.broadcaster import Broadcaster
 from actors.events.messages import BroadcasterMessage, CloseStreams, Subscribe
-from actors.events.subscription import EVERYTHING, MODEL, ROOM
+from actors.events.subscription import CAPACITY, EVERYTHING, MODEL
 from actors.jobs.messages import ChunkCommitted, JobChanged, JobEnded
 from actors.kernel.mailbox import Mailbox
 from actors.models.messages import Loading, ModelChanged, Unloaded
@@ -51,11 +51,11 @@ async def test_a_slow_reader_is_told_that_it_missed_something(
     broadcaster: Mailbox[BroadcasterMessage],
 ) -> None:
     slow = await broadcaster.ask(Subscribe("a"))
-    for n in range(ROOM + 1):
+    for n in range(CAPACITY + 1):
         broadcaster.tell(progress(n))
     await broadcaster.ask(Subscribe("b"))  # everything before has been handled
     assert slow.lagged
-    assert await slow.wait(1) == [progress(ROOM)]
+    assert await slow.wait(1) == [progress(CAPACITY)]
 
 
 async def test_the_end_of_a_job_reaches_its_readers_and_frees_them(

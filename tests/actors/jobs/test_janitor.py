@@ -38,7 +38,7 @@ class Rows:
     async def get(self, job_id: str) -> Job | None:
         return self._now()
 
-    async def known(self, ids: Sequence[str]) -> dict[str, Job]:
+    async def by_ids(self, ids: Sequence[str]) -> dict[str, Job]:
         return {found.id: found for found in [self._now()] if found.id in ids} if ids else {}
 
     async def ended_before(self, moment: str, most: int) -> list[Job]:
@@ -141,7 +141,7 @@ class Three(Rows):
             for n, name in enumerate("abc")
         }
 
-    async def known(self, ids: Sequence[str]) -> dict[str, Job]:
+    async def by_ids(self, ids: Sequence[str]) -> dict[str, Job]:
         return {name: self.jobs[name] for name in ids}
 
 

@@ -13,22 +13,22 @@ from actors.engine.messages import AbortChunk, ChunkDone, ChunkFailed, Transcrib
 from actors.jobs import preparation
 from actors.jobs.messages import (
     Cancel,
+    CheckStalled,
     ChunkCommitted,
     Delete,
     Drain,
+    FetchedAfterEnd,
     JobChanged,
     JobDeleted,
     JobEnded,
     JobExpired,
     JobQueued,
-    LookForStalled,
     QueueMessage,
-    RecordingArrivedLate,
     Restart,
     Submit,
 )
 from actors.jobs.preparation import Preparation
-from actors.jobs.queue import CRASHES, Queue
+from actors.jobs.queue import MAX_CRASHES, Queue
 from actors.jobs.scheduler import Scheduler
 from actors.media.messages import (
     Fetch,
@@ -136,7 +136,7 @@ class House:
 async def living(folder: Path) -> AsyncIterator[House]:
     async with open_database(folder / "a.db") as database:
         house = House(Jobs(database), Spool(folder))
-        await house.jobs.charge_interrupted()
+        await house.jobs.count_crash_of_interrupted()
         async with anyio.create_task_group() as group:
             group.start_soon(house.queue().run)
             yield house
@@ -257,7 +257,7 @@ async def test_three_crashes_on_one_chunk_end_the_job_and_its_neighbour_goes_on(
     for name in ("a", "b"):
         await house.submit(name)
         house.planned(name)
-    for crash in range(CRASHES):
+    for crash in range(MAX_CRASHES):
         house.me.tell(ModelReady("base"))
         assert (await house.chunk()).job_id == "a"
         house.me.tell(ChunkFailed("a", 0, "crashed", "the engine crashed on this job"))
@@ -354,7 +354,7 @@ async def test_audio_that_is_cleared_away_between_two_chunks_is_decoded_again(
 
 
 async def test_a_job_that_kills_the_server_three_times_is_given_up(tmp_path: Path) -> None:
-    for _ in range(CRASHES):
+    for _ in range(MAX_CRASHES):
         async with living(tmp_path) as house:
             if await house.jobs.get("a") is None:
                 await house.submit("a")
@@ -375,7 +375,7 @@ async def test_the_end_of_the_server_is_charged_to_the_job_at_the_engine_alone(
         await house.chunk()
         house.me.tell(ModelGone())
         await house.job("a")
-    for _ in range(CRASHES):  # while the model loads, say
+    for _ in range(MAX_CRASHES):  # while the model loads, say
         async with living(tmp_path) as house:
             assert (await house.job("a")).crashes == 0
     async with living(tmp_path) as house:
@@ -430,7 +430,7 @@ async def test_a_job_that_waits_between_its_chunks_gives_a_sign_of_life(house: H
     house.done(await house.chunk(), "one")
     before = await house.chunk()
     house.me.tell(ModelGone())
-    house.me.tell(LookForStalled())
+    house.me.tell(CheckStalled())
     waiting = await house.job("a")
     assert (waiting.status, waiting.stage_detail) == (Status.RUNNING, "waiting for the model")
     house.me.tell(ModelReady("base"))
@@ -534,9 +534,9 @@ async def test_a_cancelled_fetch_is_stopped_and_what_still_comes_is_dropped(hous
     house.me.tell(Fetched("a", 10, None, None))
     assert (await house.job("a")).status is Status.CANCELLED
     assert house.ingest.told() == [Fetch("a", "http://x/"), StopFetch("a")]
-    assert house.published(JobEnded, RecordingArrivedLate) == [
+    assert house.published(JobEnded, FetchedAfterEnd) == [
         JobEnded("a", Order(source_url="http://x/")),
-        RecordingArrivedLate("a"),
+        FetchedAfterEnd("a"),
     ]
     assert house.chunker.told() == []
 
@@ -546,16 +546,16 @@ async def test_a_fetch_and_a_decoding_that_stall_are_given_to_somebody_else(
 ) -> None:
     await house.me.ask(Submit("a", Order(source_url="http://x/"), None))
     await house.submit("b")
-    house.me.tell(LookForStalled())
+    house.me.tell(CheckStalled())
     await house.job("a")
     assert len(house.ingest.told() + house.chunker.told()) == 2, "there is time"
     monkeypatch.setattr(preparation, "STALLED_S", -1.0)
-    house.me.tell(LookForStalled())
+    house.me.tell(CheckStalled())
     assert (await house.job("a")).crashes == 1
     assert house.ingest.told() == [StopFetch("a"), Fetch("a", "http://x/")]
     assert house.chunker.told() == [StopSplit("b"), Split("b")]
-    for _ in range(CRASHES - 1):
-        house.me.tell(LookForStalled())
+    for _ in range(MAX_CRASHES - 1):
+        house.me.tell(CheckStalled())
     failed = await house.job("a")
     assert (failed.status, failed.error) == (
         Status.FAILED,
@@ -650,12 +650,12 @@ async def test_a_deleted_job_leaves_nothing(house: House) -> None:
 
 async def test_more_jobs_of_one_owner_than_may_wait_are_refused(house: House) -> None:
     async with owners(house, 2):
-        await house.me.ask(Submit("a", Order(owner=1), 10, most_open=1))
+        await house.me.ask(Submit("a", Order(owner=1), 10, max_open_jobs=1))
         with pytest.raises(OverQuota):
-            await house.me.ask(Submit("b", Order(owner=1), 10, most_open=1))
-        await house.me.ask(Submit("c", Order(owner=2), 10, most_open=1))
+            await house.me.ask(Submit("b", Order(owner=1), 10, max_open_jobs=1))
+        await house.me.ask(Submit("c", Order(owner=2), 10, max_open_jobs=1))
         await house.me.ask(Cancel("a"))
-        await house.me.ask(Submit("d", Order(owner=1), 10, most_open=1))
+        await house.me.ask(Submit("d", Order(owner=1), 10, max_open_jobs=1))
 
 
 async def test_two_owners_share_the_engine_chunk_by_chunk(house: House) -> None:

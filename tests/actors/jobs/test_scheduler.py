@@ -4,7 +4,7 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.jobs.scheduler import LOOK_AHEAD, MOST_PASSES, Scheduler
+from actors.jobs.scheduler import LOOK_AHEAD, MAX_OVERTAKES, Scheduler
 from storage.records import Job, Order, Status
 from tests.records import job as a_job
 
@@ -38,14 +38,14 @@ def serve(these: Scheduler, loaded: str | None = "base") -> Job:
     rightful = these.choose(anyone, wants, None)
     assert job
     assert rightful
-    these.served(job, passing=job.id != rightful.id)
+    these.chunk_started(job, out_of_turn=job.id != rightful.id)
     return job
 
 
 def test_jobs_of_one_owner_go_in_the_order_they_came() -> None:
     jobs = [waiting() for _ in range(3)]
     these = turns(*jobs)
-    assert list(these.ahead()) == jobs
+    assert list(these.in_order()) == jobs
     assert [serve(these) for _ in range(2)] == [jobs[0], jobs[0]]
     these.drop(jobs[0].id)
     assert serve(these) == jobs[1]
@@ -55,7 +55,7 @@ def test_a_changed_job_keeps_its_place() -> None:
     first, second = waiting(), waiting()
     these = turns(first, second)
     these.put(first)
-    assert list(these.ahead()) == [first, second]
+    assert list(these.in_order()) == [first, second]
 
 
 def test_fifty_files_of_one_do_not_make_another_wait_for_all_of_them() -> None:
@@ -83,18 +83,18 @@ def test_a_job_that_cannot_go_on_is_passed() -> None:
 def test_two_models_are_not_swapped_at_every_chunk_and_nobody_waits_for_ever() -> None:
     these = turns(waiting(owner=1), waiting(owner=2, model="small"))
     loaded, swaps, heard = "base", 0, Counter[str]()
-    for _ in range(10 * MOST_PASSES):
+    for _ in range(10 * MAX_OVERTAKES):
         job = serve(these, loaded)
         heard[wants(job)] += 1
         if wants(job) != loaded:
             loaded, swaps = wants(job), swaps + 1
     assert swaps <= 10
-    assert min(heard.values()) >= 4 * MOST_PASSES
+    assert min(heard.values()) >= 4 * MAX_OVERTAKES
 
 
 def test_no_more_jobs_of_one_owner_are_looked_at_than_need_be() -> None:
     these = turns(*[waiting(owner=1) for _ in range(100)], *[waiting(owner=2) for _ in range(3)])
-    assert Counter(job.order.owner for job in these.ahead()) == {1: LOOK_AHEAD, 2: 3}
+    assert Counter(job.order.owner for job in these.in_order()) == {1: LOOK_AHEAD, 2: 3}
 
 
 owners = st.sampled_from([None, 1, 2, 3])
@@ -103,10 +103,10 @@ owners = st.sampled_from([None, 1, 2, 3])
 @given(st.lists(st.tuples(owners, st.booleans()), min_size=1, max_size=30))
 def test_everybody_gets_as_much_as_everybody_else(those: list[tuple[int | None, bool]]) -> None:
     these = turns(*(waiting(owner=owner, urgent=urgent) for owner, urgent in those))
-    served = [serve(these) for _ in range(60)]
+    chunk_started = [serve(these) for _ in range(60)]
     first = any(urgent for _, urgent in those)
-    shares = Counter(job.order.owner for job in served)
-    assert all(job.order.urgent == first for job in served)
+    shares = Counter(job.order.owner for job in chunk_started)
+    assert all(job.order.urgent == first for job in chunk_started)
     assert set(shares) == {owner for owner, urgent in those if urgent == first}
     assert max(shares.values()) - min(shares.values()) <= 1
 
@@ -120,4 +120,4 @@ def test_every_job_ends(those: list[tuple[int | None, bool, str]]) -> None:
         loaded = wants(job)
         these.drop(job.id)
     assert these.all() == []
-    assert list(these.ahead()) == []
+    assert list(these.in_order()) == []

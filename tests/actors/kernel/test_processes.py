@@ -8,7 +8,7 @@ import anyio
 import pytest
 import trio.testing
 
-from actors.kernel.processes import PAUSES_S, TRIES, Killed, check, open_child, retry_if_killed
+from actors.kernel.processes import MAX_TRIES, PAUSES_S, Killed, check, open_child, retry_if_killed
 
 
 @pytest.mark.anyio
@@ -40,7 +40,7 @@ class TestTries:
     def anyio_backend(self) -> tuple[str, dict[str, Any]]:
         return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
 
-    @pytest.mark.parametrize("kills", range(TRIES))
+    @pytest.mark.parametrize("kills", range(MAX_TRIES))
     async def test_what_is_killed_is_tried_again(self, kills: int) -> None:
         left, began = [kills], anyio.current_time()
 
@@ -62,4 +62,4 @@ class TestTries:
 
         with pytest.raises(Killed):
             await retry_if_killed(work)
-        assert len(tries) == TRIES
+        assert len(tries) == MAX_TRIES

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from actors.jobs.messages import JobChanged, JobEnded, TextSettled
-from actors.llm.analyst import AT_ONCE, TRIES, Analyst
+from actors.llm.analyst import MAX_PARALLEL, MAX_TRIES, Analyst
 from actors.llm.child import Answer
 from actors.llm.messages import AnalystMessage, RequestText
 from storage.accounts import Accounts
@@ -201,11 +201,11 @@ async def test_few_texts_are_written_at_once_and_the_others_follow(living: House
     await living.handled()
     await anyio.wait_all_tasks_blocked()
     statuses = [(await living.text_of(job)).status for job in jobs]
-    assert statuses.count(TextStatus.RUNNING) == AT_ONCE
-    assert statuses.count(TextStatus.PENDING) == len(jobs) - AT_ONCE
+    assert statuses.count(TextStatus.RUNNING) == MAX_PARALLEL
+    assert statuses.count(TextStatus.PENDING) == len(jobs) - MAX_PARALLEL
     living.author.may_answer.set()
     assert sorted(await living.settled(len(jobs))) == ["a", "b", "c", "d", "e"]
-    assert living.author.most_under_way == AT_ONCE
+    assert living.author.most_under_way == MAX_PARALLEL
 
 
 async def test_a_text_that_fails_says_why_and_costs_what_was_spent(living: House) -> None:
@@ -233,7 +233,7 @@ async def test_an_error_of_ours_fails_the_text_and_not_the_analyst(living: House
 
 async def test_a_text_over_which_the_server_ends_each_time_is_given_up(house: House) -> None:
     job = await house.assisted("a")
-    for _ in range(TRIES):
+    for _ in range(MAX_TRIES):
         house.author.hesitates()
         async with house.living():
             await house.author.begun.wait()
@@ -241,7 +241,7 @@ async def test_a_text_over_which_the_server_ends_each_time_is_given_up(house: Ho
     async with house.living():
         assert await house.settled() == ["a"]
     text = await house.text_of(job)
-    assert (text.status, len(house.author.asked)) == (TextStatus.FAILED, TRIES)
+    assert (text.status, len(house.author.asked)) == (TextStatus.FAILED, MAX_TRIES)
     assert text.error == "the server ended 3 times while it worked on this text"
 
 

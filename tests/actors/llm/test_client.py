@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.kernel import processes
-from actors.llm.child import MOST_PARTS, Answer, parts
+from actors.llm.child import MAX_PARTS, Answer, parts
 from actors.llm.client import BROKE_OFF, LanguageModel
 from actors.llm.settings import LanguageModelSettings
 from storage.records import TextKind
@@ -66,10 +66,8 @@ async def test_a_long_analysis_is_merged(model: Provider) -> None:
 
 async def test_what_is_far_too_long_says_that_it_was_cut(model: Provider) -> None:
     model.write = lambda text: "x"
-    answer = await write(
-        model, TextKind.TRANSLATION, ["word " * 190 for _ in range(MOST_PARTS + 5)]
-    )
-    assert (answer.truncated, len(model.asked)) == (True, MOST_PARTS)
+    answer = await write(model, TextKind.TRANSLATION, ["word " * 190 for _ in range(MAX_PARTS + 5)])
+    assert (answer.truncated, len(model.asked)) == (True, MAX_PARTS)
 
 
 async def test_an_answer_that_the_model_broke_off_says_that_it_was_cut(
@@ -136,7 +134,7 @@ def test_parts_lose_no_word_and_are_never_too_long(lines: list[str], most: int) 
 async def test_the_tokens_of_a_child_that_is_killed_are_counted_at_each_try(
     model: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "PAUSE_S", 0)
+    monkeypatch.setattr(processes, "PAUSES_S", (0, 0))
     monkeypatch.setattr("sys.executable", dying(tmp_path / "python", '{"tokens": 7}'))
     answer = await write(model, TextKind.ANALYSIS, ["Hello."])
-    assert (answer.error, answer.tokens) == (BROKE_OFF, 7 * processes.TRIES)
+    assert (answer.error, answer.tokens) == (BROKE_OFF, 7 * processes.MAX_TRIES)

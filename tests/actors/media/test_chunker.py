@@ -15,9 +15,9 @@ import pytest
 import trio.testing
 
 from actors.kernel.mailbox import Mailbox
-from actors.kernel.processes import TRIES, Killed
+from actors.kernel.processes import MAX_TRIES, PAUSES_S, Killed
 from actors.media import chunker
-from actors.media.chunker import BEAT_S, FULL_DISK_PAUSE_S, NO_ROOM, ROOM_BYTES, Chunker
+from actors.media.chunker import FULL_DISK_PAUSE_S, HEARTBEAT_S, NO_ROOM, WANTED_FREE_BYTES, Chunker
 from actors.media.decoding import BROKEN
 from actors.media.messages import (
     ChunkerMessage,
@@ -29,7 +29,7 @@ from actors.media.messages import (
     SplitsLost,
     StopSplit,
 )
-from storage.blobs import NOT_KEPT, Spool
+from storage.blobs import RECORDING_GONE, Spool
 from storage.errors import Invalid
 from storage.records import RATE, SAMPLE_BYTES, Stage
 from tests.audio import spoken
@@ -154,7 +154,7 @@ async def test_a_decoder_that_is_killed_each_time_fails_the_job(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.submitted("a")
-    monkeypatch.setattr("actors.kernel.processes.PAUSE_S", 0.0)
+    monkeypatch.setattr("actors.kernel.processes.PAUSES_S", (0.0, 0.0))
     (tmp_path / "bin").mkdir()
     monkeypatch.setattr("sys.executable", dying(tmp_path / "bin" / "python", "half"))
     house.me.tell(Split("a"))
@@ -177,7 +177,7 @@ async def test_a_rebuilt_chunker_says_first_that_its_work_is_lost(
 async def test_an_input_that_is_not_kept_any_more_fails_for_that(
     house: House, decoder: Decoder
 ) -> None:
-    assert await house.told(Split("a")) == [SplitFailed("a", NOT_KEPT)]
+    assert await house.told(Split("a")) == [SplitFailed("a", RECORDING_GONE)]
     assert decoder.begun == []
 
 
@@ -212,7 +212,7 @@ async def test_a_long_recording_says_how_far_it_is(house: House, decoder: Decode
     house.submitted("a")
     decoder.seconds, decoder.step_secs = 180, 0.1
     await house.told(Split("a"))
-    await anyio.sleep(4 * BEAT_S)
+    await anyio.sleep(4 * HEARTBEAT_S)
     *beats, planned = await house.told()
     assert [beat.detail for beat in beats] == [f"decoded {n} min" for n in (1, 2, 3)]
     assert {(beat.job_id, beat.stage) for beat in beats} == {("a", Stage.DECODING)}
@@ -226,7 +226,7 @@ async def test_without_room_a_job_waits_and_goes_on_by_itself(
     monkeypatch.setattr(house.spool, "spare_bytes", lambda: spare[0])
     monkeypatch.setattr(chunker, "CHECK_DISK_EVERY", 1)
     house.submitted("a")
-    waits = [Heartbeat("a", Stage.DECODING, NO_ROOM), MakeRoom(ROOM_BYTES)]
+    waits = [Heartbeat("a", Stage.DECODING, NO_ROOM), MakeRoom(WANTED_FREE_BYTES)]
     assert await house.told(Split("a")) == waits
     assert (house.names(), decoder.under_way) == (["a.input"], 0)
     await anyio.sleep(2.5 * FULL_DISK_PAUSE_S)
@@ -245,7 +245,7 @@ async def test_a_disk_that_is_full_before_we_see_it_is_waited_for_too(
     decoder.ends = lambda: OSError(number, "full")
     assert await house.told(Split("a")) == [
         Heartbeat("a", Stage.DECODING, NO_ROOM),
-        MakeRoom(ROOM_BYTES),
+        MakeRoom(WANTED_FREE_BYTES),
     ]
     decoder.ends = lambda: None
     await anyio.sleep(FULL_DISK_PAUSE_S + 1)
@@ -266,11 +266,11 @@ async def test_what_else_is_short_is_waited_for_without_removing_anything(
 
 async def test_a_decoder_that_was_killed_is_tried_again(house: House, decoder: Decoder) -> None:
     house.submitted("a")
-    decoder.ends = lambda: Killed() if len(decoder.begun) < TRIES else None
+    decoder.ends = lambda: Killed() if len(decoder.begun) < MAX_TRIES else None
     assert await house.told(Split("a")) == []
-    await anyio.sleep(60)
+    await anyio.sleep(sum(PAUSES_S) + 1)
     assert [type(fact) for fact in await house.told()] == [Planned]
-    assert len(decoder.begun) == TRIES
+    assert len(decoder.begun) == MAX_TRIES
 
 
 @pytest.mark.parametrize("seconds", [0, 3])

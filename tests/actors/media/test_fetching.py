@@ -72,7 +72,7 @@ async def test_what_a_kill_left_of_an_earlier_try_is_in_nobodys_way(
 async def test_one_byte_a_second_is_too_slow(
     tmp_path: Path, web: MediaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "WATCHED_S", 0.2)
+    monkeypatch.setattr(fetching, "RATE_WINDOW_S", 0.2)
     with pytest.raises(Invalid, match="too slowly"):
         await fetch(tmp_path, web.at("/a.wav", web.trickles(bytes(1000), 0.05)))
     assert list(tmp_path.iterdir()) == []

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.models.catalogue import NAMES, Catalogue, fitting
+from actors.models.catalogue import NAMES, Catalogue, suitable_model
 from storage.errors import Invalid
 
 
@@ -40,5 +40,5 @@ def test_what_is_no_name_is_never_looked_up(tmp_path: Path, name: str) -> None:
     [(24_000, 2, "large-v3-turbo"), (1000, 8, "small-q8_0"), (None, 2, "base-q8_0")],
 )
 def test_the_default_fits_the_box(vram_mb: int | None, cores: int, name: str) -> None:
-    assert fitting(vram_mb, cores) == name
+    assert suitable_model(vram_mb, cores) == name
     assert name in NAMES

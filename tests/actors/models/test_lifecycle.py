@@ -11,7 +11,7 @@ import pytest
 import trio.testing
 
 from actors.engine.messages import EngineEnded, EngineFailed, EngineReady, StartEngine, StopEngine
-from actors.models.lifecycle import CRASHES, RETRY_S, Lifecycle
+from actors.models.lifecycle import CRASHES, LOAD_RETRY_S, Lifecycle
 from actors.models.messages import (
     LifecycleMessage,
     Loading,
@@ -297,7 +297,7 @@ async def test_work_for_another_model_swaps(house: House) -> None:
 async def test_a_load_that_can_never_succeed_says_so_and_does_not_loop(house: House) -> None:
     house.weights = lambda load: WeightsMissing(load, "no such file", True)
     house.me.tell(BUSY)
-    await anyio.sleep(100 * RETRY_S)
+    await anyio.sleep(100 * LOAD_RETRY_S)
     assert await house.state() == Unloaded("no such file")
     assert house.asked_for == ["base"]
     assert ModelFailed("base", "no such file") in house.queue.told()
@@ -309,11 +309,11 @@ async def test_a_load_that_may_succeed_later_is_tried_again_slowly_while_work_wa
 ) -> None:
     house.weights = lambda load: WeightsMissing(load, "no network", False)
     house.me.tell(BUSY)
-    await anyio.sleep(2.5 * RETRY_S)
+    await anyio.sleep(2.5 * LOAD_RETRY_S)
     assert house.asked_for == ["base"] * 3
     assert [m for m in house.queue.told() if isinstance(m, ModelFailed)] == []
     house.me.tell(IDLE)
-    await anyio.sleep(100 * RETRY_S)
+    await anyio.sleep(100 * LOAD_RETRY_S)
     assert house.asked_for == ["base"] * 3
 
 
@@ -400,7 +400,7 @@ async def test_a_crash_during_work_loads_again_with_back_off_and_then_gives_up(
         house.me.tell(EngineReady(load))
         await house.state()
     house.end_engine("crashed")
-    await anyio.sleep(RETRY_S - 1)
+    await anyio.sleep(LOAD_RETRY_S - 1)
     assert await house.engine_told() == []
     state = await house.state()
     assert isinstance(state, Unloaded)

@@ -18,9 +18,9 @@ from actors.jobs.messages import JobEnded, JobQueued
 from actors.kernel.mailbox import Mailbox
 from actors.models.messages import ModelLoaded, ModelUnloaded
 from actors.webhooks.dispatcher import (
-    AT_ONCE_PER_HOST,
     KEPT_S,
     LONGEST_PAUSE_S,
+    MAX_IN_FLIGHT_PER_HOST,
     MOST_LISTENERS,
     PAUSES_S,
     Webhooks,
@@ -69,7 +69,7 @@ class Outbox:
     async def next_due(self, after: float) -> float | None:
         return min((at for at in self.when.values() if at > after), default=None)
 
-    async def sooner(self, latest: float) -> None:
+    async def cap_due(self, latest: float) -> None:
         self.when = {name: min(at, latest) for name, at in self.when.items()}
 
     async def prune(self, before: str) -> None:
@@ -225,7 +225,7 @@ async def test_a_slow_receiver_delays_nobody_else() -> None:
         await anyio.sleep(1)
         reached = {host for _, host in house.network.asked}
         assert {f"fast{n}" for n in range(5)} <= reached
-        assert house.network.under_way == AT_ONCE_PER_HOST
+        assert house.network.under_way == MAX_IN_FLIGHT_PER_HOST
 
 
 async def test_the_models_comings_and_goings_reach_every_registered_url_once() -> None:

@@ -18,7 +18,7 @@ from app.hub.presenters import (
 from app.hub.status import status_document
 from app.services.jobs import JobDetails
 from storage.records import (
-    POSSIBLE,
+    ALLOWED_ACTIONS,
     Callback,
     Job,
     LogLine,
@@ -197,7 +197,7 @@ def test_every_state_has_the_contracts_name_and_permits_what_the_contract_says(
 
 
 def test_the_table_of_what_may_be_done_has_every_phase() -> None:
-    assert set(POSSIBLE) == set(Phase)
+    assert set(ALLOWED_ACTIONS) == set(Phase)
 
 
 def test_a_cancelled_job_says_so() -> None:

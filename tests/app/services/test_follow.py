@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.events.subscription import ROOM, Subscription
+from actors.events.subscription import CAPACITY, Subscription
 from actors.jobs.messages import ChunkCommitted, JobEnded
 from app.services.follow import Ended, JobEvent, JobFollower, has_seen_end
 from storage.database import open_database
@@ -64,7 +64,7 @@ async def test_facts_that_are_told_twice_or_late_are_shown_once(jobs: Jobs) -> N
 async def test_a_reader_that_fell_behind_catches_up_from_the_rows(jobs: Jobs) -> None:
     subscription = Subscription("a")
     events = follow(jobs, "1:0-0", subscription)
-    for n in range(ROOM + 5):
+    for n in range(CAPACITY + 5):
         subscription.offer(await commit(jobs, n))
     await jobs.finish("a", Status.CANCELLED, NOW, 0)
     subscription.offer(JobEnded("a", Order()))
