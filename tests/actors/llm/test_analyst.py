@@ -236,7 +236,8 @@ async def test_a_text_over_which_the_server_ends_each_time_is_given_up(house: Ho
     for _ in range(TRIES):
         house.author.hesitates()
         async with house.living():
-            await house.author.begun.wait()
+            with anyio.fail_after(10):
+                await house.author.begun.wait()
     house.author.may_answer.set()
     async with house.living():
         assert await house.settled() == ["a"]
