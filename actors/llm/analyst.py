@@ -44,7 +44,8 @@ class Analyst(Actor[AnalystMessage]):
         self._texts, self._jobs, self._usage = texts, jobs, usage
         self._publish = publish
         self._write, self._tokens_a_day = write, tokens_a_day
-        self._writing = 0
+        self._writing: set[Text] = set()
+        """As they were when they were begun: what an analyst before us began is told to us, too."""
 
     async def started(self) -> None:
         await self._texts.revive()
@@ -74,7 +75,7 @@ class Analyst(Actor[AnalystMessage]):
         await self._step()
 
     async def _written(self, message: TextWritten) -> None:
-        self._writing -= 1
+        self._writing.discard(message.text)
         text, answer, now = message.text, message.answer, time.time()
         extra = {"job": message.job_id, "text": f"{text.kind} {text.language}"}
         if answer.error:
@@ -90,9 +91,9 @@ class Analyst(Actor[AnalystMessage]):
 
     async def _step(self) -> None:
         """Begin with what waits."""
-        for text, job_id in await self._texts.pending(AT_ONCE - self._writing):
+        for text, job_id in await self._texts.pending(AT_ONCE - len(self._writing)):
             if await self._texts.begin(text, utc(time.time())):
-                self._writing += 1
+                self._writing.add(text)
                 self.spawn(self._make, text, job_id)
 
     # Beside the mailbox: one text.
