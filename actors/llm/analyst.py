@@ -49,7 +49,8 @@ class Analyst(Actor[AnalystMessage]):
         self._texts, self._jobs, self._usage = texts, jobs, usage
         self._publish = publish
         self._write, self._tokens_a_day = write, tokens_a_day
-        self._writing = 0
+        self._writing: set[Text] = set()
+        """The texts that this actor has begun. An analyst that ran before it reports to it, too."""
 
     async def started(self) -> None:
         await self._texts.reset_running()
@@ -79,7 +80,7 @@ class Analyst(Actor[AnalystMessage]):
         await self._begin_next()
 
     async def _text_written(self, message: TextWritten) -> None:
-        self._writing -= 1
+        self._writing.discard(message.text)
         text, answer, now = message.text, message.answer, time.time()
         extra = {"job": message.job_id, "text": f"{text.kind} {text.language}"}
         if answer.error:
@@ -95,9 +96,9 @@ class Analyst(Actor[AnalystMessage]):
 
     async def _begin_next(self) -> None:
         """Begin with texts that wait, as long as fewer than MAX_PARALLEL are being written."""
-        for text, job_id in await self._texts.pending(MAX_PARALLEL - self._writing):
+        for text, job_id in await self._texts.pending(MAX_PARALLEL - len(self._writing)):
             if await self._texts.begin(text, utc(time.time())):
-                self._writing += 1
+                self._writing.add(text)
                 self.spawn(self._run_text, text, job_id)
 
     # This part runs beside the mailbox, in a task of its own: the work on one text.

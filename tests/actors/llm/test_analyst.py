@@ -12,7 +12,7 @@ import pytest
 from actors.jobs.messages import JobChanged, JobEnded, TextSettled
 from actors.llm.analyst import MAX_PARALLEL, MAX_TRIES, Analyst
 from actors.llm.child import Answer
-from actors.llm.messages import AnalystMessage, RequestText
+from actors.llm.messages import AnalystMessage, RequestText, TextWritten
 from storage.accounts import Accounts
 from storage.database import open_database
 from storage.errors import Conflict, NotFound
@@ -36,7 +36,7 @@ from tests.probe import Probe
 
 pytestmark = pytest.mark.anyio
 
-AT = "2026-05-10T14:00:00.000Z"
+EARLIER, AT = "2026-05-10T13:00:00.000Z", "2026-05-10T14:00:00.000Z"
 ANALYSIS, TRANSLATION = TextKind.ANALYSIS, TextKind.TRANSLATION
 
 
@@ -236,7 +236,8 @@ async def test_a_text_over_which_the_server_ends_each_time_is_given_up(house: Ho
     for _ in range(MAX_TRIES):
         house.author.hesitates()
         async with house.living():
-            await house.author.begun.wait()
+            with anyio.fail_after(10):
+                await house.author.begun.wait()
     house.author.may_answer.set()
     async with house.living():
         assert await house.settled() == ["a"]
@@ -369,3 +370,23 @@ async def test_a_job_that_is_deleted_under_a_text_harms_nobody(living: House) ->
     await living.settled()
     living.ended(await living.assisted("b"))
     assert await living.settled() == ["b"]
+
+
+async def test_answers_to_an_analyst_that_crashed_make_room_for_no_other_text(
+    house: House,
+) -> None:
+    jobs = [await house.assisted(name) for name in "abcdef"]
+    for job in jobs[:MAX_PARALLEL]:
+        text = await house.text_of(job)
+        await house.texts.begin(text, EARLIER)
+        house.me.tell(TextWritten(text, job.id, Answer(text="In time.")))
+    house.author.hesitates()
+    async with house.living():
+        await house.settled(MAX_PARALLEL)
+        await house.handled()
+        statuses = [(await house.text_of(job)).status for job in jobs]
+        assert statuses.count(TextStatus.RUNNING) == 0, "what was answered is not running any more"
+        assert (await house.text_of(jobs[0])).text == "In time."
+        house.author.may_answer.set()
+        await house.settled(len(jobs))
+    assert house.author.most_under_way == MAX_PARALLEL
