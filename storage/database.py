@@ -210,7 +210,10 @@ def _receive_waiting(receive: MemoryObjectReceiveStream[_Write], most: int) -> l
 
 
 def _translated(error: sqlite3.OperationalError) -> Exception:
-    if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+    if (
+        error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
+        or error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHMSIZE  # no room for the WAL's index
+    ):
         return NoSpace("the disk is full")
     # After a failed fsync, written pages may be lost, even if the next fsync succeeds. So trying
     # again is not safe.

@@ -43,9 +43,11 @@ callback only after each encode and each step, which takes seconds on a slow CPU
 take less than a second, and killing the engine needs the rest of that second."""
 
 LOAD_TIMEOUT_S = 600.0
-HANG_S = 1800.0
-"""An engine that does not answer for a window for this long is killed. The largest model on a slow
-CPU, if it has to decode at all temperatures, needs a third of this time."""
+SHORTEST_HANG_S, HANG_S = 60.0, 1800.0
+"""Seconds after which an engine that does not answer is taken to hang: between these two, and
+SLOWER_BY times the slowest window (or first inference) that it has done. All the temperatures of a
+fallback take about as long as 15 windows without one."""
+SLOWER_BY = 20
 
 
 class Inference(Actor[InferenceMessage]):
@@ -68,6 +70,8 @@ class Inference(Actor[InferenceMessage]):
         self._waiting: deque[Transcribe] = deque()
         self._window_id = 0
         self._answer_timer = anyio.CancelScope()
+        self._slowest_secs = HANG_S
+        """The longest inference of the engine that is loaded."""
         self._stopping = False
         self._killed = False
 
@@ -127,6 +131,7 @@ class Inference(Actor[InferenceMessage]):
     def _engine_up(self, message: EngineUp) -> None:
         if message.load == self._load:
             self._engine = message.engine
+            self._slowest_secs = message.first_inference_secs
             self._publish(EngineReady(message.load))
 
     def _failed(self, message: EngineFailed) -> None:
@@ -142,6 +147,7 @@ class Inference(Actor[InferenceMessage]):
         self._answer_timer.cancel()
         match answer:
             case Result():
+                self._slowest_secs = max(self._slowest_secs, answer.secs)
                 self._count(chunk, answer)
                 segments = in_file_time(answer.segments, chunk.spans)
                 self._publish(
@@ -196,7 +202,8 @@ class Inference(Actor[InferenceMessage]):
             chunk.prompt,
             chunk.words,
         )
-        self._start_answer_timer(HANG_S, aborted=False)
+        patience = max(SHORTEST_HANG_S, SLOWER_BY * self._slowest_secs)
+        self._start_answer_timer(min(HANG_S, patience), aborted=False)
         # If the engine has just ended, sending fails, and EngineDown will arrive.
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             await self._engine.transcribe(window)
@@ -215,7 +222,7 @@ class Inference(Actor[InferenceMessage]):
                         str(path), use_gpu=self._use_gpu, threads=self._threads
                     )
                 _log_load(loaded, self._use_gpu)
-                self.me.tell(EngineUp(load, engine))
+                self.me.tell(EngineUp(load, engine, loaded.warm_up_secs))
                 while True:
                     answer = await engine.receive()
                     assert isinstance(answer, Result | Failed)

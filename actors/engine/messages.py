@@ -75,6 +75,7 @@ class EngineUp(msgspec.Struct, frozen=True):
 
     load: int
     engine: EngineWorker
+    first_inference_secs: float
 
 
 class EngineAnswered(msgspec.Struct, frozen=True):

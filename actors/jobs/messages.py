@@ -106,6 +106,12 @@ class CheckStalled(msgspec.Struct, frozen=True):
     """The queue tells itself this every 30 s: look for fetches and decodings without heartbeat."""
 
 
+class Rested(msgspec.Struct, frozen=True):
+    """The queue tells itself: the pause after a crash of this job is over."""
+
+    job_id: str
+
+
 class Drain(msgspec.Struct, frozen=True):
     """Start nothing new, and put running jobs back to queued.
 
@@ -134,6 +140,7 @@ QueueMessage = (
     | ModelWaits
     | ModelFailed
     | JobExpired
+    | Rested
     | CheckStalled
     | Drain
 )

@@ -35,6 +35,7 @@ from actors.jobs.messages import (
     JobQueued,
     QueueMessage,
     Restart,
+    Rested,
     Submit,
 )
 from actors.jobs.preparation import Preparation
@@ -70,6 +71,9 @@ log = logging.getLogger(__name__)
 ENDED = Counter("whisperbox_jobs_ended", "Jobs by their last status", ["status"])
 MAX_CRASHES = 3
 """A job fails after this many crashes without a committed chunk in between."""
+CRASH_PAUSES_S = {1: 5.0, 2: 60.0}
+"""Seconds that a job waits after its first and its second crash. What crashed it may pass (another
+program that used up the memory), and three crashes in a moment would blame the recording."""
 LOOK_EVERY_S = 30.0
 """Seconds between two searches for stalled jobs. It is half the time without a heartbeat after
 which the hub calls a job quiet."""
@@ -103,6 +107,8 @@ class Queue(Actor[QueueMessage]):
         """The model that is loaded."""
         self._unavailable_model: str | None = None
         """The model that could not be loaded at the last try."""
+        self._resting: set[str] = set()
+        """Jobs that wait after a crash."""
         self._draining = False
         self._job_in_flight: str | None = None
         """The job that is marked in the database as in flight."""
@@ -116,6 +122,8 @@ class Queue(Actor[QueueMessage]):
                 await self._fail_after_crashes(
                     job, "the server was ended while it worked on this job"
                 )
+            elif job.crashes == MAX_CRASHES - 1:
+                self._rest(job)
         self.me.tell(CheckStalled())
         await self._begin_next_work()
 
@@ -157,6 +165,8 @@ class Queue(Actor[QueueMessage]):
                 return await self._splits_lost()
             case JobExpired(job_id):
                 return await self._expire(job_id)
+            case Rested(job_id):
+                return await self._rested(job_id)
             case CheckStalled():
                 return await self._look_for_stalled()
             case Drain():
@@ -381,7 +391,7 @@ class Queue(Actor[QueueMessage]):
     async def _transcribe_next(self) -> None:
         if self._chunk_in_flight is not None:
             return
-        ready = self._preparation.is_ready
+        ready = self._is_ready
         job = self._choose(self._can_run) or self._choose(ready)
         self._announce_work(job or self._choose(_has_recording))
         if job is None or self._model != self._model_of(job):
@@ -439,7 +449,7 @@ class Queue(Actor[QueueMessage]):
         return self._scheduler.choose(able, self._model_of, self._model)
 
     def _can_run(self, job: Job) -> bool:
-        return self._preparation.is_ready(job) and self._model_of(job) != self._unavailable_model
+        return self._is_ready(job) and self._model_of(job) != self._unavailable_model
 
     def _model_of(self, job: Job) -> str:
         return self._model_for(job.order.model)
@@ -483,6 +493,19 @@ class Queue(Actor[QueueMessage]):
         log.warning("%s (crash %d of %d)", problem, job.crashes, MAX_CRASHES, extra={"job": job.id})
         if job.crashes >= MAX_CRASHES:
             await self._fail_after_crashes(job, problem)
+        else:
+            self._rest(job)
+
+    def _rest(self, job: Job) -> None:
+        self._resting.add(job.id)
+        self.later(CRASH_PAUSES_S[job.crashes], Rested(job.id))
+
+    async def _rested(self, job_id: str) -> None:
+        self._resting.discard(job_id)
+        await self._begin_next_work()
+
+    def _is_ready(self, job: Job) -> bool:
+        return self._preparation.is_ready(job) and job.id not in self._resting
 
     async def _fail_after_crashes(self, job: Job, problem: str) -> None:
         await self._finish(job.id, Status.FAILED, f"{problem}, {MAX_CRASHES} times")

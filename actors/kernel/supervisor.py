@@ -7,12 +7,12 @@ crashes too often, the supervisor gives up.
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 
 from actors.kernel.actor import Actor
-from storage.errors import Fatal
+from storage.errors import Fatal, NoSpace
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,9 @@ RESTARTS = 5
 WINDOW_S = 60.0
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 5.0
+FULL_DISK_PAUSE_S = 5.0
 
+E = TypeVar("E", bound=Exception)
 Factory = Callable[[], Actor[Any]]
 
 
@@ -58,8 +60,12 @@ async def _keep(name: str, build: Factory) -> None:
             await build().run()
             raise RuntimeError("an actor's run ended by itself")
         except Exception as error:
-            if fatal := _fatal(error):
+            if fatal := _found(error, Fatal):
                 raise fatal from error
+            if _found(error, NoSpace):
+                log.error("the disk is full: actor %s waits", name)
+                await anyio.sleep(FULL_DISK_PAUSE_S)
+                continue  # that is no fault of the actor's
             log.exception("actor %s crashed", name)
         now = anyio.current_time()
         crashes.append(now)
@@ -70,9 +76,10 @@ async def _keep(name: str, build: Factory) -> None:
         await anyio.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 4 ** (len(crashes) - 1)))
 
 
-def _fatal(error: BaseException) -> Fatal | None:
-    if isinstance(error, Fatal):
+def _found(error: BaseException, kind: type[E]) -> E | None:
+    """The first exception of that kind in ``error``, which may be a group."""
+    if isinstance(error, kind):
         return error
     if isinstance(error, BaseExceptionGroup):
-        return next((f for e in error.exceptions if (f := _fatal(e))), None)
+        return next((found for each in error.exceptions if (found := _found(each, kind))), None)
     return None

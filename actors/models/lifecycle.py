@@ -65,9 +65,9 @@ as too large only if the estimate exceeds the GPU's whole memory by more than th
 CRASHES = 5
 CRASH_WINDOW_S = 300.0
 LONGEST_PAUSE_S = 60.0
-LOAD_RETRY_S = 300.0
-"""Seconds before a failed load is tried again for waiting jobs, if it may succeed later: for
-example, if there was no network."""
+FIRST_LOAD_RETRY_S, LAST_LOAD_RETRY_S = 5.0, 300.0
+"""Seconds before a load that failed but may succeed later (its file is not there, or there is no
+network) is tried again while jobs wait; the pause doubles each time."""
 
 Provision = Callable[[str, int, Callable[[LifecycleMessage], None]], Awaitable[None]]
 """Finds a model's file and downloads it if it is not there. The arguments are the model's name, the
@@ -104,6 +104,8 @@ class Lifecycle(Actor[LifecycleMessage]):
         self._next_model: str | None = None
         """The model to load once the engine has stopped."""
         self._crashes: deque[float] = deque()
+        self._failed_loads = 0
+        """How many loads in a row have failed for a reason that may pass."""
         self._timers: dict[str, tuple[int, anyio.CancelScope]] = {}
         self._generation = 0
 
@@ -240,6 +242,7 @@ class Lifecycle(Actor[LifecycleMessage]):
     def _engine_ready(self, message: EngineReady) -> None:
         if message.load != self._load or not isinstance(self._state, Loading):
             return
+        self._failed_loads = 0
         ready = Ready(self._state.model, utc(time.time()))
         self._set_state(ready)
         self._publish(ModelReady(ready.model))
@@ -333,14 +336,19 @@ class Lifecycle(Actor[LifecycleMessage]):
         while self._crashes[0] < now - CRASH_WINDOW_S:
             self._crashes.popleft()
         if len(self._crashes) > CRASHES:
-            self._give_up(f"{problem}, {len(self._crashes)} times in a row", certain=False)
+            self._give_up(
+                f"{problem}, {len(self._crashes)} times in a row",
+                certain=False,
+                pause=LAST_LOAD_RETRY_S,
+            )
             return
         log.warning("%s", problem)
         self._set_state(Unloaded(problem))
         pause = min(LONGEST_PAUSE_S, 2.0 ** (len(self._crashes) - 1))
         self._start_timer("resume", pause)
 
-    def _give_up(self, problem: str, *, certain: bool) -> None:
+    def _give_up(self, problem: str, *, certain: bool, pause: float | None = None) -> None:
+        """``pause``: seconds before the load is tried again; None: longer each time."""
         model = self._state.model if isinstance(self._state, Loading) else self._default_model
         log.error("cannot load %s: %s", model, problem)
         self._set_state(Unloaded(problem))
@@ -349,7 +357,10 @@ class Lifecycle(Actor[LifecycleMessage]):
         elif self._work.waiting and self._wanted() != model:
             self._begin_load(self._wanted())
         elif self._work.waiting:
-            self._start_timer("resume", LOAD_RETRY_S)
+            if pause is None:
+                pause = min(LAST_LOAD_RETRY_S, FIRST_LOAD_RETRY_S * 2.0**self._failed_loads)
+                self._failed_loads += 1
+            self._start_timer("resume", pause)
             self._publish(ModelWaits(model))
 
     def _restart_idle_timer(self) -> None:

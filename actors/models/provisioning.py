@@ -7,7 +7,7 @@ import anyio
 from actors.models.catalogue import Catalogue
 from actors.models.downloads import PullFailed, pull
 from actors.models.messages import LifecycleMessage, WeightsFound, WeightsMissing, WeightsPulled
-from actors.models.weights import inspect
+from actors.models.weights import Unavailable, inspect
 from storage.errors import Invalid
 
 Tell = Callable[[LifecycleMessage], None]
@@ -22,6 +22,8 @@ def provisioner(catalogue: Catalogue) -> Callable[[str, int, Tell], Awaitable[No
             if not model.path.exists() and model.can_be_pulled:
                 await pull(model, lambda done, total: tell(WeightsPulled(load, done, total)))
             weights = await anyio.to_thread.run_sync(inspect, model.path)
+        except Unavailable as error:
+            tell(WeightsMissing(load, error.message, certain=False))
         except Invalid as error:
             tell(WeightsMissing(load, error.message, certain=True))
         except PullFailed as error:

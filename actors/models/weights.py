@@ -55,13 +55,18 @@ def inspect(path: Path) -> Weights:
     """Check a model file: read its header and step through all its tensors.
 
     Raises:
-        Invalid: it is missing, not readable, not a Whisper model in ggml's format, or not complete.
+        Unavailable: it is missing, not readable or not complete now.
+        Invalid: it is not a Whisper model in ggml's format, or it is damaged.
     """
     try:
         with path.open("rb") as file:
             return _Reader(file, path).weights()
     except OSError as error:
-        raise Invalid(f"cannot read the model file {path.name}: {error.strerror}") from error
+        raise Unavailable(f"cannot read the model file {path.name}: {error.strerror}") from error
+
+
+class Unavailable(Invalid):
+    """The model file may be right later: its disk is mounted again, or its copy is finished."""
 
 
 class _Reader:
@@ -70,7 +75,10 @@ class _Reader:
         self._size = os.fstat(file.fileno()).st_size
 
     def weights(self) -> Weights:
-        if self._file.read(4) != MAGIC:
+        magic = self._file.read(4)
+        if magic in (b"", bytes(4)):  # a copy that has just begun, or whose place is only reserved
+            self._incomplete()
+        if magic != MAGIC:
             raise Invalid(f"the model file {self._path.name} is not in ggml's format")
         (vocab, _, state, _, layers, _, _, _, _, mels, _) = self._numbers(11)
         n_mels, n_bins = self._numbers(2)
@@ -85,6 +93,8 @@ class _Reader:
 
     def _tensor(self) -> None:
         n_dims, name_length, kind = self._numbers(3)
+        if n_dims == name_length == 0:  # reserved, but not written yet
+            self._incomplete()
         if not 0 < n_dims <= 4 or kind not in BLOCKS:
             raise Invalid(f"the model file {self._path.name} is damaged")
         count = 1
@@ -108,7 +118,7 @@ class _Reader:
             self._incomplete()
 
     def _incomplete(self) -> NoReturn:
-        raise Invalid(
+        raise Unavailable(
             f"the model file {self._path.name} is not complete: download it again, or remove it so "
             "that it is downloaded at the next load"
         )

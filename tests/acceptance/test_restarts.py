@@ -172,7 +172,7 @@ def test_an_unload_during_a_job_waits_for_the_chunk_and_the_job_goes_on_later(
     assert server.ended(job_id)["status"] == "done"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_an_idle_server_stops_on_either_signal(start: Start, number: signal.Signals) -> None:
     server = start()
     os.kill(server.pid, number)
@@ -180,7 +180,7 @@ def test_an_idle_server_stops_on_either_signal(start: Start, number: signal.Sign
     assert server.stop() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_to_every_process_costs_no_recording(
     start: Start, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 import trio.testing
 from hypothesis import given
@@ -16,6 +17,8 @@ from actors.engine.inference import (
     ABORT_GRACE_S,
     HANG_S,
     LOAD_TIMEOUT_S,
+    SHORTEST_HANG_S,
+    SLOWER_BY,
     Inference,
     in_file_time,
 )
@@ -40,7 +43,7 @@ from tests.probe import Probe
 pytestmark = pytest.mark.anyio
 
 SPANS = (Span(10 * RATE, 12 * RATE), Span(50 * RATE, 55 * RATE))
-LOADED = Loaded(1.0, 1.0, 1, "CPU", "a build")
+LOADED = Loaded(1.0, HANG_S / SLOWER_BY, 1, "CPU", "a build")
 CRASHED = "the engine crashed on this job"
 
 
@@ -241,6 +244,21 @@ async def test_each_chunk_has_the_whole_of_the_patience(house: House) -> None:
         await anyio.sleep(HANG_S - 1)
         engine.says()
         assert await house.told() == [done("a", ordinal)]
+
+
+@pytest.mark.parametrize(
+    ("first_inference_secs", "patience_secs"),
+    [(0.1, SHORTEST_HANG_S), (10.0, 200.0), (1e6, HANG_S)],
+)
+async def test_a_fast_engine_is_waited_for_less_long(
+    house: House, first_inference_secs: float, patience_secs: float
+) -> None:
+    house.loads = msgspec.structs.replace(LOADED, warm_up_secs=first_inference_secs)
+    engine = await house.at_work()
+    await anyio.sleep(patience_secs - 1)
+    assert not engine.gone
+    await anyio.sleep(2)
+    assert engine.gone
 
 
 async def test_an_engine_without_work_is_never_overdue(house: House) -> None:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from actors.engine.messages import AbortChunk, ChunkDone, ChunkFailed, Transcribe
-from actors.jobs import preparation
+from actors.jobs import preparation, queue
 from actors.jobs.messages import (
     Cancel,
     CheckStalled,
@@ -25,6 +25,7 @@ from actors.jobs.messages import (
     JobQueued,
     QueueMessage,
     Restart,
+    Rested,
     Submit,
 )
 from actors.jobs.preparation import Preparation
@@ -251,6 +252,30 @@ async def test_what_is_over_cannot_be_cancelled(house: House) -> None:
         await house.me.ask(Cancel("b"))
 
 
+@pytest.fixture
+def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job goes on at once after a crash."""
+    monkeypatch.setattr(queue, "CRASH_PAUSES_S", {1: 0.0, 2: 0.0})
+
+
+async def test_a_job_rests_after_a_crash_while_its_neighbour_goes_on(house: House) -> None:
+    for name in ("a", "b"):
+        await house.submit(name)
+        house.planned(name)
+    house.me.tell(ModelReady("base"))
+    assert (await house.chunk()).job_id == "a"
+    house.me.tell(ChunkFailed("a", 0, "crashed", "the engine crashed on this job"))
+    house.me.tell(ModelReady("base"))
+    neighbour = await house.chunk()
+    assert neighbour.job_id == "b"
+    house.done(neighbour, "text")
+    assert (await house.job("b")).status is Status.DONE
+    assert house.inference.told() == [], "what crashed it may still be there"
+    house.me.tell(Rested("a"))
+    assert (await house.chunk()).job_id == "a"
+
+
+@pytest.mark.usefixtures("no_rest")
 async def test_three_crashes_on_one_chunk_end_the_job_and_its_neighbour_goes_on(
     house: House,
 ) -> None:
@@ -262,12 +287,14 @@ async def test_three_crashes_on_one_chunk_end_the_job_and_its_neighbour_goes_on(
         assert (await house.chunk()).job_id == "a"
         house.me.tell(ChunkFailed("a", 0, "crashed", "the engine crashed on this job"))
         house.me.tell(ModelGone())
+        await anyio.sleep(0.01)
         assert (await house.job("a")).crashes == crash + 1
     assert (await house.job("a")).error == "the engine crashed on this job, 3 times"
     house.me.tell(ModelReady("base"))
     assert (await house.chunk()).job_id == "b"
 
 
+@pytest.mark.usefixtures("no_rest")
 async def test_a_chunk_that_is_done_clears_the_crashes(house: House) -> None:
     await house.submit("a")
     house.planned("a", chunks=2)
@@ -353,6 +380,7 @@ async def test_audio_that_is_cleared_away_between_two_chunks_is_decoded_again(
         assert (await house.job("a")).crashes == 0
 
 
+@pytest.mark.usefixtures("no_rest")
 async def test_a_job_that_kills_the_server_three_times_is_given_up(tmp_path: Path) -> None:
     for _ in range(MAX_CRASHES):
         async with living(tmp_path) as house:

@@ -15,7 +15,7 @@ import pytest
 import trio.testing
 
 from actors.kernel.mailbox import Mailbox
-from actors.kernel.processes import MAX_TRIES, PAUSES_S, Killed
+from actors.kernel.processes import MAX_TRIES, PAUSES_S, ChildFailed, Killed
 from actors.media import chunker
 from actors.media.chunker import FULL_DISK_PAUSE_S, HEARTBEAT_S, NO_ROOM, WANTED_FREE_BYTES, Chunker
 from actors.media.decoding import BROKEN
@@ -258,6 +258,17 @@ async def test_what_else_is_short_is_waited_for_without_removing_anything(
     house.submitted("a")
     decoder.ends = lambda: OSError(errno.EMFILE, "Too many open files")
     problem = "the audio could not be stored: Too many open files"
+    assert await house.told(Split("a")) == [Heartbeat("a", Stage.DECODING, problem)]
+    decoder.ends = lambda: None
+    await anyio.sleep(FULL_DISK_PAUSE_S + 1)
+    assert [type(fact) for fact in await house.told()] == [Planned]
+
+
+async def test_a_decoder_that_cannot_start_is_waited_for(house: House, decoder: Decoder) -> None:
+    """An upgrade is under way, say."""
+    house.submitted("a")
+    decoder.ends = lambda: ChildFailed("ImportError: libavcodec.so")
+    problem = "the audio decoder could not do its work"
     assert await house.told(Split("a")) == [Heartbeat("a", Stage.DECODING, problem)]
     decoder.ends = lambda: None
     await anyio.sleep(FULL_DISK_PAUSE_S + 1)

@@ -1,11 +1,15 @@
 import struct
+import sys
 from pathlib import Path
 
+import anyio
 import av
 import numpy as np
 import pytest
 
-from actors.media.decoding import decode
+from actors.kernel.processes import ChildFailed, Killed
+from actors.media import decoding
+from actors.media.decoding import BROKEN, decode
 from storage.errors import Invalid
 from storage.records import RATE, SAMPLE_BYTES
 from tests.audio import babble, spoken, write_wav
@@ -139,8 +143,55 @@ async def test_a_playlist_opens_no_other_file(tmp_path: Path, playlist: str) -> 
         await decoded(tmp_path / "a.txt")
 
 
+def in_the_decoders_place(path: Path, script: str) -> str:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo 'ImportError: libavcodec.so' >&2; exit 1", "ImportError: libavcodec.so"),
+        ("exit 1", "it ended without a word"),
+        ("echo '{}' >&2; exit 2", "{}"),
+    ],
+)
+async def test_a_decoder_that_cannot_do_its_work_does_not_blame_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+) -> None:
+    monkeypatch.setattr("sys.executable", in_the_decoders_place(tmp_path / "decoder", script))
+    with pytest.raises(ChildFailed, match=reason):
+        await decoded(spoken(tmp_path / "a.wav"))
+
+
+async def test_a_file_that_makes_the_decoder_fail_is_blamed_by_the_decoder_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = """echo 'Traceback: UnicodeDecodeError' >&2; echo '{"refused": ""}' >&2; exit 2"""
+    monkeypatch.setattr("sys.executable", in_the_decoders_place(tmp_path / "decoder", script))
+    with pytest.raises(Invalid, match=BROKEN):
+        await decoded(spoken(tmp_path / "a.wav"))
+
+
+async def test_a_decoder_that_hangs_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", in_the_decoders_place(tmp_path / "d", "exec sleep 60"))
+    monkeypatch.setattr(decoding, "SILENT_S", 0.1)
+    with pytest.raises(Killed, match="gave nothing"):
+        await decoded(spoken(tmp_path / "a.wav"))
+
+
+async def test_a_lower_memory_limit_of_the_operators_is_no_reason_to_fail(tmp_path: Path) -> None:
+    """systemd's LimitAS=, which a process cannot raise."""
+    command = f"ulimit -v 3000000; exec {sys.executable} -m actors.media.decode_child"
+    done = await anyio.run_process(["sh", "-c", f"{command} {spoken(tmp_path / 'a.wav')}"])
+    assert len(done.stdout) > RATE
+
+
 async def test_stopping_early_leaves_no_child(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "long.wav", np.zeros(600 * RATE, np.int16))
     blocks = decode(path)
     assert await anext(blocks)
-    await blocks.aclose()  # type: ignore[attr-defined]
+    await blocks.aclose()

@@ -11,7 +11,7 @@ import pytest
 import trio.testing
 
 from actors.engine.messages import EngineEnded, EngineFailed, EngineReady, StartEngine, StopEngine
-from actors.models.lifecycle import CRASHES, LOAD_RETRY_S, Lifecycle
+from actors.models.lifecycle import CRASHES, LAST_LOAD_RETRY_S, Lifecycle
 from actors.models.messages import (
     LifecycleMessage,
     Loading,
@@ -297,7 +297,7 @@ async def test_work_for_another_model_swaps(house: House) -> None:
 async def test_a_load_that_can_never_succeed_says_so_and_does_not_loop(house: House) -> None:
     house.weights = lambda load: WeightsMissing(load, "no such file", True)
     house.me.tell(BUSY)
-    await anyio.sleep(100 * LOAD_RETRY_S)
+    await anyio.sleep(100 * LAST_LOAD_RETRY_S)
     assert await house.state() == Unloaded("no such file")
     assert house.asked_for == ["base"]
     assert ModelFailed("base", "no such file") in house.queue.told()
@@ -309,12 +309,27 @@ async def test_a_load_that_may_succeed_later_is_tried_again_slowly_while_work_wa
 ) -> None:
     house.weights = lambda load: WeightsMissing(load, "no network", False)
     house.me.tell(BUSY)
-    await anyio.sleep(2.5 * LOAD_RETRY_S)
+    await anyio.sleep(16)  # 5 s, then 10 s
     assert house.asked_for == ["base"] * 3
+    await anyio.sleep(20 + 40 + 80 + 160 + 2 * LAST_LOAD_RETRY_S)
+    assert len(house.asked_for) == 9
     assert [m for m in house.queue.told() if isinstance(m, ModelFailed)] == []
     house.me.tell(IDLE)
-    await anyio.sleep(100 * LOAD_RETRY_S)
-    assert house.asked_for == ["base"] * 3
+    await anyio.sleep(100 * LAST_LOAD_RETRY_S)
+    assert len(house.asked_for) == 9
+
+
+async def test_weights_that_come_back_are_loaded_by_themselves(house: House) -> None:
+    """A disk that was not mounted for a moment."""
+    house.weights = lambda load: WeightsMissing(load, "no such file", False)
+    house.me.tell(BUSY)
+    await anyio.sleep(1)
+    assert await house.state() == Unloaded("no such file")
+    house.weights = lambda load: WeightsFound(load, Path("m.bin"), 1000)
+    await anyio.sleep(6)
+    load = (await house.inference.next(StartEngine)).load
+    house.me.tell(EngineReady(load))
+    assert isinstance(await house.state(), Ready)
 
 
 async def test_after_a_failed_load_work_for_another_model_gets_its_own(house: House) -> None:
@@ -400,7 +415,7 @@ async def test_a_crash_during_work_loads_again_with_back_off_and_then_gives_up(
         house.me.tell(EngineReady(load))
         await house.state()
     house.end_engine("crashed")
-    await anyio.sleep(LOAD_RETRY_S - 1)
+    await anyio.sleep(LAST_LOAD_RETRY_S - 1)
     assert await house.engine_told() == []
     state = await house.state()
     assert isinstance(state, Unloaded)

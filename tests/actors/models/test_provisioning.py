@@ -84,37 +84,45 @@ async def test_a_name_that_no_model_has_is_certain(hub: Hub, tmp_path: Path) -> 
     assert hub.pulled == []
 
 
-async def test_a_file_that_was_named_and_is_gone_is_certain_and_not_fetched(
+async def test_a_file_that_was_named_and_is_gone_may_come_back_and_is_not_fetched(
     hub: Hub, tmp_path: Path
 ) -> None:
     catalogue = Catalogue(tmp_path, {"mine": tmp_path / "mine.bin"})
     problem = "cannot read the model file mine.bin: No such file or directory"
-    assert await told(catalogue, "mine") == [WeightsMissing(LOAD, problem, certain=True)]
+    assert await told(catalogue, "mine") == [WeightsMissing(LOAD, problem, certain=False)]
     assert hub.pulled == []
 
 
 @pytest.mark.parametrize(
-    ("file", "problem"),
-    [(b"no model at all", "is not in ggml's format"), (b"lmgg" + bytes(9), "is not complete")],
-)
-async def test_a_damaged_file_is_certain_and_stays_where_it_is(
-    hub: Hub, tmp_path: Path, file: bytes, problem: str
+    ("file", "problem", "certain"),
+    [(b"no model at all", "is not in ggml's format", True),
+     (b"lmgg" + bytes(9), "is not complete", False),
+     (b"", "is not complete", False),
+     (bytes(4096), "is not complete", False)],
+)  # fmt: skip
+async def test_only_a_file_that_can_never_be_a_model_is_certain_and_it_stays_where_it_is(
+    hub: Hub, tmp_path: Path, file: bytes, problem: str, certain: bool
 ) -> None:
     path = tmp_path / "ggml-tiny.bin"
     path.write_bytes(file)
     (missing,) = await told(Catalogue(tmp_path), "tiny")
     assert isinstance(missing, WeightsMissing)
-    assert (missing.load, missing.certain) == (LOAD, True)
+    assert (missing.load, missing.certain) == (LOAD, certain)
     assert f"the model file ggml-tiny.bin {problem}" in missing.problem
     assert (path.read_bytes(), hub.pulled) == (file, [])
 
 
-async def test_half_of_a_model_is_damaged(hub: Hub, scripted: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("reserved", [False, True])
+async def test_half_of_a_model_may_be_a_copy_under_way(
+    hub: Hub, scripted: Path, tmp_path: Path, reserved: bool
+) -> None:
     whole = scripted.read_bytes()
-    (tmp_path / "ggml-tiny.bin").write_bytes(whole[: len(whole) // 2])
+    half = whole[: len(whole) // 2]
+    (tmp_path / "ggml-tiny.bin").write_bytes(half + bytes(len(half) if reserved else 0))
     (missing,) = await told(Catalogue(tmp_path), "tiny")
     assert isinstance(missing, WeightsMissing)
     assert missing.problem.startswith("the model file ggml-tiny.bin is not complete")
+    assert not missing.certain
 
 
 @pytest.mark.parametrize("certain", [True, False])
