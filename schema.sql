@@ -190,11 +190,17 @@ CREATE TABLE deliveries (
     error        TEXT,                -- of the last try
     tried_at     TEXT,                -- the last one
     delivered_at TEXT,
+    -- scheme, host and port of the URL
+    origin       TEXT GENERATED ALWAYS AS (
+    CASE WHEN instr(substr(url, 9), '/') > 0
+    THEN substr(url, 1, 7 + instr(substr(url, 9), '/')) ELSE url END
+) VIRTUAL,
     CHECK ((job_number IS NOT NULL) = (event = 'job_ended')),
     CHECK (delivered_at IS NULL OR due IS NULL)
 ) STRICT;
 
 CREATE INDEX deliveries_due ON deliveries (due) WHERE due IS NOT NULL;
+CREATE INDEX deliveries_due_by_origin ON deliveries (origin, due) WHERE due IS NOT NULL;
 CREATE INDEX deliveries_of_job ON deliveries (job_number) WHERE job_number IS NOT NULL;
 
 -- Public pages. `token` is the secret in their address.

@@ -1,15 +1,18 @@
 """The outbox: the webhook deliveries that are due, delivered or failed."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from storage.database import NOW, Connection, Database, changed, one, read, rows, scalar, write
-from storage.records import Delivery
+from storage.records import Delivery, FailingReceiver
 
 _DELIVERY = (
-    "SELECT d.id, event, url, format, jobs.id AS job_id, happened_at, attempts "
+    "SELECT d.id, event, url, origin, format, jobs.id AS job_id, happened_at, attempts "
     "FROM deliveries d LEFT JOIN jobs ON jobs.number = job_number "
 )
+
+FAILING_TRIES = 2
+"""Tries after which a receiver counts as failing."""
 
 
 class Deliveries:
@@ -40,27 +43,47 @@ class Deliveries:
 
     @read
     async def due(
-        self, c: Connection, now: float, exclude: Iterable[str], limit: int, per_url: int
+        self,
+        c: Connection,
+        now: float,
+        *,
+        exclude: Iterable[str] = (),
+        exclude_origins: Iterable[str] = (),
+        limit: int,
+        per_origin: int,
     ) -> list[Delivery]:
-        """Up to ``limit`` deliveries that are due at ``now``, the oldest first.
+        """Deliveries due by ``now`` (seconds since the epoch), the oldest first, up to ``limit``.
 
-        ``now`` is in seconds since the epoch. Deliveries with an id in ``exclude`` are left out. At
-        most ``per_url`` deliveries of one URL are returned, so that those to a slow receiver do not
-        crowd out the others.
+        Those with an id in ``exclude`` or to an origin in ``exclude_origins`` are left out. At most
+        ``per_origin`` deliveries to one origin (scheme, host and port) are returned, so that those
+        to a slow receiver do not hide the others.
         """
-        skipped = list(exclude)
+        ids, origins = list(exclude), list(exclude_origins)
         found = await rows(
             c,
             f"{_DELIVERY} WHERE d.id IN (SELECT id FROM (SELECT id, due, row_number() OVER "
-            "(PARTITION BY url ORDER BY due) AS place FROM deliveries WHERE due <= ? "
-            f"AND id NOT IN ({', '.join('?' * len(skipped))})) WHERE place <= ? "
+            "(PARTITION BY origin ORDER BY due) AS place FROM deliveries WHERE due <= ? "
+            f"AND id NOT IN ({', '.join('?' * len(ids))}) "
+            f"AND origin NOT IN ({', '.join('?' * len(origins))})) WHERE place <= ? "
             "ORDER BY due LIMIT ?) ORDER BY due",
             now,
-            *skipped,
-            per_url,
+            *ids,
+            *origins,
+            per_origin,
             limit,
         )
         return [Delivery(**{key: row[key] for key in row.keys()}) for row in found]  # noqa: SIM118
+
+    @read
+    async def failing(self, c: Connection) -> list[FailingReceiver]:
+        """Receivers that have not taken a delivery at its first tries, the oldest first."""
+        found = await rows(
+            c,
+            "SELECT origin, count(*) AS waiting, min(happened_at) AS since, "
+            "max(tried_at) AS tried_at, error, http_status FROM deliveries "
+            f"WHERE due IS NOT NULL AND attempts >= {FAILING_TRIES} GROUP BY origin ORDER BY since",
+        )
+        return [FailingReceiver(**{key: row[key] for key in row.keys()}) for row in found]  # noqa: SIM118
 
     @read
     async def next_due(self, c: Connection, after: float) -> float | None:
@@ -72,12 +95,22 @@ class Deliveries:
         return None if due is None else float(due)
 
     @write
-    async def cap_due(self, c: Connection, latest: float) -> None:
-        """Make all deliveries that are due later than ``latest`` due at ``latest``.
+    async def cap_due(self, c: Connection, now: float, pauses: Sequence[float]) -> int:
+        """Bring forward what is due later than its own next pause allows: a clock was put back.
 
-        This is needed if the computer's clock was set back.
+        ``pauses``: the longest pause in seconds after each number of tries, from 0. Returns how
+        many deliveries were brought forward.
         """
-        await c.execute("UPDATE deliveries SET due = ? WHERE due > ?", (latest, latest))
+        count = 0
+        for attempts, pause in enumerate(pauses):
+            count += await changed(
+                c,
+                "UPDATE deliveries SET due = ? WHERE due > ? AND attempts = ?",
+                now + pause,
+                now + pause,
+                attempts,
+            )
+        return count
 
     @read
     async def counts(self, c: Connection) -> dict[str, int]:

@@ -417,7 +417,21 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     event: str
     """``job_ended``, ``model_ready`` or ``model_unloaded``."""
     url: str
+    origin: str
+    """The URL's scheme, host and port."""
     format: str
     job_id: str | None
     happened_at: str
     attempts: int
+
+
+class FailingReceiver(msgspec.Struct, frozen=True, kw_only=True):
+    """A receiver of webhooks that does not take its deliveries."""
+
+    origin: str
+    waiting: int
+    since: str
+    """When the oldest event happened that it has not been told of."""
+    tried_at: str | None
+    error: str | None
+    http_status: int | None

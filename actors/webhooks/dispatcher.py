@@ -7,13 +7,11 @@ delay the deliveries to others.
 import logging
 import random
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol, assert_never
 
 import anyio
 import prometheus_client
-from yarl import URL
 
 from actors.jobs.messages import JobChanged, JobEnded, JobQueued, TextSettled
 from actors.kernel.actor import Actor
@@ -21,12 +19,14 @@ from actors.kernel.mailbox import Mailbox
 from actors.kernel.publisher import Publish
 from actors.models.messages import ModelLoaded, ModelUnloaded
 from actors.webhooks.messages import (
+    CheckClock,
     DeliveryDue,
     DeliveryTried,
     PruneDeliveries,
     Replay,
     WebhookMessage,
 )
+from actors.webhooks.receivers import AT_ONCE_PER_ORIGIN, Receivers
 from actors.webhooks.signing import headers
 from storage.records import Delivery, Order
 from storage.times import utc
@@ -40,9 +40,9 @@ QUICK_TRIES = 3
 JITTER = 0.2
 """The pauses before later tries are made longer or shorter at random, by up to this share.
 Otherwise a receiver that was down would get all its deliveries at the same moment."""
-LONGEST_PAUSE_S = PAUSES_S[-1] * (1 + JITTER)
-MAX_IN_FLIGHT = 32
-MAX_IN_FLIGHT_PER_HOST = 4
+LONGEST_PAUSES_S = (0.0, *(pause * (1 + JITTER) for pause in PAUSES_S))
+"""By the number of tries before."""
+CHECK_CLOCK_EVERY_S = 60.0
 MAX_DUE_READ = 200
 TRIES = prometheus_client.Counter(
     "whisperbox_webhook_tries", "Webhook tries by outcome", ["outcome"]
@@ -62,10 +62,16 @@ class Outbox(Protocol):
     """The methods of `storage.deliveries.Deliveries` that are needed here."""
 
     async def due(
-        self, now: float, besides: Iterable[str], limit: int, each: int
+        self,
+        now: float,
+        *,
+        exclude: Iterable[str],
+        exclude_origins: Iterable[str],
+        limit: int,
+        per_origin: int,
     ) -> list[Delivery]: ...
     async def next_due(self, after: float) -> float | None: ...
-    async def cap_due(self, latest: float) -> None: ...
+    async def cap_due(self, now: float, pauses: Sequence[float]) -> int: ...
     async def announce(
         self, event: str, targets: Iterable[tuple[str, str]], happened_at: str, due: float
     ) -> None: ...
@@ -102,14 +108,14 @@ class Webhooks(Actor[WebhookMessage]):
         self._outbox, self._render, self._post = outbox, render, post
         self._secret, self._clock = secret, clock
         self._publish = publish
-        self._in_flight: dict[str, str] = {}
-        """The deliveries in flight: the delivery's id and its host."""
+        self._receivers = Receivers()
         self._listeners = listeners
         self._timer = 0
         self._sleeping = anyio.CancelScope()
 
     async def started(self) -> None:
         self.me.tell(PruneDeliveries())
+        self.me.tell(CheckClock())
         await self._dispatch()
 
     async def handle(self, message: WebhookMessage) -> object:
@@ -128,6 +134,8 @@ class Webhooks(Actor[WebhookMessage]):
                 return await self._tried(message)
             case PruneDeliveries():
                 return await self._prune()
+            case CheckClock():
+                return await self._check_clock()
             case DeliveryDue(generation):
                 return await self._dispatch() if generation == self._timer else None
             case _:
@@ -179,7 +187,7 @@ class Webhooks(Actor[WebhookMessage]):
             due=due,
             delivered_at=utc(now) if delivered else None,
         )
-        self._in_flight.pop(delivery.id, None)
+        self._receivers.ended(delivery.id, well=delivered, now=now)
         if delivery.job_id is not None:
             self._publish(JobChanged(delivery.job_id))
         await self._dispatch()
@@ -188,23 +196,29 @@ class Webhooks(Actor[WebhookMessage]):
 
     async def _dispatch(self) -> None:
         """Send the deliveries that are due, within the limits, and set a timer for the next."""
-        now = self._clock()
-        hosts = Counter(self._in_flight.values())
+        now, receivers = self._clock(), self._receivers
         for delivery in await self._outbox.due(
-            now, self._in_flight, MAX_DUE_READ, MAX_IN_FLIGHT_PER_HOST
+            now,
+            exclude=receivers.in_flight,
+            exclude_origins=receivers.held_up(now),
+            limit=MAX_DUE_READ,
+            per_origin=AT_ONCE_PER_ORIGIN,
         ):
-            host = str(URL(delivery.url).origin())
-            if len(self._in_flight) < MAX_IN_FLIGHT and hosts[host] < MAX_IN_FLIGHT_PER_HOST:
-                hosts[host] += 1
-                self._in_flight[delivery.id] = host
+            if receivers.may_begin(delivery.origin):
+                receivers.begun(delivery.id, delivery.origin)
                 self.spawn(self._try, delivery)
         self._sleeping.cancel()
         self._timer += 1
-        if (due := await self._outbox.next_due(now)) is not None:
-            if due > now + LONGEST_PAUSE_S:
-                due = now + LONGEST_PAUSE_S
-                await self._outbox.cap_due(due)
+        moments = (await self._outbox.next_due(now), receivers.next_change(now))
+        if (due := min((each for each in moments if each is not None), default=None)) is not None:
             self._sleeping = self.later(max(0.0, due - now), DeliveryDue(self._timer))
+
+    async def _check_clock(self) -> None:
+        """If the system's clock was put back, deliveries would be due much later than planned."""
+        self.later(CHECK_CLOCK_EVERY_S, CheckClock())
+        if await self._outbox.cap_due(self._clock(), LONGEST_PAUSES_S):
+            log.warning("the system's clock was put back: deliveries are brought forward")
+        await self._dispatch()
 
     @staticmethod
     def _next_try(tried_before: int, now: float) -> float | None:

@@ -31,6 +31,10 @@ class DeliveryDue(msgspec.Struct, frozen=True):
     generation: int
 
 
+class CheckClock(msgspec.Struct, frozen=True):
+    """The dispatcher tells itself, every minute: was the system's clock put back?"""
+
+
 class PruneDeliveries(msgspec.Struct, frozen=True):
     """The dispatcher tells itself this every hour: delete deliveries that ended long ago."""
 
@@ -45,4 +49,5 @@ WebhookMessage = (
     | DeliveryTried
     | DeliveryDue
     | PruneDeliveries
+    | CheckClock
 )

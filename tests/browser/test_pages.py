@@ -169,13 +169,13 @@ def test_a_shared_transcript_opens_in_a_private_window(box: Server, visit: Visit
     assert stranger.request.get(form).status == 200
     page.fill("#share-password", "open sesame")
     page.select_option("#expires", "24")
-    page.click("text=Change it")
+    page.click("text=Save changes")
     expect(page.locator("#share")).to_contain_text("with the password")
     stranger.reload()
     expect(stranger.locator("form")).to_contain_text("Password")
     page.uncheck("#with-downloads")
     page.uncheck("#with-audio")
-    page.click("text=Change it")
+    page.click("text=Save changes")
     expect(page.locator("#with-downloads")).not_to_be_checked()
     stranger.reload()
     stranger.fill("#password", "open sesame")  # it was not named, and so it stays
@@ -183,7 +183,7 @@ def test_a_shared_transcript_opens_in_a_private_window(box: Server, visit: Visit
     expect(page.locator("#share")).to_contain_text("until")
     assert stranger.locator("audio, footer").count() == 0
     assert stranger.request.get(form).status == 404
-    page.locator("#share button:has-text('End it')").click()
+    page.locator("#share button:has-text('Stop sharing')").click()
     expect(page.locator("#share-url")).to_have_count(0)
     assert stranger.goto(address).status == 404  # type: ignore[union-attr]
 
@@ -442,7 +442,7 @@ def test_without_scripts_one_signs_in_submits_corrects_and_deletes(
 def test_without_scripts_an_address_is_enough(box: Server, visit: Visit) -> None:
     page = visit(box, java_script_enabled=False)
     page.goto("/whisper")
-    page.fill("#source_url", "http://127.0.0.1:1/secret.wav")
+    page.fill("#source_url", "http://localhost:1/secret.wav")
     page.click("button.primary")
     expect(page).to_have_url(re.compile("/whisper$"))
     expect(page.locator("#jobs .title").first).to_contain_text("secret.wav")

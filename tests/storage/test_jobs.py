@@ -92,23 +92,25 @@ async def test_the_end_and_its_webhook_are_one_commit(
     order = Order(webhook_url="http://a/", webhook_format="native")
     await jobs.insert("a", order, 10, NOW)
     assert await jobs.finish("a", Status.FAILED, NOW, 5.0, "broken")
-    (row,) = await deliveries.due(5.0, (), 10, 9)
+    (row,) = await deliveries.due(5.0, limit=10, per_origin=9)
     assert (row.event, row.url, row.job_id, row.attempts) == ("job_ended", "http://a/", "a", 0)
     assert await jobs.finish("a", Status.CANCELLED, NOW, 5.0) is None
-    assert len(await deliveries.due(9.0, (), 10, 9)) == 1
+    assert len(await deliveries.due(9.0, limit=10, per_origin=9)) == 1
 
 
-async def test_one_url_hides_no_other(store: tuple[Jobs, Deliveries]) -> None:
+async def test_one_receiver_hides_no_other(store: tuple[Jobs, Deliveries]) -> None:
     jobs, deliveries = store
     for n in range(20):
         url = "http://slow/" if n < 15 else f"http://fast{n}/"
         await jobs.insert(str(n), Order(webhook_url=url, webhook_format="native"), 10, NOW)
         await jobs.finish(str(n), Status.CANCELLED, NOW, float(n))
-    due = await deliveries.due(99.0, (), 8, 4)
+    due = await deliveries.due(99.0, limit=8, per_origin=4)
     fast = [f"http://fast{n}/" for n in (15, 16, 17, 18)]
     assert [row.url for row in due] == ["http://slow/"] * 4 + fast
     besides = [row.id for row in due]
-    assert [row.job_id for row in await deliveries.due(99.0, besides, 3, 1)] == ["4", "19"]
+    assert [
+        row.job_id for row in await deliveries.due(99.0, exclude=besides, limit=3, per_origin=1)
+    ] == ["4", "19"]
 
 
 async def test_listeners_are_those_of_jobs_that_are_not_over(
@@ -172,7 +174,7 @@ def test_no_order_of_events_breaks_a_job(
                 job = changed or job
                 _check(before, job, changed)
             assert await jobs.get("a") == job
-            delivered = await Deliveries(database).due(1, (), 10, 9)
+            delivered = await Deliveries(database).due(1, limit=10, per_origin=9)
             assert len(delivered) == (1 if job.status.terminal else 0)
 
     anyio.run(walk)

@@ -616,12 +616,16 @@ async def test_a_failed_job_is_restarted_as_it_was_submitted(house: House) -> No
 async def test_a_restart_takes_back_what_was_not_yet_said(house: House) -> None:
     await failed(house, "a")
     deliveries = Deliveries(house.jobs._database)
-    assert len(await deliveries.due(2e9, [], 10, 10)) == 1
+    assert (
+        len(await deliveries.due(2e9, exclude=[], exclude_origins=[], limit=10, per_origin=10)) == 1
+    )
     await house.me.ask(Restart("a"))
-    assert await deliveries.due(2e9, [], 10, 10) == []
+    assert await deliveries.due(2e9, exclude=[], exclude_origins=[], limit=10, per_origin=10) == []
     house.me.tell(SplitFailed("a", "broken again"))
     await house.job("a")
-    assert len(await deliveries.due(2e9, [], 10, 10)) == 1
+    assert (
+        len(await deliveries.due(2e9, exclude=[], exclude_origins=[], limit=10, per_origin=10)) == 1
+    )
 
 
 async def test_a_restart_needs_the_file_or_its_url(house: House) -> None:
@@ -706,7 +710,12 @@ async def test_the_webhook_of_an_assisted_job_waits_for_its_texts(house: House) 
     house.me.tell(ModelReady("base"))
     house.done(await house.chunk(), "text")
     await house.facts.next(JobEnded)
-    assert await Deliveries(house.jobs._database).due(2e9, [], 10, 10) == []
+    assert (
+        await Deliveries(house.jobs._database).due(
+            2e9, exclude=[], exclude_origins=[], limit=10, per_origin=10
+        )
+        == []
+    )
 
 
 @asynccontextmanager

@@ -3,7 +3,8 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,14 +19,15 @@ from actors.jobs.messages import JobEnded, JobQueued
 from actors.kernel.mailbox import Mailbox
 from actors.models.messages import ModelLoaded, ModelUnloaded
 from actors.webhooks.dispatcher import (
+    CHECK_CLOCK_EVERY_S,
     KEPT_S,
-    LONGEST_PAUSE_S,
-    MAX_IN_FLIGHT_PER_HOST,
+    LONGEST_PAUSES_S,
     MOST_LISTENERS,
     PAUSES_S,
     Webhooks,
 )
 from actors.webhooks.messages import WebhookMessage
+from actors.webhooks.receivers import AT_ONCE_PER_ORIGIN
 from storage.records import Delivery, Order
 from tests.probe import Probe
 
@@ -39,9 +41,14 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
     return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
 
 
+def origin(url: str) -> str:
+    return "/".join(url.split("/")[:3])
+
+
 def delivery(number: int = 1, url: str = "http://receiver/hook") -> Delivery:
     return Delivery(
-        id=f"msg_{number}", event="job_ended", url=url, format="native", job_id="job",
+        id=f"msg_{number}", event="job_ended", url=url, origin=origin(url), format="native",
+        job_id="job",
         happened_at="", attempts=0,
     )  # fmt: skip
 
@@ -61,16 +68,28 @@ class Outbox:
             self.rows[each.id], self.when[each.id] = each, anyio.current_time()
 
     async def due(
-        self, now: float, besides: Iterable[str], limit: int, each: int
-    ) -> list[Delivery]:
-        skipped = set(besides)
-        return [self.rows[i] for i, at in self.when.items() if at <= now and i not in skipped]
+        self, now: float, *, exclude: Iterable[str], exclude_origins: Iterable[str], limit: int,
+        per_origin: int,
+    ) -> list[Delivery]:  # fmt: skip
+        ids, origins = set(exclude), set(exclude_origins)
+        rows = (self.rows[i] for i, at in self.when.items() if at <= now and i not in ids)
+        counts: Counter[str] = Counter()
+        found = []
+        for row in rows:
+            counts[row.origin] += 1
+            if row.origin not in origins and counts[row.origin] <= per_origin:
+                found.append(row)
+        return found[:limit]
 
     async def next_due(self, after: float) -> float | None:
         return min((at for at in self.when.values() if at > after), default=None)
 
-    async def cap_due(self, latest: float) -> None:
-        self.when = {name: min(at, latest) for name, at in self.when.items()}
+    async def cap_due(self, now: float, pauses: Sequence[float]) -> int:
+        before = dict(self.when)
+        self.when = {
+            name: min(at, now + pauses[self.rows[name].attempts]) for name, at in before.items()
+        }
+        return sum(self.when[name] != at for name, at in before.items())
 
     async def prune(self, before: str) -> None:
         self.pruned.append(before)
@@ -81,8 +100,8 @@ class Outbox:
         for url, form in targets:
             name = f"{event} {url}"
             self.rows[name] = Delivery(
-                id=name, event=event, url=url, format=form, job_id=None, happened_at=happened_at,
-                attempts=0,
+                id=name, event=event, url=url, origin=origin(url), format=form, job_id=None,
+                happened_at=happened_at, attempts=0,
             )  # fmt: skip
             self.when[name] = due
 
@@ -157,13 +176,50 @@ async def living(network: Network) -> AsyncIterator[House]:
         group.cancel_scope.cancel()
 
 
-async def test_a_clock_that_was_put_back_holds_nothing_up() -> None:
+@pytest.mark.parametrize("attempts", [0, 1, 3])
+async def test_a_clock_that_was_put_back_delays_no_try_beyond_its_own_pause(attempts: int) -> None:
     async with living(Network()) as house:
-        house.outbox.add(delivery())
-        house.outbox.when["msg_1"] = 400 * 86_400.0
-        house.me.tell(JobEnded("job", Order()))
-        await anyio.sleep(LONGEST_PAUSE_S + 1)
+        house.outbox.add(msgspec.structs.replace(delivery(), attempts=attempts))
+        house.outbox.when["msg_1"] = 86_400.0
+        await anyio.sleep(CHECK_CLOCK_EVERY_S + LONGEST_PAUSES_S[attempts] + 1)
         assert len(house.network.asked) == 1
+
+
+async def test_three_hundred_deliveries_to_a_dead_host_hold_up_no_healthy_one() -> None:
+    """Each has a URL of its own, and each try takes the whole time-out."""
+    network = Network({"dead": TimeoutError()}, {"dead": 15.0})
+    async with living(network) as house:
+        house.send(*(delivery(n, f"http://dead/{n}") for n in range(300)))
+        await anyio.sleep(60)
+        house.send(delivery(1000, "http://healthy/"))
+        await anyio.sleep(1)
+        assert "healthy" in {host for _, host in network.asked}
+
+
+async def test_a_hundred_dead_hosts_hold_up_no_healthy_one() -> None:
+    dead = [f"dead{n}" for n in range(100)]
+    network = Network(dict.fromkeys(dead, TimeoutError()), dict.fromkeys(dead, 15.0))
+    async with living(network) as house:
+        house.send(*(delivery(n, f"http://dead{n % 100}/{n}") for n in range(1000)))
+        await anyio.sleep(60)
+        house.send(delivery(1000, "http://healthy/"))
+        await anyio.sleep(1)
+        assert "healthy" in {host for _, host in network.asked}
+
+
+async def test_a_receiver_that_is_dead_for_long_is_tried_rarely_and_heard_when_it_is_back() -> None:
+    network = Network({"dead": OSError("refused")})
+    async with living(network) as house:
+        day = 86_400.0
+        for n in range(200):
+            house.send(delivery(n, "http://dead/"))
+            await anyio.sleep(day / 100)
+        network.asked.clear()
+        await anyio.sleep(day)
+        assert len(network.asked) <= 24 * AT_ONCE_PER_ORIGIN
+        network.answers.clear()
+        await anyio.sleep(3700)
+        assert len(network.asked) > 100
 
 
 async def test_a_delivery_is_made_once_and_signed() -> None:
@@ -225,7 +281,7 @@ async def test_a_slow_receiver_delays_nobody_else() -> None:
         await anyio.sleep(1)
         reached = {host for _, host in house.network.asked}
         assert {f"fast{n}" for n in range(5)} <= reached
-        assert house.network.under_way == MAX_IN_FLIGHT_PER_HOST
+        assert house.network.under_way == AT_ONCE_PER_ORIGIN
 
 
 async def test_the_models_comings_and_goings_reach_every_registered_url_once() -> None:

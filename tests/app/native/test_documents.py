@@ -94,7 +94,14 @@ def test_vram_is_shown_where_there_is_some() -> None:
 def test_webhooks_of_the_model_have_a_type_and_no_id() -> None:
     def body(event: str) -> Any:
         made = Delivery(
-            id="msg", event=event, url="", format="", job_id=None, happened_at=AT, attempts=0
+            id="msg",
+            event=event,
+            url="",
+            origin="",
+            format="",
+            job_id=None,
+            happened_at=AT,
+            attempts=0,
         )
         return json.loads(webhook_body(made, None, []))
 
