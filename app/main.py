@@ -1,5 +1,6 @@
 """The process: it owns the event loop, the signals and the order of the end."""
 
+import asyncio
 import errno
 import ipaddress
 import logging
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -43,6 +45,10 @@ from storage.times import utc
 log = logging.getLogger(__name__)
 
 CONNECTIONS_GRACE_S = 5
+WAITING_CONNECTIONS = 4096
+"""How many connections the system keeps for the server to accept (Linux caps it by somaxconn)."""
+ACCEPTED_AT_ONCE = 64
+"""How many connections are accepted before the event loop does something else."""
 
 
 def run(settings: Settings) -> int:
@@ -105,6 +111,7 @@ async def serve(settings: Settings) -> None:
                 access_log=False,
                 timeout_graceful_shutdown=CONNECTIONS_GRACE_S,
                 server_header=False,
+                backlog=ACCEPTED_AT_ONCE,
             )
             server = _Server(config)
             async with anyio.create_task_group() as group:
@@ -154,9 +161,34 @@ async def _stop(system: System, server: uvicorn.Server, grace_secs: float) -> No
 
 
 class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        _say_less_of_open_files(asyncio.get_running_loop())
+        await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(WAITING_CONNECTIONS)  # asyncio has made the queue as short as its batch
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield  # they are ours
+
+
+def _say_less_of_open_files(loop: asyncio.AbstractEventLoop) -> None:
+    """Log the lack of file descriptors in one line a second at most.
+
+    asyncio reports each connection that it cannot accept, with a traceback, and then accepts none
+    for a second.
+    """
+    said = -1.0
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal said
+        if getattr(context.get("exception"), "errno", None) not in (errno.EMFILE, errno.ENFILE):
+            loop.default_exception_handler(context)
+        elif loop.time() - said >= 1:
+            said = loop.time()
+            log.error("too many files are open: new connections wait; raise LimitNOFILE, ulimit -n")
+
+    loop.set_exception_handler(handle)
 
 
 @contextmanager
@@ -164,13 +196,16 @@ def _listening(settings: ServerSettings) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit it. asyncio sets it only on sockets made with IPPROTO_TCP, and without
+        # it the second half of a small answer waits 40 ms for the client's acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             listener.bind((settings.host, settings.port))
         except OSError as error:
             where = f"{settings.host}:{settings.port}"
             hint = "set PORT to another" if error.errno == errno.EADDRINUSE else "check HOST"
             raise Unusable(f"cannot listen on {where}: {error.strerror}; {hint}") from error
-        listener.listen(2048)
+        listener.listen(WAITING_CONNECTIONS)
         yield listener
 
 

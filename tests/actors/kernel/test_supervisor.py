@@ -7,8 +7,8 @@ import trio.testing
 
 from actors.kernel.actor import Actor
 from actors.kernel.mailbox import Crashed, Mailbox, NoAnswer, Question
-from actors.kernel.supervisor import RESTARTS, WINDOW_S, GaveUp, supervise
-from storage.errors import Fatal, Invalid
+from actors.kernel.supervisor import FULL_DISK_PAUSE_S, RESTARTS, WINDOW_S, GaveUp, supervise
+from storage.errors import Fatal, Invalid, NoSpace
 
 pytestmark = pytest.mark.anyio
 
@@ -34,6 +34,8 @@ class Worker(Actor[Do]):
                 raise RuntimeError("as told")
             case "refuse":
                 raise Invalid("not that")
+            case "fill the disk":
+                raise NoSpace("the disk is full")
             case "die":
                 raise Fatal("the disk is gone")
             case "crash later":
@@ -123,3 +125,13 @@ async def test_a_fatal_error_is_never_retried(mailbox: Mailbox[Do]) -> None:
     with pytest.raises(Fatal, match="the disk is gone"):
         await supervise({"worker": lambda: Worker(mailbox)})
     assert Worker.built == 1
+
+
+async def test_a_full_disk_ends_no_actor_however_long_it_lasts(mailbox: Mailbox[Do]) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(supervise, {"worker": lambda: Worker(mailbox)})
+        for _ in range(4 * RESTARTS):
+            mailbox.tell(Do("fill the disk"))
+            await anyio.sleep(FULL_DISK_PAUSE_S + 1)
+        assert await mailbox.ask(Do("work")) == "did work"
+        group.cancel_scope.cancel()
