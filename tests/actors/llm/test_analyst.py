@@ -48,7 +48,8 @@ class Author:
         default_factory=lambda: Answer(text="It is about bread.", model="m", tokens=7)
     )
     asked: list[tuple[TextKind, str, Sequence[str]]] = field(default_factory=list)
-    begun: anyio.Event = field(default_factory=anyio.Event)
+    begun: Probe[str] = field(default_factory=Probe)
+    """The language of each text that it sits down to."""
     may_answer: anyio.Event = field(default_factory=anyio.Event)
     under_way: int = 0
     most_under_way: int = 0
@@ -58,7 +59,7 @@ class Author:
 
     async def write(self, kind: TextKind, language: str, lines: Sequence[str]) -> Answer:
         self.asked.append((kind, language, lines))
-        self.begun.set()
+        self.begun.tell(language)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
@@ -70,7 +71,7 @@ class Author:
         return self.answers
 
     def hesitates(self) -> None:
-        self.begun, self.may_answer = anyio.Event(), anyio.Event()
+        self.may_answer = anyio.Event()
 
 
 @dataclass
@@ -198,8 +199,9 @@ async def test_few_texts_are_written_at_once_and_the_others_follow(living: House
     jobs = [await living.assisted(name) for name in "abcde"]
     for job in jobs:
         living.ended(job)
+    for _ in range(MAX_PARALLEL):
+        await living.author.begun.next()
     await living.handled()
-    await anyio.wait_all_tasks_blocked()
     statuses = [(await living.text_of(job)).status for job in jobs]
     assert statuses.count(TextStatus.RUNNING) == MAX_PARALLEL
     assert statuses.count(TextStatus.PENDING) == len(jobs) - MAX_PARALLEL
@@ -233,11 +235,10 @@ async def test_an_error_of_ours_fails_the_text_and_not_the_analyst(living: House
 
 async def test_a_text_over_which_the_server_ends_each_time_is_given_up(house: House) -> None:
     job = await house.assisted("a")
+    house.author.hesitates()
     for _ in range(MAX_TRIES):
-        house.author.hesitates()
         async with house.living():
-            with anyio.fail_after(10):
-                await house.author.begun.wait()
+            await house.author.begun.next()
     house.author.may_answer.set()
     async with house.living():
         assert await house.settled() == ["a"]
@@ -382,7 +383,9 @@ async def test_answers_to_an_analyst_that_crashed_make_room_for_no_other_text(
         house.me.tell(TextWritten(text, job.id, Answer(text="In time.")))
     house.author.hesitates()
     async with house.living():
-        await house.settled(MAX_PARALLEL)
+        for _ in range(MAX_PARALLEL):
+            await house.author.begun.next()
+        await house.settled(AT_ONCE)
         await house.handled()
         statuses = [(await house.text_of(job)).status for job in jobs]
         assert statuses.count(TextStatus.RUNNING) == 0, "what was answered is not running any more"
