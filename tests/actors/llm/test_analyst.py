@@ -385,7 +385,7 @@ async def test_answers_to_an_analyst_that_crashed_make_room_for_no_other_text(
     async with house.living():
         for _ in range(MAX_PARALLEL):
             await house.author.begun.next()
-        await house.settled(AT_ONCE)
+        await house.settled(MAX_PARALLEL)
         await house.handled()
         statuses = [(await house.text_of(job)).status for job in jobs]
         assert statuses.count(TextStatus.RUNNING) == 0, "what was answered is not running any more"
