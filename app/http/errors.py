@@ -50,6 +50,7 @@ STATUS: dict[type[Refusal], int] = {
 }
 BUSY_RETRY_S = 5
 QUOTA_RETRY_S = 60
+NO_SPACE_RETRY_S = 60
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -75,6 +76,8 @@ def headers(refusal: Refusal) -> dict[str, str] | None:
             return {"Retry-After": str(QUOTA_RETRY_S)}
         case Busy():
             return {"Retry-After": str(BUSY_RETRY_S)}
+        case NoSpace():
+            return {"Retry-After": str(NO_SPACE_RETRY_S)}
         case Unauthenticated():
             return {"WWW-Authenticate": "Bearer"}
         case _:

@@ -15,7 +15,7 @@ from actors.models.messages import LoadModel
 from app.auth.connection import caller_of
 from app.auth.guards import signed_in
 from app.http.bodies import read_json
-from app.http.parameters import Number
+from app.http.parameters import IdempotencyKey, Number
 from app.http.refusals import Unprocessable
 from app.hub.documents import HubJob, HubStatus, JobAndMessage, ManyJobs, OneJob, Said, Started
 from app.hub.errors import HANDLERS
@@ -64,7 +64,9 @@ async def page(request: AnyRequest, services: Services, limit: Limit = 100) -> M
     request_max_body_size=None,
     **documented(503, operation=Queueing),
 )
-async def submit(request: AnyRequest, services: Services) -> JobAndMessage:
+async def submit(
+    request: AnyRequest, services: Services, key: IdempotencyKey = None
+) -> JobAndMessage:
     """JSON or a form with `source_url`, or multipart with `media_file`. Always queues."""
     job = await services.submissions.submit_for(
         request,
@@ -72,6 +74,7 @@ async def submit(request: AnyRequest, services: Services) -> JobAndMessage:
         FIELDS,
         file_field=FILE,
         url_field=URL,
+        key=key,
         channel=Channel.WEB,
     )
     return {"ok": True, "message": "The job is queued.", "job": await shown(services, job)}

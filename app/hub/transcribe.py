@@ -4,7 +4,7 @@ from litestar import Router, get, post
 
 from app.auth.connection import caller_of
 from app.auth.guards import by_token
-from app.http.parameters import Number
+from app.http.parameters import IdempotencyKey, Number
 from app.hub.documents import HubStatus, JobAndMessage, ManyJobs, OneJob
 from app.hub.errors import HANDLERS
 from app.hub.jobs import AnyRequest, Limit, in_full, listed, shown
@@ -22,7 +22,9 @@ from storage.records import Channel
     request_max_body_size=None,
     **documented(503, operation=QueueingByToken),
 )
-async def submit(request: AnyRequest, services: Services) -> JobAndMessage:
+async def submit(
+    request: AnyRequest, services: Services, key: IdempotencyKey = None
+) -> JobAndMessage:
     """As `POST /api/whisper/jobs`, and `callback_url` is required."""
     job = await services.submissions.submit_for(
         request,
@@ -30,6 +32,7 @@ async def submit(request: AnyRequest, services: Services) -> JobAndMessage:
         TOKEN_FIELDS,
         file_field=FILE,
         url_field=URL,
+        key=key,
         channel=Channel.API,
         required=[CALLBACK],
         shared=True,

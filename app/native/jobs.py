@@ -18,6 +18,7 @@ from actors.jobs.messages import Cancel
 from actors.models.messages import RequireReady
 from app.auth.guards import native
 from app.http import event_stream
+from app.http.parameters import IdempotencyKey
 from app.native.documents import (
     Accepted,
     DoneEvent,
@@ -31,6 +32,7 @@ from app.native.streams import job_events
 from app.services import order_form
 from app.services.follow import JobFollower, has_seen_end
 from app.services.services import Services
+from app.services.submit import owned_key
 from app.transcripts.document import JobDocument, job_document
 from app.transcripts.formats import FORMATS
 from storage.errors import Conflict, Invalid, NotReady
@@ -38,7 +40,6 @@ from storage.records import Channel, Order, Status, View
 
 WEBHOOK_FORMAT = "native"
 FILE = "audio"
-LONGEST_KEY = 255
 MOST_ON_A_PAGE = 200
 JobEvent = ProgressEvent | SegmentEvent | DoneEvent | ErrorEvent
 
@@ -85,22 +86,14 @@ class SubmitOperation(Operation):
 async def submit(
     request: Request[Any, Any, Any],
     services: Services,
-    key: Annotated[
-        str | None,
-        HeaderParameter(
-            name="Idempotency-Key", description="A second submit with the same key is the first"
-        ),
-    ] = None,
+    key: IdempotencyKey = None,
 ) -> Response[Accepted]:
     """Answers as soon as the audio is safely stored. 503 comes before the body is read."""
     system, submissions, owner = services.system, services.submissions, _owner(request)
-    if key is not None:
-        if not 0 < len(key) <= LONGEST_KEY:
-            raise Invalid(f"Idempotency-Key must have 1 to {LONGEST_KEY} characters")
-        key = f"{owner}:{key}" if owner is not None else key  # a key is its owner's own
-        if earlier := await system.jobs.by_idempotency_key(key):
-            return Response(Accepted(earlier.id), status_code=202)
-    submission = submissions.begin(FIELDS)
+    key = owned_key(key, owner)
+    if key and (earlier := await system.jobs.by_idempotency_key(key)):
+        return Response(Accepted(earlier.id), status_code=202)
+    submission = await submissions.begin(FIELDS)
     await _require_ready(services)
     form = submission.form
 

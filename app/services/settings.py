@@ -17,6 +17,18 @@ class SubmissionSettings:
     quota_audio_minutes: float = setting(
         0, "Minutes of audio of one account in a day; 0 is no limit.", minimum=0
     )
+    max_queued_jobs: int = setting(
+        10_000,
+        "Jobs that may be queued at once: while there are more, the server accepts no new ones "
+        "and answers 503; 0 is no limit.",
+        minimum=0,
+    )
+    max_queue_hours: float = setting(
+        720,
+        "Hours that the first queued job may have waited: while it has waited longer, the server "
+        "accepts no new ones and answers 503; 0 is no limit.",
+        minimum=0,
+    )
 
     @property
     def most_bytes(self) -> int | None:

@@ -25,6 +25,22 @@ from storage.records import Channel, Job, Order, Permission
 NO_ROOM = "the disk has too little free space for this upload"
 
 
+LONGEST_KEY = 255
+
+
+def owned_key(key: str | None, owner: int | None) -> str | None:
+    """An Idempotency-Key as the jobs store it: each account has its own keys.
+
+    Raises:
+        Invalid: it is empty or longer than LONGEST_KEY characters.
+    """
+    if key is None:
+        return None
+    if not 0 < len(key) <= LONGEST_KEY:
+        raise Invalid(f"Idempotency-Key must have 1 to {LONGEST_KEY} characters")
+    return f"{owner}:{key}" if owner is not None else key
+
+
 @dataclass
 class Submission:
     """A job on its way into the queue: its form, and where its recording is stored."""
@@ -38,15 +54,17 @@ class SubmitService:
         self._system, self.settings = system, settings
         self._context = Context(system.configuration.catalogue, system.fetch_policy)
 
-    def begin(
+    async def begin(
         self, fields: Mapping[str, Field], labels: Mapping[str, str] | None = None
     ) -> Submission:
-        """
+        """Call this before the body is read: it refuses what the queue could not take.
+
         Raises:
-            Busy: the server is shutting down.
+            Busy: the server is shutting down, or the queue is too long.
         """
         if self._system.draining:
             raise Busy("the server is shutting down")
+        await self._check_queue()
         return Submission(OrderForm(fields, self._context, labels=labels))
 
     async def receive(
@@ -92,16 +110,23 @@ class SubmitService:
         required: Collection[str] = (),
         labels: Mapping[str, str] | None = None,
         shared: bool = False,
+        key: str | None = None,
     ) -> Job:
         """Queue a job of an account, from JSON, a form or a multipart body that has a recording or
-        names one by its URL.
+        names one by its URL. ``key`` is the request's Idempotency-Key: a second request with the
+        same key returns the first one's job.
 
         Raises:
             Unprocessable: with the fields that are wrong.
+            Invalid: the key is empty or too long.
             OverQuota: the account has had its share.
+            Busy: see `begin`.
         """
+        key = owned_key(key, caller.account.number)
+        if key and (earlier := await self._system.jobs.by_idempotency_key(key)):
+            return earlier
         await self._check_minutes(caller.account.number)
-        submission = self.begin(fields, labels)
+        submission = await self.begin(fields, labels)
         form = submission.form
         names = {each: (labels or {}).get(each, each) for each in (url_field, file_field)}
 
@@ -138,6 +163,7 @@ class SubmitService:
             filename=upload.filename if upload else None,
             media_type=upload.media_type if upload else None,
             channel=channel,
+            idempotency_key=key,
             owner=caller.account.number,
             urgent=caller.account.admin,
             shared=shared,
@@ -166,6 +192,17 @@ class SubmitService:
         if upload.found and not upload.size:
             raise Unprocessable({file_field: [f"the {file_field} is empty"]})
         return upload if upload.found else None
+
+    async def _check_queue(self) -> None:
+        """
+        Raises:
+            Busy: the queue is longer, or its first job older, than the operator allows.
+        """
+        most, hours = self.settings.max_queued_jobs, self.settings.max_queue_hours
+        if most and await self._system.jobs.queued_count() >= most:
+            raise Busy(f"the queue is full: {most} jobs are waiting; try again later")
+        if hours and await self._system.jobs.oldest_wait_secs() > hours * 3600:
+            raise Busy(f"the queue is stuck: a job has waited for more than {hours:g} hours")
 
     async def _check_minutes(self, owner: int) -> None:
         """
