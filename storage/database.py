@@ -16,7 +16,7 @@ import aiosqlite
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from storage.errors import Fatal, NoSpace, Unusable
+from storage.errors import Busy, Fatal, NoSpace, Unusable
 from storage.migrate import migrate
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,10 @@ Work = Callable[[Connection], Awaitable[T]]
 DATABASE = "whisperbox.db"
 """The file's name within the data folder."""
 READERS = 2
+SEARCH_S = 10.0
+"""After so many seconds, a search is given up."""
+MAX_SEARCHES = 8
+"""The most searches that run or wait at once."""
 GROUP = 64
 """The most transactions that share one commit, and so one fsync."""
 MAX_WAITING = 1024
@@ -49,9 +53,12 @@ class _Write:
 class Database:
     """The database. Make one with `open_database`."""
 
-    def __init__(self, path: Path, writer: Connection, readers: list[Connection]) -> None:
+    def __init__(
+        self, path: Path, writer: Connection, readers: list[Connection], searcher: Connection
+    ) -> None:
         self.path = path
         self._writer = writer
+        self._searcher, self._searching, self._searches = searcher, anyio.Lock(), 0
         self._send, self._receive = anyio.create_memory_object_stream[_Write](MAX_WAITING)
         self._idle, self._free = anyio.create_memory_object_stream[Connection](len(readers))
         for reader in readers:
@@ -80,12 +87,28 @@ class Database:
         """Run ``work`` on a read-only connection, within one snapshot."""
         reader = await self._free.receive()
         try:
-            await reader.execute("BEGIN")
-            return await work(reader)
+            return await _in_snapshot(reader, work)
         finally:
-            with anyio.CancelScope(shield=True):
-                await reader.rollback()
             self._idle.send_nowait(reader)
+
+    async def search(self, work: Work[T]) -> T:
+        """As `read`, for what may take seconds: it has a connection of its own, and a time limit.
+
+        Other reads never wait for it. When the caller is cancelled, SQLite stops, too.
+
+        Raises:
+            Busy: it took longer than SEARCH_S, or MAX_SEARCHES are running or waiting already.
+        """
+        if self._searches >= MAX_SEARCHES:
+            raise Busy("too many searches at once; try again in a moment")
+        self._searches += 1
+        try:
+            async with self._searching:
+                with anyio.move_on_after(SEARCH_S):
+                    return await _in_snapshot(self._searcher, work)
+        finally:
+            self._searches -= 1
+        raise Busy("the search took too long; search for rarer words")
 
     async def _run(self) -> None:
         async for first in self._receive:
@@ -140,6 +163,18 @@ class Database:
         return True
 
 
+async def _in_snapshot(reader: Connection, work: Work[T]) -> T:
+    try:
+        await reader.execute("BEGIN")
+        return await work(reader)
+    except BaseException:
+        await reader.interrupt()  # a cancelled query would run on, and the rollback wait for it
+        raise
+    finally:
+        with anyio.CancelScope(shield=True):
+            await reader.rollback()
+
+
 class Repository(Protocol):
     """A class whose methods are decorated with `read` or `write`."""
 
@@ -161,6 +196,16 @@ def read(method: Method[R, P, T]) -> Bound[R, P, T]:
     @wraps(method)
     async def call(self: R, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._database.read(lambda c: method(self, c, *args, **kwargs))
+
+    return cast(Bound[R, P, T], call)
+
+
+def search(method: Method[R, P, T]) -> Bound[R, P, T]:
+    """As `read`, for a method that may take seconds; see `Database.search`."""
+
+    @wraps(method)
+    async def call(self: R, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._database.search(lambda c: method(self, c, *args, **kwargs))
 
     return cast(Bound[R, P, T], call)
 
@@ -234,11 +279,12 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
             await writer.execute("PRAGMA journal_mode = WAL")
             await migrate(writer)
             readers = [await stack.enter_async_context(_connect(path)) for _ in range(READERS)]
-            for reader in readers:
+            searcher = await stack.enter_async_context(_connect(path))
+            for reader in [*readers, searcher]:
                 await reader.execute("PRAGMA query_only = ON")
         except sqlite3.DatabaseError as error:
             raise Unusable(f"cannot use the database {path}: {error}") from error
-        database = Database(path, writer, readers)
+        database = Database(path, writer, readers, searcher)
         async with anyio.create_task_group() as group:
             group.start_soon(database._run)
             try:

@@ -76,12 +76,14 @@ class Deliveries:
 
     @read
     async def failing(self, c: Connection) -> list[FailingReceiver]:
-        """Receivers that have not taken a delivery at its first tries, the oldest first."""
+        """Receivers that did not take a delivery FAILING_TRIES times, the longest waiting first."""
         found = await rows(
             c,
-            "SELECT origin, count(*) AS waiting, min(happened_at) AS since, "
-            "max(tried_at) AS tried_at, error, http_status FROM deliveries "
-            f"WHERE due IS NOT NULL AND attempts >= {FAILING_TRIES} GROUP BY origin ORDER BY since",
+            "SELECT origin, waiting, since, tried_at, error, http_status FROM ("
+            "SELECT *, count(*) OVER one AS waiting, min(happened_at) OVER one AS since, "
+            "row_number() OVER (PARTITION BY origin ORDER BY attempts DESC, tried_at DESC) AS n "
+            "FROM deliveries WHERE due IS NOT NULL WINDOW one AS (PARTITION BY origin)) "
+            f"WHERE n = 1 AND attempts >= {FAILING_TRIES} ORDER BY since",
         )
         return [FailingReceiver(**{key: row[key] for key in row.keys()}) for row in found]  # noqa: SIM118
 

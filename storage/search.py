@@ -2,7 +2,7 @@
 
 import re
 
-from storage.database import Connection, Database, read, rows
+from storage.database import Connection, Database, rows, search
 from storage.job_rows import select_jobs, visible_to
 from storage.records import Job, SearchHit, View
 
@@ -20,7 +20,7 @@ class Search:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @read
+    @search
     async def spoken(self, c: Connection, text: str, view: View, limit: int) -> list[SearchHit]:
         """Segments that contain all the words of ``text``; the last word may be incomplete.
 
@@ -55,7 +55,7 @@ class Search:
             for number, position, start, excerpt in hits
         ]
 
-    @read
+    @search
     async def named(self, c: Connection, text: str, view: View, limit: int) -> list[Job]:
         """Jobs whose label, note, file name or source_url contains the text, newest first."""
         pattern = "%" + re.sub(r"([\\%_])", r"\\\1", text.strip()) + "%"

@@ -19,7 +19,7 @@ from app.services import order_form
 from app.services.services import Services
 from app.web.presenters import Row, model_line, row, title
 from app.web.render import app_page, fragment, html
-from storage.errors import NotFound, Refusal
+from storage.errors import Busy, NotFound, Refusal
 from storage.records import Channel, Job, Permission, Status
 
 AnyRequest = Request[Any, Any, Any]
@@ -77,10 +77,15 @@ async def search(request: AnyRequest, services: Services) -> Response[str]:
     """Everything that was said, and what jobs are called."""
     view = caller_of(request).jobs
     text = request.query_params.get("q", "").strip()[:LONGEST_QUERY]
-    hits = await services.system.search.spoken(text, view, MOST_HITS) if text else []
-    named = await services.system.search.named(text, view, MOST_HITS) if text else []
+    try:
+        hits = await services.system.search.spoken(text, view, MOST_HITS) if text else []
+        named = await services.system.search.named(text, view, MOST_HITS) if text else []
+        problem = None
+    except Busy as busy:
+        hits, named, problem = [], [], f"{busy.message}.".capitalize()
     found: dict[str, Any] = {
         "text": text,
+        "problem": problem,
         "hits": [(title(hit.job), hit) for hit in hits],
         "named": await rows(services, caller_of(request), named),
         "most": MOST_HITS,

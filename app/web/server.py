@@ -137,8 +137,9 @@ async def _page(
     *,
     problem: str | None = None,
 ) -> Response[str]:
-    plan, accounts = services.system.configuration, await services.system.accounts.all()
-    usage = {each.number: await services.system.usage.last_day(each.number) for each in accounts}
+    system = services.system
+    configuration, accounts = system.configuration, await system.accounts.all()
+    usage = {each.number: await system.usage.last_day(each.number) for each in accounts}
     return app_page(
         "server.html",
         status,
@@ -148,9 +149,10 @@ async def _page(
         usage=usage,
         permissions=PERMISSIONS,
         used=await anyio.to_thread.run_sync(
-            used, plan.data_dir, services.system.spool.folder, plan.catalogue.folder
+            used, configuration.data_dir, system.spool.folder, configuration.catalogue.folder
         ),
-        counts=await services.system.jobs.counts(caller_of(request).jobs),
+        counts=await system.jobs.counts(caller_of(request).jobs),
+        failing_receivers=await system.deliveries.failing(),
         settings=shown_settings,
         quota_minutes=services.submissions.settings.quota_audio_minutes,
     )

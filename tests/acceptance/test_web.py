@@ -204,6 +204,22 @@ def test_only_administrators_change_accounts_and_only_managers_see_them(
     assert (again.status_code, "already" in again.text) == (422, True)
 
 
+def test_managers_see_which_receivers_take_no_webhooks(
+    house: tuple[Server, Member, int], visitors: dict[str, Visitor], clip: Path
+) -> None:
+    server, _, _ = house
+    server.load()
+    for _ in range(2):
+        server.submit(clip, webhook_url="http://127.0.0.1:9/hook")
+
+    def shown() -> list[str]:
+        text = visitors["eve"].get("/whisper/server").text
+        pattern = r"<code>http://127.0.0.1:9</code></td><td>2</td>.*Connect call failed"
+        return re.findall(pattern, text)
+
+    server.until(lambda: bool(shown()))
+
+
 @pytest.mark.parametrize(
     ("settings", "shown"),
     [({}, "kept while the disk has room"), ({"KEEP_UPLOAD_HOURS": 48}, "kept until <time")],

@@ -5,8 +5,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from storage.database import Connection, Database, Work, open_database
-from storage.errors import Unusable
+from storage.database import MAX_SEARCHES, Connection, Database, Work, open_database, rows
+from storage.errors import Busy, Unusable
 from storage.migrate import migrations
 
 pytestmark = pytest.mark.anyio
@@ -163,3 +163,33 @@ async def test_a_lock_that_another_takes_after_a_write_that_raised_is_waited_for
 async def raises(database: Database, work: Work[None]) -> None:
     with pytest.raises(ValueError, match="half way"):
         await database.write(work)
+
+
+async def _for_ever(c: Connection) -> None:
+    await c.execute_fetchall(
+        "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+    )
+
+
+async def test_reads_and_writes_do_not_wait_for_searches(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "a.db") as database, anyio.create_task_group() as group:
+        for _ in range(MAX_SEARCHES):
+            group.start_soon(database.search, _for_ever)
+        await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(10):
+            await database.write(lambda c: insert(c, 7))
+            assert await count(database) == 1
+            with pytest.raises(Busy, match="too many searches"):
+                await database.search(_for_ever)
+        group.cancel_scope.cancel()
+
+
+async def test_a_search_that_takes_too_long_is_stopped_and_the_next_one_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.database.SEARCH_S", 0.1)
+    async with open_database(tmp_path / "a.db") as database:
+        with anyio.fail_after(10):
+            with pytest.raises(Busy, match="took too long"):
+                await database.search(_for_ever)
+            assert len(await database.search(lambda c: rows(c, "SELECT 1"))) == 1
