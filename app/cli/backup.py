@@ -21,6 +21,12 @@ def add(commands: Subcommands) -> None:
 
 
 def _run(args: argparse.Namespace, settings: Settings) -> int:
-    size = backup(settings.server.data_dir, args.file)
-    terminal.print(f"wrote {args.file}, {size / 2**20:.1f} MiB; unpack it into an empty DATA_DIR")
+    written = backup(settings.server.data_dir, args.file)
+    mebibytes = written.size / 2**20
+    terminal.print(f"wrote {args.file}, {mebibytes:.1f} MiB; unpack it into an empty DATA_DIR")
+    if written.left_out:
+        terminal.print(
+            "left out, because the jobs ended and their recordings were deleted meanwhile: "
+            + ", ".join(written.left_out)
+        )
     return 0
