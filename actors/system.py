@@ -89,8 +89,9 @@ from actors.webhooks.dispatcher import Render, Webhooks
 from actors.webhooks.messages import WebhookMessage
 from actors.webhooks.settings import WebhookSettings
 from storage.accounts import Accounts
-from storage.blobs import Spool, locked_data_folder
+from storage.blobs import Spool
 from storage.corrections import Corrections
+from storage.data_folder import DataFolder, locked_data_folder
 from storage.database import DATABASE, Database, open_database
 from storage.deliveries import Deliveries
 from storage.jobs import Jobs
@@ -102,6 +103,8 @@ from storage.usage import Usage
 
 ABORT_TIMEOUT_S = 2.0
 """Seconds that the abort of a chunk may take at a shutdown, after the normal waiting time."""
+DATA_FOLDER_CHECK_S = 5.0
+"""Seconds between two looks whether the data folder is still there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +152,7 @@ class System:
     mailboxes: tuple[Mailbox[Any], ...]
     publisher: Publisher
     factories: dict[str, Factory]
+    data_folder: DataFolder
     drained: anyio.Event
     draining: bool = False
     """The server is shutting down and accepts nothing new."""
@@ -157,9 +161,16 @@ class System:
         """Run the actors until cancelled.
 
         Raises:
-            GaveUp, Fatal: the process must end; see `supervise`.
+            GaveUp, Fatal: the process must end; see `supervise` and `DataFolder.check`.
         """
-        await supervise(self.factories)
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._watch_data_folder)
+            await supervise(self.factories)
+
+    async def _watch_data_folder(self) -> None:
+        while True:
+            await anyio.sleep(DATA_FOLDER_CHECK_S)
+            self.data_folder.check()
 
     def close_streams(self) -> None:
         self.broadcaster.tell(CloseStreams())
@@ -246,7 +257,7 @@ async def open_system(
     fetch_policy = AddressPolicy(networks=fetch.fetch_networks)
     catalogue, language_model = configuration.catalogue, configuration.language_model
 
-    with locked_data_folder(configuration.data_dir):
+    with locked_data_folder(configuration.data_dir) as data_folder:
         spool = Spool(configuration.data_dir / "spool")
         spool.clean_up()
         async with (
@@ -366,6 +377,7 @@ async def open_system(
                 ),
                 publisher,
                 dict(factories),
+                data_folder,
                 drained,
             )  # fmt: skip
             yield system

@@ -39,6 +39,7 @@ from app.services.submit import SubmitService
 from app.settings import ServerSettings, Settings
 from app.webhook_bodies import renderer
 from storage.accounts import Accounts
+from storage.data_folder import make_private
 from storage.errors import Fatal, Invalid, NoSpace, Unusable
 from storage.times import utc
 
@@ -57,6 +58,7 @@ def run(settings: Settings) -> int:
     0 after a stop, 1 where the server cannot start or had to give up.
     """
     logs.configure(settings.server.log_format, settings.server.log_level)
+    make_private()
     status = 0
     try:
         anyio.run(serve, settings)

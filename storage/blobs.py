@@ -1,7 +1,6 @@
 """The spool: the folder of the recordings. A file appears in it only when it is complete."""
 
 import errno
-import fcntl
 import os
 import secrets
 import shutil
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from storage.errors import NoSpace, Unusable
+from storage.errors import NoSpace
 
 RESERVE_BYTES = 5 << 30
 RESERVE_SHARE = 0.05
@@ -146,26 +145,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-@contextmanager
-def locked_data_folder(folder: Path) -> Iterator[Path]:
-    """Make the data folder if it does not exist, and lock it until the block ends.
-
-    Raises:
-        Unusable: it cannot be made or written, or another process has locked it.
-    """
-    try:
-        (folder / "spool").mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
-    except OSError as error:
-        raise Unusable(f"cannot write to DATA_DIR {folder}: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Unusable(
-                f"another Whisperbox is running on DATA_DIR {folder}: stop it, or set DATA_DIR "
-                "to another folder for this one"
-            ) from None
-        yield folder

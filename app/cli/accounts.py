@@ -8,6 +8,7 @@ import anyio
 from app.auth.credentials import normalised
 from app.settings import Settings
 from storage.accounts import Accounts
+from storage.data_folder import make_data_folder, make_private
 from storage.database import DATABASE, open_database
 from storage.errors import NotFound
 from storage.records import Account
@@ -26,7 +27,8 @@ def with_accounts(work: Command) -> Callable[[argparse.Namespace, Settings], int
 
 
 async def _run(work: Command, args: argparse.Namespace, settings: Settings) -> None:
-    settings.server.data_dir.mkdir(parents=True, exist_ok=True)
+    make_private()
+    make_data_folder(settings.server.data_dir)
     refusal: Exception | None = None
     async with open_database(settings.server.data_dir / DATABASE) as database:
         try:

@@ -7,6 +7,7 @@ from app.cli.arguments import Subcommands, add_command
 from app.cli.terminal import terminal
 from app.settings import Settings
 from storage.backup import backup
+from storage.data_folder import make_private
 
 
 def add(commands: Subcommands) -> None:
@@ -21,6 +22,7 @@ def add(commands: Subcommands) -> None:
 
 
 def _run(args: argparse.Namespace, settings: Settings) -> int:
+    make_private()
     written = backup(settings.server.data_dir, args.file)
     mebibytes = written.size / 2**20
     terminal.print(f"wrote {args.file}, {mebibytes:.1f} MiB; unpack it into an empty DATA_DIR")

@@ -1,5 +1,6 @@
 """A data folder that is read-only, or full. Real file systems, so these need the right to mount."""
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -60,3 +61,11 @@ def test_a_full_data_folder_refuses_uploads_and_loses_no_job(
     assert server.ended(kept)["status"] == "done"
     assert server.ended(server.submit(spoken(tmp_path / "next.wav")))["status"] == "done"
     assert not list((disk / "spool").glob("*.part"))
+
+
+def test_a_data_folder_that_is_deleted_ends_the_server(start: Start, tmp_path: Path) -> None:
+    server = start()
+    shutil.rmtree(tmp_path / "data")
+    server.wait_for_log("was deleted or replaced while the server was running")
+    server.until(lambda: not server.running)
+    assert server.stop() == 1

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.blobs import REMOVING_SUFFIX, Spool, locked_data_folder
-from storage.errors import NoSpace, Unusable
+from storage.blobs import REMOVING_SUFFIX, Spool
+from storage.errors import NoSpace
 
 
 def test_an_upload_that_was_kept_has_its_name_and_bytes(tmp_path: Path) -> None:
@@ -36,20 +36,3 @@ def test_what_was_on_its_way_in_goes_and_what_was_on_its_way_out_is_back(tmp_pat
         (tmp_path / name).touch()
     spool.clean_up()
     assert {path.name for path in spool.files()} == {"a.input", "b.input"}
-
-
-def test_a_data_folder_has_one_owner(tmp_path: Path) -> None:
-    with locked_data_folder(tmp_path / "data"), pytest.raises(Unusable, match="another Whisperbox"):
-        with locked_data_folder(tmp_path / "data"):
-            pass
-    with locked_data_folder(tmp_path / "data"):
-        pass
-
-
-def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with (
-        pytest.raises(Unusable, match="cannot write to DATA_DIR"),
-        locked_data_folder(tmp_path / "file"),
-    ):
-        pass
