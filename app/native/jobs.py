@@ -14,7 +14,7 @@ from litestar.openapi.spec import (
 from litestar.params import HeaderParameter, QueryParameter
 
 from actors.events.messages import Subscribe
-from actors.jobs.messages import Cancel
+from actors.jobs.messages import Cancel, Delete
 from actors.models.messages import RequireReady
 from app.auth.guards import native
 from app.http import event_stream
@@ -36,7 +36,7 @@ from app.services.submit import owned_key
 from app.transcripts.document import JobDocument, job_document
 from app.transcripts.formats import FORMATS
 from storage.errors import Conflict, Invalid, NotReady
-from storage.records import Channel, Order, Status, View
+from storage.records import Channel, Job, Order, Status, View
 
 WEBHOOK_FORMAT = "native"
 FILE = "audio"
@@ -154,9 +154,7 @@ async def page(
 @get("/{job_id:str}", summary="One job", responses=errors(404))
 async def one(services: Services, view: View, job_id: str) -> JobDocument:
     """Poll this every few seconds, or better: follow `/jobs/{job_id}/stream`."""
-    job = await services.jobs.find_by_id(job_id, view)
-    segments = await services.system.jobs.transcript(job) if job.status is Status.DONE else []
-    return job_document(job, segments)
+    return await _document(services, await services.jobs.find_by_id(job_id, view))
 
 
 @get(
@@ -216,16 +214,41 @@ async def transcript(
     return Response(write(segments).encode(), media_type=content_type)
 
 
-@delete("/{job_id:str}", status_code=200, summary="Cancel a job", responses=errors(404, 409))
-async def cancel(services: Services, view: View, job_id: str) -> JobDocument:
-    """A queued job ends at once, a running one within about a second; its result is dropped."""
+@delete(
+    "/{job_id:str}",
+    status_code=200,
+    summary="Cancel a job, or delete it for good",
+    responses=errors(404, 409),
+)
+async def cancel_or_delete(
+    services: Services,
+    view: View,
+    job_id: str,
+    purge: Annotated[
+        bool, QueryParameter(description="Delete the job with its recording and transcript")
+    ] = False,
+) -> JobDocument:
+    """A queued job ends at once, a running one within about a second; its result is dropped.
+
+    With `purge=true`, a job that is not running is deleted for good, and the answer is the job as
+    it was.
+    """
     job = await services.jobs.find_by_id(job_id, view)
+    if purge:
+        document = await _document(services, job)
+        await services.system.queue.ask(Delete(job.id))
+        return document
     return job_document(await services.system.queue.ask(Cancel(job.id)))
+
+
+async def _document(services: Services, job: Job) -> JobDocument:
+    segments = await services.system.jobs.transcript(job) if job.status is Status.DONE else []
+    return job_document(job, segments)
 
 
 router = Router(
     "/jobs",
-    route_handlers=[submit, page, one, stream, transcript, cancel],
+    route_handlers=[submit, page, one, stream, transcript, cancel_or_delete],
     guards=[native],
     tags=["jobs"],
 )

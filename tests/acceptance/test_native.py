@@ -316,6 +316,19 @@ def test_a_queued_job_is_cancelled_at_once(start: Start, slow: Path, talk: Path)
     assert server.job(running)["segments"] == []
 
 
+def test_a_job_that_has_ended_is_deleted_only_when_that_is_asked_for(
+    shared: Server, clip: Path
+) -> None:
+    job_id = shared.submit(clip)
+    done = shared.ended(job_id)
+    assert shared.http.delete(f"/jobs/{job_id}").status_code == 409
+    purged = shared.http.delete(f"/jobs/{job_id}", params={"purge": "true"})
+    assert (purged.status_code, purged.json()) == (200, done)
+    assert shared.http.get(f"/jobs/{job_id}").status_code == 404
+    again = shared.http.delete(f"/jobs/{job_id}", params={"purge": "true"})
+    assert again.status_code == 404
+
+
 # Other origins, and the documentation.
 
 
