@@ -114,6 +114,7 @@ async def serve(settings: Settings) -> None:
                 timeout_graceful_shutdown=CONNECTIONS_GRACE_S,
                 server_header=False,
                 backlog=ACCEPTED_AT_ONCE,
+                forwarded_allow_ips=settings.server.forwarded_allow_ips,
             )
             server = _Server(config)
             async with anyio.create_task_group() as group:

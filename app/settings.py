@@ -80,6 +80,11 @@ class ServerSettings:
         "Origins of front ends, separated by commas; * is all of them.",
         parse=parse_origins,
     )
+    forwarded_allow_ips: str = setting(
+        "127.0.0.1",
+        "Addresses and networks of reverse proxies, separated by commas: only they may say in "
+        "X-Forwarded-For who the client is. * is everybody.",
+    )
     shutdown_grace_secs: float = setting(
         10,
         "Seconds that a stop waits for the chunk at hand; after that the chunk is repeated at the "

@@ -1,6 +1,7 @@
 """The hub dialect, walked through against a real process."""
 
 import gzip
+import re
 import subprocess
 import sys
 import time
@@ -441,13 +442,20 @@ def test_the_box_and_its_network_are_out_of_reach(
     assert web.asked == []
 
 
-def test_the_log_has_the_address_of_a_refused_sign_in(start: Start) -> None:
-    server = start()
+@pytest.mark.parametrize(
+    ("proxies", "address"), [("127.0.0.1", "192.0.2.7"), ("192.0.2.0/24", "127.0.0.1")]
+)
+def test_the_log_has_the_address_of_a_refused_sign_in(
+    start: Start, proxies: str, address: str
+) -> None:
+    server = start(FORWARDED_ALLOW_IPS=proxies)
     answer = server.http.post(
-        "/api/account/login", json={"email": "eve@box.example", "password": "wrong"}
+        "/api/account/login",
+        json={"email": "eve@box.example", "password": "wrong"},
+        headers={"X-Forwarded-For": "192.0.2.7"},
     )
     assert answer.status_code == 401
-    server.wait_for_log(r"warning a sign-in was refused address=127\.0\.0\.1$")
+    server.wait_for_log(rf"warning a sign-in was refused address={re.escape(address)}$")
 
 
 def test_a_fetch_can_be_cancelled_and_restarted(ann: Member, web: MediaServer, clip: Path) -> None:
