@@ -190,11 +190,16 @@ CREATE TABLE deliveries (
     error        TEXT,                -- of the last try
     tried_at     TEXT,                -- the last one
     delivered_at TEXT,
-    -- scheme, host and port of the URL
+    authority    TEXT GENERATED ALWAYS AS (
+    lower(substr(url, 1, 7 + instr(replace(replace(substr(url, 9), '?', '/'), '#', '/') || '/', '/')))
+) VIRTUAL,                            -- the URL up to its path
     origin       TEXT GENERATED ALWAYS AS (
-    CASE WHEN instr(substr(url, 9), '/') > 0
-    THEN substr(url, 1, 7 + instr(substr(url, 9), '/')) ELSE url END
-) VIRTUAL,
+    iif(
+        instr(authority, '@') > 0,
+        substr(authority, 1, instr(authority, '//') + 1) || substr(authority, instr(authority, '@') + 1),
+        authority
+    )
+) VIRTUAL,                            -- its scheme, host and port
     CHECK ((job_number IS NOT NULL) = (event = 'job_ended')),
     CHECK (delivered_at IS NULL OR due IS NULL)
 ) STRICT;

@@ -30,7 +30,7 @@ DATABASE = "whisperbox.db"
 """The file's name within the data folder."""
 READERS = 2
 SEARCH_S = 10.0
-"""After so many seconds, a search is given up."""
+"""After so many seconds, a search is given up; the time that it waits for others counts."""
 MAX_SEARCHES = 8
 """The most searches that run or wait at once."""
 GROUP = 64
@@ -103,12 +103,12 @@ class Database:
             raise Busy("too many searches at once; try again in a moment")
         self._searches += 1
         try:
-            async with self._searching:
-                with anyio.move_on_after(SEARCH_S):
+            with anyio.move_on_after(SEARCH_S):
+                async with self._searching:
                     return await _in_snapshot(self._searcher, work)
         finally:
             self._searches -= 1
-        raise Busy("the search took too long; search for rarer words")
+        raise Busy("the search took too long; search for rarer words, or try again in a moment")
 
     async def _run(self) -> None:
         async for first in self._receive:

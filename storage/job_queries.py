@@ -54,11 +54,14 @@ class JobQueries:
 
     @read
     async def oldest_wait_secs(self, c: Connection) -> float:
-        """How many seconds the first of the queued jobs has waited; 0 if no job is queued."""
+        """How many seconds the first of the queued jobs has waited; 0 if no job is queued.
+
+        Restarted jobs are left out: they have not waited since they were submitted.
+        """
         row = await one(
             c,
             "SELECT (julianday('now') - julianday(created_at)) * 86400 FROM jobs "
-            "WHERE status = 'queued' ORDER BY number LIMIT 1",
+            "WHERE status = 'queued' AND attempt = 1 ORDER BY number LIMIT 1",
         )
         return 0.0 if row is None else max(0.0, float(row[0]))
 

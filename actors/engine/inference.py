@@ -45,9 +45,11 @@ take less than a second, and killing the engine needs the rest of that second.""
 LOAD_TIMEOUT_S = 600.0
 SHORTEST_HANG_S, HANG_S = 60.0, 1800.0
 """Seconds after which an engine that does not answer is taken to hang: between these two, and
-SLOWER_BY times the slowest window (or first inference) that it has done. All the temperatures of a
-fallback take about as long as 15 windows without one."""
+SLOWER_BY times the slowest window that it has done. All the temperatures of a fallback take about
+as long as 15 windows without one."""
 SLOWER_BY = 20
+SLOWER_THAN_SILENCE_BY = 100
+"""As SLOWER_BY, for the first window, when only the engine's warm-up with silence is known."""
 
 
 class Inference(Actor[InferenceMessage]):
@@ -71,7 +73,9 @@ class Inference(Actor[InferenceMessage]):
         self._window_id = 0
         self._answer_timer = anyio.CancelScope()
         self._slowest_secs = HANG_S
-        """The longest inference of the engine that is loaded."""
+        """The longest window of the engine that is loaded, or an estimate until there is one."""
+        self._measured = False
+        """Whether it is a window."""
         self._stopping = False
         self._killed = False
 
@@ -131,7 +135,8 @@ class Inference(Actor[InferenceMessage]):
     def _engine_up(self, message: EngineUp) -> None:
         if message.load == self._load:
             self._engine = message.engine
-            self._slowest_secs = message.first_inference_secs
+            self._slowest_secs = message.first_inference_secs * SLOWER_THAN_SILENCE_BY / SLOWER_BY
+            self._measured = False
             self._publish(EngineReady(message.load))
 
     def _failed(self, message: EngineFailed) -> None:
@@ -147,7 +152,8 @@ class Inference(Actor[InferenceMessage]):
         self._answer_timer.cancel()
         match answer:
             case Result():
-                self._slowest_secs = max(self._slowest_secs, answer.secs)
+                self._slowest_secs = max(self._slowest_secs * self._measured, answer.secs)
+                self._measured = True
                 self._count(chunk, answer)
                 segments = in_file_time(answer.segments, chunk.spans)
                 self._publish(

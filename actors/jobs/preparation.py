@@ -4,6 +4,8 @@ The queue asks what to begin next, stores that in the database, and begins it. T
 in memory which fetches and decodings are running.
 """
 
+from collections.abc import Collection
+
 import anyio
 
 from actors.jobs.scheduler import Scheduler
@@ -55,10 +57,16 @@ class Preparation:
                 return job
         return None
 
-    def next_to_decode(self) -> Job | None:
+    def next_to_decode(self, resting: Collection[str] = ()) -> Job | None:
+        """``resting``: ids of jobs that are not transcribed now; decoded ones take no place."""
         if len(self._decoding) >= DECODINGS_AT_ONCE:
             return None
-        fetched = (job for job in self._scheduler.in_order() if job.size_bytes is not None)
+        decoded_but_resting = self._ready & set(resting)
+        fetched = (
+            job
+            for job in self._scheduler.in_order()
+            if job.size_bytes is not None and job.id not in decoded_but_resting
+        )
         in_order = (job for job, _ in zip(fetched, range(DECODE_AHEAD), strict=False))
         under_way = self._ready | self._decoding
         return next((job for job in in_order if job.id not in under_way), None)

@@ -8,6 +8,7 @@ are lost, for example in a crash, some work is done again, but no job is lost.
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import assert_never
 
 import anyio
@@ -61,7 +62,7 @@ from actors.models.messages import (
     Work,
 )
 from storage.blobs import RECORDING_GONE, Spool
-from storage.errors import Busy, Conflict, NotFound
+from storage.errors import Busy, Conflict, NoSpace, NotFound
 from storage.jobs import Jobs
 from storage.records import Action, Job, Segment, Stage, Status, Task
 from storage.times import utc
@@ -124,8 +125,9 @@ class Queue(Actor[QueueMessage]):
                 )
             elif job.crashes == MAX_CRASHES - 1:
                 self._rest(job)
+        with suppress(NoSpace):  # CheckStalled begins it again, and messages are read meanwhile
+            await self._begin_next_work()
         self.me.tell(CheckStalled())
-        await self._begin_next_work()
 
     async def handle(self, message: QueueMessage) -> object:
         match message:
@@ -373,7 +375,7 @@ class Queue(Actor[QueueMessage]):
         while (job := self._preparation.next_to_fetch()) is not None:
             await self._set_stage(job, Stage.FETCHING, "fetching the file")
             self._preparation.fetch(job)
-        while (job := self._preparation.next_to_decode()) is not None:
+        while (job := self._preparation.next_to_decode(self._resting)) is not None:
             self._preparation.decode(job)
 
     async def _finish_those_without_chunks_left(self) -> None:
@@ -455,7 +457,8 @@ class Queue(Actor[QueueMessage]):
         return self._model_for(job.order.model)
 
     async def _set_stage(self, job: Job, stage: Stage, detail: str) -> None:
-        self._changed(await self._jobs.heartbeat(job.id, stage, detail) or job)
+        with suppress(NoSpace):  # it is only shown: no reason not to do the work
+            self._changed(await self._jobs.heartbeat(job.id, stage, detail) or job)
 
     def _changed(self, job: Job) -> None:
         self._scheduler.put(job)

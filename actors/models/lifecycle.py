@@ -104,8 +104,8 @@ class Lifecycle(Actor[LifecycleMessage]):
         self._next_model: str | None = None
         """The model to load once the engine has stopped."""
         self._crashes: deque[float] = deque()
-        self._failed_loads = 0
-        """How many loads in a row have failed for a reason that may pass."""
+        self._failed_loads, self._failed_model = 0, ""
+        """How many loads of that model in a row have failed for a reason that may pass."""
         self._timers: dict[str, tuple[int, anyio.CancelScope]] = {}
         self._generation = 0
 
@@ -358,8 +358,10 @@ class Lifecycle(Actor[LifecycleMessage]):
             self._begin_load(self._wanted())
         elif self._work.waiting:
             if pause is None:
-                pause = min(LAST_LOAD_RETRY_S, FIRST_LOAD_RETRY_S * 2.0**self._failed_loads)
-                self._failed_loads += 1
+                self._failed_loads = self._failed_loads + 1 if model == self._failed_model else 1
+                self._failed_model = model
+                doublings = min(self._failed_loads - 1, 10)  # more would overflow after some days
+                pause = min(LAST_LOAD_RETRY_S, FIRST_LOAD_RETRY_S * 2.0**doublings)
             self._start_timer("resume", pause)
             self._publish(ModelWaits(model))
 

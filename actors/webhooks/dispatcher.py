@@ -28,6 +28,7 @@ from actors.webhooks.messages import (
 )
 from actors.webhooks.receivers import AT_ONCE_PER_ORIGIN, Receivers
 from actors.webhooks.signing import headers
+from storage.errors import NoSpace
 from storage.records import Delivery, Order
 from storage.times import utc
 
@@ -42,6 +43,7 @@ JITTER = 0.2
 Otherwise a receiver that was down would get all its deliveries at the same moment."""
 LONGEST_PAUSES_S = (0.0, *(pause * (1 + JITTER) for pause in PAUSES_S))
 """By the number of tries before."""
+FULL_DISK_PAUSE_S = 10.0
 CHECK_CLOCK_EVERY_S = 60.0
 MAX_DUE_READ = 200
 TRIES = prometheus_client.Counter(
@@ -164,12 +166,14 @@ class Webhooks(Actor[WebhookMessage]):
 
     async def _replay(self, delivery_id: str) -> bool:
         again = await self._outbox.replay(delivery_id, self._clock())
+        self._receivers.end_rests()  # whoever asks for it has probably mended the receiver
         await self._dispatch()
         return again
 
     async def _tried(self, message: DeliveryTried) -> None:
         delivery, status, error = message.delivery, message.http_status, message.error
         now = self._clock()
+        # Until its outcome is stored, the delivery stays in flight, so that it is not sent again.
         delivered = status is not None and 200 <= status < 300
         due = None if delivered or status == STATUS_GONE else self._next_try(delivery.attempts, now)
         outcome = "delivered" if delivered else "failed" if due is None else "retried"
@@ -180,13 +184,17 @@ class Webhooks(Actor[WebhookMessage]):
             error or status,
             extra={"delivery": delivery.id, "job": delivery.job_id},
         )
-        await self._outbox.record(
-            delivery.id,
-            http_status=status,
-            error=error,
-            due=due,
-            delivered_at=utc(now) if delivered else None,
-        )
+        try:
+            await self._outbox.record(
+                delivery.id,
+                http_status=status,
+                error=error,
+                due=due,
+                delivered_at=utc(now) if delivered else None,
+            )
+        except NoSpace:
+            self.later(FULL_DISK_PAUSE_S, message)
+            return
         self._receivers.ended(delivery.id, well=delivered, now=now)
         if delivery.job_id is not None:
             self._publish(JobChanged(delivery.job_id))
@@ -218,6 +226,7 @@ class Webhooks(Actor[WebhookMessage]):
         self.later(CHECK_CLOCK_EVERY_S, CheckClock())
         if await self._outbox.cap_due(self._clock(), LONGEST_PAUSES_S):
             log.warning("the system's clock was put back: deliveries are brought forward")
+        self._receivers.cap_rests(self._clock())
         await self._dispatch()
 
     @staticmethod

@@ -9,7 +9,10 @@ FAILING_AT_ONCE = 32
 """Of AT_ONCE, what all receivers that failed the last time may take together."""
 DEAD_AFTER_S = 86_400.0
 DEAD_PAUSE_S = 3600.0
-"""A receiver that has failed for DEAD_AFTER_S is tried once in so many seconds."""
+"""A receiver that has failed for DEAD_AFTER_S rests for so many seconds after each failed try."""
+FORGOTTEN_AFTER_S = 2 * DEAD_AFTER_S
+"""A failure counts as the first one if the one before is older than this: tries of one delivery are
+never that far apart."""
 
 
 class Receivers:
@@ -19,6 +22,7 @@ class Receivers:
         self.in_flight: dict[str, str] = {}
         """Origins by the ids of the deliveries that are being tried."""
         self._failing_since: dict[str, float] = {}
+        self._failed_at: dict[str, float] = {}
         self._rests_until: dict[str, float] = {}
 
     def may_begin(self, origin: str) -> bool:
@@ -38,9 +42,22 @@ class Receivers:
             return
         if well:
             self._failing_since.pop(origin, None)
+            self._failed_at.pop(origin, None)
             self._rests_until.pop(origin, None)
-        elif now - self._failing_since.setdefault(origin, now) >= DEAD_AFTER_S:
-            self._rests_until[origin] = now + DEAD_PAUSE_S
+        else:
+            if now - self._failed_at.get(origin, now) > FORGOTTEN_AFTER_S:
+                self._failing_since[origin] = now
+            self._failed_at[origin] = now
+            if now - self._failing_since.setdefault(origin, now) >= DEAD_AFTER_S:
+                self._rests_until[origin] = now + DEAD_PAUSE_S
+
+    def end_rests(self) -> None:
+        self._rests_until.clear()
+
+    def cap_rests(self, now: float) -> None:
+        """No receiver rests for longer than DEAD_PAUSE_S, even if the clock was put back."""
+        for origin, until in self._rests_until.items():
+            self._rests_until[origin] = min(until, now + DEAD_PAUSE_S)
 
     def next_change(self, now: float) -> float | None:
         """When a receiver that rests may be tried again."""

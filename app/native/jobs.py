@@ -32,7 +32,7 @@ from app.native.streams import job_events
 from app.services import order_form
 from app.services.follow import JobFollower, has_seen_end
 from app.services.services import Services
-from app.services.submit import owned_key
+from app.services.submit import stored_key
 from app.transcripts.document import JobDocument, job_document
 from app.transcripts.formats import FORMATS
 from storage.errors import Conflict, Invalid, NotReady
@@ -90,7 +90,7 @@ async def submit(
 ) -> Response[Accepted]:
     """Answers as soon as the audio is safely stored. 503 comes before the body is read."""
     system, submissions, owner = services.system, services.submissions, _owner(request)
-    key = owned_key(key, owner)
+    key = stored_key(key, owner, Channel.NATIVE)
     if key and (earlier := await system.jobs.by_idempotency_key(key)):
         return Response(Accepted(earlier.id), status_code=202)
     submission = await submissions.begin(FIELDS)

@@ -19,8 +19,8 @@ class SubmissionSettings:
     )
     max_queued_jobs: int = setting(
         10_000,
-        "Jobs that may be queued at once: while there are more, the server accepts no new ones "
-        "and answers 503; 0 is no limit.",
+        "Jobs that may be queued at once: when there are so many, the server accepts no new "
+        "ones and answers 503; 0 is no limit.",
         minimum=0,
     )
     max_queue_hours: float = setting(

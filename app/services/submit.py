@@ -28,8 +28,8 @@ NO_ROOM = "the disk has too little free space for this upload"
 LONGEST_KEY = 255
 
 
-def owned_key(key: str | None, owner: int | None) -> str | None:
-    """An Idempotency-Key as the jobs store it: each account has its own keys.
+def stored_key(key: str | None, owner: int | None, channel: Channel) -> str | None:
+    """An Idempotency-Key as the jobs store it: each account has its own keys in each API.
 
     Raises:
         Invalid: it is empty or longer than LONGEST_KEY characters.
@@ -38,7 +38,9 @@ def owned_key(key: str | None, owner: int | None) -> str | None:
         return None
     if not 0 < len(key) <= LONGEST_KEY:
         raise Invalid(f"Idempotency-Key must have 1 to {LONGEST_KEY} characters")
-    return f"{owner}:{key}" if owner is not None else key
+    owned = f"{owner}:{key}" if owner is not None else key
+    # A header has no line breaks, so that no native client can send another channel's key.
+    return owned if channel is Channel.NATIVE else f"{channel.value}\n{owned}"
 
 
 @dataclass
@@ -122,7 +124,7 @@ class SubmitService:
             OverQuota: the account has had its share.
             Busy: see `begin`.
         """
-        key = owned_key(key, caller.account.number)
+        key = stored_key(key, caller.account.number, channel)
         if key and (earlier := await self._system.jobs.by_idempotency_key(key)):
             return earlier
         await self._check_minutes(caller.account.number)

@@ -113,6 +113,35 @@ async def test_one_receiver_hides_no_other(store: tuple[Jobs, Deliveries]) -> No
     ] == ["4", "19"]
 
 
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("http://a/", "http://a"),
+        ("http://a", "http://a"),
+        ("https://Host:8443/x/y?z=/", "https://host:8443"),
+        ("https://host?x=/a", "https://host"),
+        ("https://host#a/b", "https://host"),
+        ("https://me:secret@host/x@y", "https://host"),
+    ],
+)
+async def test_a_receiver_is_its_scheme_host_and_port(
+    store: tuple[Jobs, Deliveries], url: str, origin: str
+) -> None:
+    jobs, deliveries = store
+    await jobs.insert("a", Order(webhook_url=url, webhook_format="f"), 10, NOW)
+    await jobs.finish("a", Status.CANCELLED, NOW, 0.0)
+    (row,) = await deliveries.due(1.0, limit=1, per_origin=1)
+    assert row.origin == origin
+
+
+async def test_a_job_that_was_restarted_has_not_waited_since_it_was_submitted(jobs: Jobs) -> None:
+    await jobs.insert("a", Order(), 10, "2020-01-01T00:00:00.000Z")
+    assert await jobs.oldest_wait_secs() > 86_400
+    await jobs.finish("a", Status.FAILED, NOW, 0.0, "broken")
+    await jobs.restart("a")
+    assert await jobs.oldest_wait_secs() == 0
+
+
 async def test_listeners_are_those_of_jobs_that_are_not_over(
     store: tuple[Jobs, Deliveries],
 ) -> None:

@@ -275,6 +275,20 @@ async def test_a_job_rests_after_a_crash_while_its_neighbour_goes_on(house: Hous
     assert (await house.chunk()).job_id == "a"
 
 
+async def test_jobs_that_rest_take_no_place_of_those_that_are_decoded_ahead(house: House) -> None:
+    for name in ("a", "b"):
+        await house.submit(name)
+        house.planned(name)
+    house.me.tell(ModelReady("base"))
+    for name in ("a", "b"):
+        assert (await house.chunk()).job_id == name
+        house.me.tell(ChunkFailed(name, 0, "crashed", "the engine crashed on this job"))
+        house.me.tell(ModelReady("base"))
+    await house.submit("c")
+    await house.submit("d")
+    assert house.chunker.told()[-2:] == [Split("c"), Split("d")]
+
+
 @pytest.mark.usefixtures("no_rest")
 async def test_three_crashes_on_one_chunk_end_the_job_and_its_neighbour_goes_on(
     house: House,

@@ -28,6 +28,7 @@ from actors.webhooks.dispatcher import (
 )
 from actors.webhooks.messages import WebhookMessage
 from actors.webhooks.receivers import AT_ONCE_PER_ORIGIN
+from storage.errors import NoSpace
 from storage.records import Delivery, Order
 from tests.probe import Probe
 
@@ -62,6 +63,7 @@ class Outbox:
     outcomes: dict[str, tuple[int | None, str | None]] = field(default_factory=dict)
     pruned: list[str] = field(default_factory=list)
     """The moments before which rows were forgotten."""
+    full_until: float = 0
 
     def add(self, *deliveries: Delivery) -> None:
         for each in deliveries:
@@ -109,6 +111,8 @@ class Outbox:
         self, delivery_id: str, *, http_status: int | None, error: str | None, due: float | None,
         delivered_at: str | None,
     ) -> None:  # fmt: skip
+        if anyio.current_time() < self.full_until:
+            raise NoSpace("the disk is full")
         row = self.rows[delivery_id]
         self.rows[delivery_id] = msgspec.structs.replace(row, attempts=row.attempts + 1)
         self.outcomes[delivery_id] = (http_status, error)
@@ -174,6 +178,17 @@ async def living(network: Network) -> AsyncIterator[House]:
         )  # fmt: skip
         yield house
         group.cancel_scope.cancel()
+
+
+async def test_what_was_sent_while_the_disk_is_full_is_not_sent_again() -> None:
+    async with living(Network()) as house:
+        house.outbox.full_until = anyio.current_time() + 600
+        house.send(delivery())
+        await anyio.sleep(500)
+        assert house.outbox.outcomes == {}
+        await anyio.sleep(500)
+        assert house.outbox.outcomes == {"msg_1": (200, None)}
+        assert len(house.network.asked) == 1
 
 
 @pytest.mark.parametrize("attempts", [0, 1, 3])
