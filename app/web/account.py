@@ -14,7 +14,7 @@ from app.http.parameters import Number
 from app.services.services import Services
 from app.web.queue import digits, shell
 from app.web.render import app_page
-from app.web.signing import SIGN_IN, cookie
+from app.web.sign_in import SIGN_IN, cookie
 from storage.errors import Refusal
 from storage.records import Permission, Token
 from storage.times import utc

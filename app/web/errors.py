@@ -10,7 +10,7 @@ from litestar.response import Redirect
 from app.http.errors import STATUS, log_crash
 from app.http.refusals import Unauthenticated
 from app.web.render import app_page
-from app.web.signing import SIGN_IN
+from app.web.sign_in import SIGN_IN
 from storage.errors import NotFound, Refusal
 
 AnyRequest = Request[Any, Any, Any]

@@ -17,9 +17,9 @@ from app.services.jobs import CHANNEL_LABELS
 from app.services.services import Services
 from app.services.share import ShareRequest
 from app.transcripts.attribution import attributed, labels
+from app.transcripts.cues import Limits, cues
 from app.transcripts.document import job_document
 from app.transcripts.formats import FORMATS, attachment
-from app.transcripts.subtitles import Limits, cues
 from app.web.job_request import AnyRequest, form_fields, job_done, job_seen, to_job
 from app.web.lines import PAGE_LINES, page_of_lines
 from app.web.presenters import title

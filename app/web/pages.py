@@ -9,7 +9,7 @@ from litestar.middleware.compression import CompressionMiddleware
 from litestar.static_files import create_static_files_router
 
 from app.auth.guards import in_browser
-from app.web import account, errors, job, lines, live, queue, server, shared, signing
+from app.web import account, errors, job, lines, live, queue, server, share_page, sign_in
 from app.web.queue import LONGEST_BODY
 
 HERE = Path(__file__).parent
@@ -19,11 +19,11 @@ smaller = DefineMiddleware(
 """For what a page is made of: streams are not to be held back, nor recordings to lose ranges."""
 
 routers: list[Router] = [
-    shared.router,
+    share_page.router,
     create_static_files_router(
         "/static", [HERE / "static"], include_in_schema=False, middleware=[smaller]
     ),
-    Router("/", route_handlers=signing.handlers, exception_handlers=errors.HANDLERS),
+    Router("/", route_handlers=sign_in.handlers, exception_handlers=errors.HANDLERS),
     Router(
         "/whisper",
         route_handlers=[

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from actors.models.messages import Loading, Ready, Unloaded, WaitingForGpu
 from app.web.presenters import browser, buttons, detail, lines, model_line, row, status, title
 from app.web.render import bytes_label, marked, short_clock
-from app.web.signing import HOME, own_path
+from app.web.sign_in import HOME, own_path
 from storage.records import (
     Action,
     Job,

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.transcripts.subtitles import Limits, cues
+from app.transcripts.cues import Limits, cues
 from storage.records import Segment, Word
 
 
