@@ -401,7 +401,7 @@ def test_a_server_that_stumbles_is_asked_again(ann: Member, web: MediaServer, cl
     [
         (gives(b"<!DOCTYPE html><p>hello", Content_Type="audio/mpeg"), "gives a web page"),
         (gives(b"<p>hello", Content_Type="text/html"), "gives a web page"),
-        (gives(b"{}", Content_Type="application/json"), "no audio or video"),
+        (gives(b"{}", Content_Type="application/json"), "not audio or video"),
         (gives(b"", status=404), "answered 404"),
         (gives(b"", status=200), "empty file"),
         (gives(b"x", size=50 << 30), "larger than 4096 MB"),

@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -172,6 +173,15 @@ def test_an_unload_during_a_job_waits_for_the_chunk_and_the_job_goes_on_later(
     assert server.ended(job_id)["status"] == "done"
 
 
+@pytest.fixture
+def hears_hangups() -> Iterator[None]:
+    """Servers that are started hear SIGHUP, even if the tests were started with nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hears_hangups")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_an_idle_server_stops_on_either_signal(start: Start, number: signal.Signals) -> None:
     server = start()
@@ -180,6 +190,7 @@ def test_an_idle_server_stops_on_either_signal(start: Start, number: signal.Sign
     assert server.stop() == 0
 
 
+@pytest.mark.usefixtures("hears_hangups")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_to_every_process_costs_no_recording(
     start: Start, tmp_path: Path, number: signal.Signals
