@@ -184,6 +184,7 @@ class Repository(Protocol):
 R = TypeVar("R", bound=Repository)
 Method = Callable[Concatenate[R, Connection, P], Awaitable[T]]
 Bound = Callable[Concatenate[R, P], Coroutine[Any, Any, T]]
+Run = Callable[[Work[T]], Coroutine[Any, Any, T]]
 
 
 def read(method: Method[R, P, T]) -> Bound[R, P, T]:
@@ -193,21 +194,13 @@ def read(method: Method[R, P, T]) -> Bound[R, P, T]:
     database. Its callers do not pass the connection.
     """
 
-    @wraps(method)
-    async def call(self: R, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._database.read(lambda c: method(self, c, *args, **kwargs))
-
-    return cast(Bound[R, P, T], call)
+    return _bound(method, lambda database: database.read)
 
 
 def search(method: Method[R, P, T]) -> Bound[R, P, T]:
     """As `read`, for a method that may take seconds; see `Database.search`."""
 
-    @wraps(method)
-    async def call(self: R, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._database.search(lambda c: method(self, c, *args, **kwargs))
-
-    return cast(Bound[R, P, T], call)
+    return _bound(method, lambda database: database.search)
 
 
 def write(method: Method[R, P, T]) -> Bound[R, P, T]:
@@ -217,11 +210,22 @@ def write(method: Method[R, P, T]) -> Bound[R, P, T]:
     When the call returns, the changes are on the disk.
     """
 
+    return _bound(method, lambda database: database.write)
+
+
+def _bound(method: Method[R, P, T], run: Callable[[Database], Run[T]]) -> Bound[R, P, T]:
+    """The method without its connection, which ``run`` of the object's database gives it."""
+
     @wraps(method)
     async def call(self: R, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._database.write(lambda c: method(self, c, *args, **kwargs))
+        return await run(self._database)(lambda c: method(self, c, *args, **kwargs))
 
     return cast(Bound[R, P, T], call)
+
+
+def fields(row: sqlite3.Row) -> dict[str, Any]:
+    """The row's values by the names of its columns."""
+    return {key: row[key] for key in row.keys()}  # noqa: SIM118 - a Row is no mapping
 
 
 async def rows(c: Connection, sql: str, *values: object) -> list[sqlite3.Row]:

@@ -3,7 +3,18 @@
 import secrets
 from collections.abc import Iterable, Sequence
 
-from storage.database import NOW, Connection, Database, changed, one, read, rows, scalar, write
+from storage.database import (
+    NOW,
+    Connection,
+    Database,
+    changed,
+    fields,
+    one,
+    read,
+    rows,
+    scalar,
+    write,
+)
 from storage.records import Delivery, FailingReceiver
 
 _DELIVERY = (
@@ -72,7 +83,7 @@ class Deliveries:
             per_origin,
             limit,
         )
-        return [Delivery(**{key: row[key] for key in row.keys()}) for row in found]  # noqa: SIM118
+        return [Delivery(**fields(row)) for row in found]
 
     @read
     async def failing(self, c: Connection) -> list[FailingReceiver]:
@@ -85,7 +96,7 @@ class Deliveries:
             "FROM deliveries WHERE due IS NOT NULL WINDOW one AS (PARTITION BY origin)) "
             f"WHERE n = 1 AND attempts >= {FAILING_TRIES} ORDER BY since",
         )
-        return [FailingReceiver(**{key: row[key] for key in row.keys()}) for row in found]  # noqa: SIM118
+        return [FailingReceiver(**fields(row)) for row in found]
 
     @read
     async def next_due(self, c: Connection, after: float) -> float | None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from storage.database import Connection, rows
+from storage.database import Connection, fields, rows
 from storage.records import Job, Order, Segment, Stage, Status, Task, View, Word
 
 ORDER_COLUMNS = ", ".join(Order.__struct_fields__)
@@ -43,15 +43,15 @@ def stored(value: object) -> object:
 
 
 def job_of(row: Any) -> Job:
-    fields = {key: row[key] for key in row.keys()}  # noqa: SIM118 - a Row is no mapping
-    order = {name: fields.pop(name) for name in Order.__struct_fields__}
+    values = fields(row)
+    order = {name: values.pop(name) for name in Order.__struct_fields__}
     order["task"] = Task(order["task"])
     order["translations"] = _texts.decode(order["translations"])
     for flag in ("word_timestamps", "model_events", "urgent", "speakers", "shared", "assisted"):
         order[flag] = bool(order[flag])
-    fields["status"] = Status(fields["status"])
-    fields["stage"] = fields["stage"] and Stage(fields["stage"])
-    return Job(**fields, order=Order(**order))
+    values["status"] = Status(values["status"])
+    values["stage"] = values["stage"] and Stage(values["stage"])
+    return Job(**values, order=Order(**order))
 
 
 def segment_of(row: Any) -> Segment:

@@ -72,10 +72,10 @@ class Inference(Actor[InferenceMessage]):
         self._waiting: deque[Transcribe] = deque()
         self._window_id = 0
         self._answer_timer = anyio.CancelScope()
-        self._slowest_secs = HANG_S
-        """The longest window of the engine that is loaded, or an estimate until there is one."""
-        self._measured = False
-        """Whether it is a window."""
+        self._patience_secs = HANG_S
+        """After so many seconds without an answer, the engine that is loaded is taken to hang."""
+        self._slowest_secs = 0.0
+        """The longest window that it has done."""
         self._stopping = False
         self._killed = False
 
@@ -135,8 +135,8 @@ class Inference(Actor[InferenceMessage]):
     def _engine_up(self, message: EngineUp) -> None:
         if message.load == self._load:
             self._engine = message.engine
-            self._slowest_secs = message.first_inference_secs * SLOWER_THAN_SILENCE_BY / SLOWER_BY
-            self._measured = False
+            self._slowest_secs = 0.0
+            self._patience_secs = SLOWER_THAN_SILENCE_BY * message.first_inference_secs
             self._publish(EngineReady(message.load))
 
     def _failed(self, message: EngineFailed) -> None:
@@ -152,8 +152,8 @@ class Inference(Actor[InferenceMessage]):
         self._answer_timer.cancel()
         match answer:
             case Result():
-                self._slowest_secs = max(self._slowest_secs * self._measured, answer.secs)
-                self._measured = True
+                self._slowest_secs = max(self._slowest_secs, answer.secs)
+                self._patience_secs = SLOWER_BY * self._slowest_secs
                 self._count(chunk, answer)
                 segments = in_file_time(answer.segments, chunk.spans)
                 self._publish(
@@ -208,8 +208,8 @@ class Inference(Actor[InferenceMessage]):
             chunk.prompt,
             chunk.words,
         )
-        patience = max(SHORTEST_HANG_S, SLOWER_BY * self._slowest_secs)
-        self._start_answer_timer(min(HANG_S, patience), aborted=False)
+        patience_secs = min(HANG_S, max(SHORTEST_HANG_S, self._patience_secs))
+        self._start_answer_timer(patience_secs, aborted=False)
         # If the engine has just ended, sending fails, and EngineDown will arrive.
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             await self._engine.transcribe(window)

@@ -57,7 +57,7 @@ class Preparation:
                 return job
         return None
 
-    def next_to_decode(self, resting: Collection[str] = ()) -> Job | None:
+    def next_to_decode(self, resting: Collection[str]) -> Job | None:
         """``resting``: ids of jobs that are not transcribed now; decoded ones take no place."""
         if len(self._decoding) >= DECODINGS_AT_ONCE:
             return None

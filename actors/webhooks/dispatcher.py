@@ -173,17 +173,8 @@ class Webhooks(Actor[WebhookMessage]):
     async def _tried(self, message: DeliveryTried) -> None:
         delivery, status, error = message.delivery, message.http_status, message.error
         now = self._clock()
-        # Until its outcome is stored, the delivery stays in flight, so that it is not sent again.
         delivered = status is not None and 200 <= status < 300
         due = None if delivered or status == STATUS_GONE else self._next_try(delivery.attempts, now)
-        outcome = "delivered" if delivered else "failed" if due is None else "retried"
-        TRIES.labels(outcome).inc()
-        log.info(
-            "webhook %s: %s",
-            outcome,
-            error or status,
-            extra={"delivery": delivery.id, "job": delivery.job_id},
-        )
         try:
             await self._outbox.record(
                 delivery.id,
@@ -192,9 +183,17 @@ class Webhooks(Actor[WebhookMessage]):
                 due=due,
                 delivered_at=utc(now) if delivered else None,
             )
-        except NoSpace:
+        except NoSpace:  # it stays in flight until its outcome is stored, and is not sent again
             self.later(FULL_DISK_PAUSE_S, message)
             return
+        outcome = "delivered" if delivered else "failed" if due is None else "retried"
+        TRIES.labels(outcome).inc()
+        log.info(
+            "webhook %s: %s",
+            outcome,
+            error or status,
+            extra={"delivery": delivery.id, "job": delivery.job_id},
+        )
         self._receivers.ended(delivery.id, well=delivered, now=now)
         if delivery.job_id is not None:
             self._publish(JobChanged(delivery.job_id))
