@@ -4,8 +4,7 @@ import statistics
 import time
 from pathlib import Path
 
-from bench.serving import serving
-from tests.acceptance.server import Server
+from bench.serving import seconds_of, serving
 from tests.audio import spoken
 from tests.scripted import slow_model
 
@@ -16,10 +15,12 @@ SMALL_ANSWERS = 40
 def measure(folder: Path) -> list[str]:
     slow = slow_model(folder / "slow.bin")
     talk = spoken(folder / "talk.wav", [25.0, 25.0])
-    restarts, cancels = [], []
+    answers, restarts, cancels = [], [], []
     with serving(folder, WHISPER_MODEL_PATH=slow, QUEUE_WHEN_UNLOADED="true") as server:
         server.load()
-        answers = [_seconds(server) for _ in range(SMALL_ANSWERS)]
+        for _ in range(SMALL_ANSWERS):
+            answers.append(seconds_of(lambda: server.http.get("/health").raise_for_status()))
+            time.sleep(0.01)
         for _ in range(ROUNDS):
             job_id = server.submit(talk)
             server.until(lambda job_id=job_id: server.job(job_id)["status"] == "running")  # type: ignore[misc]
@@ -46,11 +47,3 @@ def measure(folder: Path) -> list[str]:
         f"cancel of a running chunk: {statistics.median(cancels):.2f} s, at most "
         f"{max(cancels):.2f} s (target: under 1 s)",
     ]
-
-
-def _seconds(server: Server) -> float:
-    began = time.perf_counter()
-    server.http.get("/health").raise_for_status()
-    taken = time.perf_counter() - began
-    time.sleep(0.01)
-    return taken
