@@ -102,7 +102,8 @@ async def spawn(cuda_device: str | None = None) -> AsyncIterator[EngineWorker]:
             env=engine_environment(cuda_device),
             pass_fds=[theirs.fileno()],
         )
-    stream = await UNIXSocketStream.from_socket(ours)
+    with anyio.CancelScope(shield=True):  # or nobody would end the child
+        stream = await UNIXSocketStream.from_socket(ours)
     try:
         yield EngineWorker(process, stream)
     finally:

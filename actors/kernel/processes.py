@@ -18,8 +18,8 @@ MAX_TRIES = 1 + len(PAUSES_S)
 
 SERVER_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 """The signals that are only for the server. A terminal sends SIGINT to all its processes at Ctrl-C
-and
-SIGHUP when it is closed, and some service managers send SIGTERM to all processes of a service."""
+and SIGHUP when it is closed, and some service managers send SIGTERM to all processes of a
+service."""
 
 
 async def open_child(command: Sequence[str], **how: Any) -> Process:
@@ -28,12 +28,16 @@ async def open_child(command: Sequence[str], **how: Any) -> Process:
     These signals stop the server, which lets its work finish first. If they ended a child as well,
     that work would fail. So the server has to kill the child, and the child has to notice by itself
     when the server has ended.
+
+    The start takes some milliseconds and is not cancelled: asyncio would leave pipes open, and the
+    caller would have no process to kill. So a cancellation comes at the caller's next await.
     """
     # A child inherits the blocked signals, and so do its own children. asyncio forks before its
     # first await, so that no other task runs while the signals are blocked here.
     signal.pthread_sigmask(signal.SIG_BLOCK, SERVER_SIGNALS)
     try:
-        return await anyio.open_process(command, **how)
+        with anyio.CancelScope(shield=True):
+            return await anyio.open_process(command, **how)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SERVER_SIGNALS)
 

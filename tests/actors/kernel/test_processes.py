@@ -1,10 +1,13 @@
 """Children that somebody kills, and the pauses between tries in virtual time."""
 
+import gc
 import signal
+import subprocess
 import sys
 from typing import Any
 
 import anyio
+import psutil
 import pytest
 import trio.testing
 
@@ -32,6 +35,22 @@ class TestChildren:
         async with await open_child([sys.executable, "-c", "raise SystemExit(2)"]) as child:
             await child.wait()
             check(child)
+
+
+def test_a_start_that_is_cancelled_leaves_nothing_behind() -> None:
+    async def cancelled(after_s: float) -> None:
+        with anyio.move_on_after(after_s):
+            async with await open_child(["sleep", "60"], stdin=subprocess.PIPE):
+                await anyio.sleep_forever()
+
+    leaks: list[object] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "unraisablehook", lambda leak: leaks.append(leak.exc_value))
+        for n in range(40):  # a start takes a millisecond or two
+            anyio.run(cancelled, n / 10_000)
+        gc.collect()
+    assert leaks == []
+    assert psutil.Process().children() == []
 
 
 @pytest.mark.anyio
