@@ -13,7 +13,7 @@ SMALL_ANSWERS = 40
 
 
 def measure(folder: Path) -> list[str]:
-    slow = slow_model(folder / "slow.bin")
+    slow = slow_model(folder / "slow.bin", layers=8)
     talk = spoken(folder / "talk.wav", [25.0, 25.0])
     answers, restarts, cancels = [], [], []
     with serving(folder, WHISPER_MODEL_PATH=slow, QUEUE_WHEN_UNLOADED="true") as server:

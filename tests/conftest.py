@@ -28,6 +28,7 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that takes a second or two for a window."""
     return slow_model(tmp_path_factory.mktemp("models") / "slow.bin")
 
 
@@ -39,8 +40,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten minutes: twenty-odd chunks."""
-    return spoken(tmp_path_factory.mktemp("audio") / "talk.wav", [9.0] * 60)
+    """Four minutes: eight chunks or so."""
+    return spoken(tmp_path_factory.mktemp("audio") / "talk.wav", [9.0] * 24)
 
 
 @pytest.fixture

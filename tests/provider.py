@@ -25,7 +25,7 @@ class Provider:
                 owner.asked.append(body | {"key": self.headers["authorization"], "at": self.path})
                 owner.hold.wait(30)
                 if owner.statuses and (status := owner.statuses.pop(0)) != 200:
-                    self._answer(status, {"error": {"message": "no"}}, retry_after="0")
+                    self._answer(status, {"error": {"message": "no"}}, retry_after_ms="1")
                     return
                 text = owner.write(body["messages"][-1]["content"])
                 message = {"role": "assistant", "content": text}

@@ -18,7 +18,6 @@ from collections.abc import Iterator
 import msgspec
 
 MAX_PARTS = 40
-RETRIES = 5
 LONGEST_ANSWER = 200_000
 
 ANALYSIS = (
@@ -51,6 +50,8 @@ class TextTask(msgspec.Struct):
     part_chars: int
     """The most characters of the transcript that are sent to the model at once."""
     timeout_secs: float
+    retries: int
+    """How often a request that failed is sent again."""
     base_url: str | None
     api_key: str | None
 
@@ -101,7 +102,7 @@ class TextWriter:
         self._client = OpenAI(
             base_url=task.base_url,
             api_key=task.api_key or "none",  # local servers need no key, but the library does
-            max_retries=RETRIES,
+            max_retries=task.retries,
             timeout=task.timeout_secs,
         )
 

@@ -11,10 +11,12 @@ import msgspec
 from actors.engine.languages import LANGUAGES
 from actors.kernel.json_lines import run_json_child
 from actors.kernel.processes import Killed, retry_if_killed
-from actors.llm.child import RETRIES, Answer, TextTask
+from actors.llm.child import Answer, TextTask
 from actors.llm.settings import LanguageModelSettings
 from storage.records import TextKind
 
+RETRIES = 5
+"""How often a failed request is sent again, after a pause of half a second to eight seconds."""
 SLACK_S = 120.0
 """Seconds added for the pauses between retries and for the start of the child."""
 
@@ -23,14 +25,14 @@ BROKE_OFF = "the language model's text broke off"
 
 
 class LanguageModel:
-    """The language model that the settings name.
+    """The language model that the settings name. It asks ``retries`` times again if that fails.
 
     Its methods raise nothing if the model fails: they return an Answer with an ``error``.
     """
 
-    def __init__(self, settings: LanguageModelSettings) -> None:
+    def __init__(self, settings: LanguageModelSettings, retries: int = RETRIES) -> None:
         assert settings.openai_model is not None
-        self._settings = settings
+        self._settings, self._retries = settings, retries
         self._model = settings.openai_model
         self._translation_model = settings.openai_translation_model or settings.openai_model
 
@@ -44,6 +46,7 @@ class LanguageModel:
             model=self._translation_model if kind is TextKind.TRANSLATION else self._model,
             part_chars=settings.openai_part_chars,
             timeout_secs=settings.openai_timeout_secs,
+            retries=self._retries,
             base_url=settings.openai_base_url,
             api_key=settings.openai_api_key,
         )
@@ -81,4 +84,4 @@ class LanguageModel:
     @property
     def _patience_secs(self) -> float:
         """The longest time for one part with all its retries; normally the child gives up first."""
-        return self._settings.openai_timeout_secs * (RETRIES + 1) + SLACK_S
+        return self._settings.openai_timeout_secs * (self._retries + 1) + SLACK_S

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from actors.kernel import processes
 from actors.llm.child import MAX_PARTS, Answer, parts
-from actors.llm.client import BROKE_OFF, LanguageModel
+from actors.llm.client import BROKE_OFF, RETRIES, LanguageModel
 from actors.llm.settings import LanguageModelSettings
 from storage.records import TextKind
 from tests.probe import dying
@@ -26,13 +26,16 @@ def model() -> Iterator[Provider]:
     model.close()
 
 
-async def write(model: Provider, kind: TextKind, lines: list[str], **changes: Any) -> Answer:
+async def write(
+    model: Provider, kind: TextKind, lines: list[str], retries: int = RETRIES, **changes: Any
+) -> Answer:
     fields: dict[str, Any] = {
         "openai_base_url": model.url, "openai_api_key": "secret", "openai_model": "big",
         "openai_translation_model": "small", "openai_part_chars": 1000,
         "openai_timeout_secs": 10, **changes,
     }  # fmt: skip
-    return await LanguageModel(LanguageModelSettings(**fields)).write(kind, "sv", lines)
+    language_model = LanguageModel(LanguageModelSettings(**fields), retries)
+    return await language_model.write(kind, "sv", lines)
 
 
 async def test_a_translation_is_what_the_model_writes(model: Provider) -> None:
@@ -95,7 +98,7 @@ async def test_a_busy_provider_is_asked_again(model: Provider) -> None:
     assert len(model.asked) == 4
 
 
-@pytest.mark.parametrize(("status", "asked"), [(401, 1), (404, 1), (500, 6)])
+@pytest.mark.parametrize(("status", "asked"), [(401, 1), (404, 1), (500, 1 + RETRIES)])
 async def test_a_provider_that_fails_is_named(model: Provider, status: int, asked: int) -> None:
     model.statuses = [status] * 10
     answer = await write(model, TextKind.ANALYSIS, ["Hello."])
@@ -105,14 +108,14 @@ async def test_a_provider_that_fails_is_named(model: Provider, status: int, aske
 
 async def test_a_provider_that_is_slow_is_given_up(model: Provider) -> None:
     model.hold.clear()
-    answer = await write(model, TextKind.ANALYSIS, ["Hello."], openai_timeout_secs=0.5)
+    answer = await write(model, TextKind.ANALYSIS, ["Hello."], retries=1, openai_timeout_secs=0.5)
     assert answer.error == "the language model did not answer in time"
 
 
 async def test_a_provider_that_is_not_there_is_named() -> None:
     model = Provider()
     model.close()
-    answer = await write(model, TextKind.ANALYSIS, ["Hello."])
+    answer = await write(model, TextKind.ANALYSIS, ["Hello."], retries=1)
     assert answer.error == "the language model's server cannot be reached"
 
 
