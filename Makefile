@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 READY := .venv/ready
 
 .PHONY: help demo serve test lint check bench screens format lock

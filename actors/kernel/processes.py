@@ -37,9 +37,10 @@ async def open_child(command: Sequence[str], **how: Any) -> Process:
     signal.pthread_sigmask(signal.SIG_BLOCK, SERVER_SIGNALS)
     try:
         with anyio.CancelScope(shield=True):
-            return await anyio.open_process(command, **how)
+            child = await anyio.open_process(command, **how)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SERVER_SIGNALS)
+    return child
 
 
 class Killed(Exception):

@@ -1,5 +1,7 @@
 """Passwords as argon2id hashes, made off the event loop and two at a time."""
 
+from functools import cache
+
 import anyio
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -10,7 +12,6 @@ from storage.errors import Invalid
 # passes, one lane (Password Storage Cheat Sheet).
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _at_once = anyio.CapacityLimiter(2)
-_DUMMY = _hasher.hash("nobody's")
 SHORTEST, LONGEST = 8, 1024
 
 
@@ -35,17 +36,21 @@ async def hashed_aside(password: str) -> str:
 
 
 async def verify(password_hash: str | None, password: str) -> bool:
-    """Takes as long for an account that is not there (None) as for one that is."""
+    """Takes as long for an account that is not there (None) as for one that is, except for the
+    first one after the start, for which a hash to compare with is made."""
     if len(password) > LONGEST:
         return False
-    right = await anyio.to_thread.run_sync(
-        _verify, password_hash or _DUMMY, password, limiter=_at_once
-    )
+    right = await anyio.to_thread.run_sync(_verify, password_hash, password, limiter=_at_once)
     return right and password_hash is not None
 
 
-def _verify(password_hash: str, password: str) -> bool:
+@cache
+def _nobodys_hash() -> str:
+    return _hasher.hash("nobody's")
+
+
+def _verify(password_hash: str | None, password: str) -> bool:
     try:
-        return _hasher.verify(password_hash, password)
+        return _hasher.verify(password_hash or _nobodys_hash(), password)
     except (VerificationError, InvalidHashError):
         return False
