@@ -2,17 +2,21 @@
 did not hold."""
 
 import argparse
+import signal
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
-from bench.torture import kills, power_cuts
-from bench.torture.box import Materials
+from bench.torture import faults, kills, load, power_cuts
+from bench.torture.box import Materials, shim
 from bench.torture.report import Report
 
 
 def main() -> int:
     args = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are ended as well
     with tempfile.TemporaryDirectory(prefix="whisperbox-torture-") as name:
         folder = Path(name)
         materials = Materials.make(folder / "materials")
@@ -38,7 +42,29 @@ def _parser() -> argparse.ArgumentParser:
     each.set_defaults(
         run=lambda f, m, a: [power_cuts.run(f, m, a.cuts, a.starts, a.secs, a.seed, a.blind)]
     )
+    each = parts.add_parser("faults", help="troubles that pass: " + ", ".join(faults.FAULTS))
+    each.add_argument("names", nargs="*", metavar="NAME", help="only these; without: all")
+    each.set_defaults(run=lambda f, m, a: [faults.run(f, m, a.names or list(faults.FAULTS))])
+    each = parts.add_parser("load", help="receivers, searches, streams, overload")
+    each.add_argument("names", nargs="*", metavar="NAME", help="only these; without: all")
+    each.add_argument("--minutes", type=float, default=5, help="of overload")
+    each.set_defaults(run=lambda f, m, a: [load.run(f, m, a.names, a.minutes)])
+    each = parts.add_parser("short", help="20 kills, 20 cuts and the quick faults: `make check`")
+    each.set_defaults(run=lambda f, m, a: short(f, m))
     return parser
+
+
+def short(folder: Path, materials: Materials) -> list[Report]:
+    """The part of `make check`: the kinds that have found most, in two minutes."""
+    parts = (
+        partial(kills.run, folder, materials, episodes=20, seed=1),
+        partial(power_cuts.run, folder, materials, cuts=20, starts=1, secs=5, seed=1),
+        partial(faults.run, folder, materials, faults.QUICK, quick=True),
+    )
+    shim()
+    with ThreadPoolExecutor(len(parts)) as pool:  # most of them wait most of the time
+        running = [pool.submit(part) for part in parts]
+    return [part.result() for part in running]
 
 
 if __name__ == "__main__":

@@ -125,7 +125,8 @@ class Crowd:
         if not job.lock.acquire(blocking=False):
             return None
         try:
-            if rng.random() < 0.4:
+            # What was asked for and not answered is settled by a look before anything else.
+            if self.ledger.now(job).pending or rng.random() < 0.4:
                 self._look(http, job)
             elif job.dialect == "native" and rng.random() < 0.5:
                 self._follow(http, job, lines=rng.randrange(1, 8))
@@ -165,7 +166,9 @@ class Crowd:
         answer = http.get(path)
         self._count("look", answer)
         known = self.ledger.now(job)
-        if answer.status_code == 404 and not known.deleted and known.pending != "delete":
+        if answer.status_code == 404 and known.pending == "delete":
+            self.ledger.note(job, "granted", token=None)
+        elif answer.status_code == 404 and not known.deleted:
             self.problems.append(f"an accepted job is not found: {path}")
         if answer.status_code != 200:
             return

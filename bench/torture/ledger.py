@@ -57,7 +57,7 @@ class Known:
             case "seen":
                 self.end = facts["status"] if facts["status"] in ENDS else None
                 self.percent = facts["percent"]
-                if self.pending in ("cancel", "restart"):
+                if self.pending in ("cancel", "restart", "delete"):
                     self.pending = None
             case "asked":
                 self.pending = facts["change"]
