@@ -5,14 +5,15 @@ BIN := .venv/bin
 TEST_PROCESSES ?= 4
 READY := .venv/ready
 
-.PHONY: help demo serve test lint check bench screens format lock
+.PHONY: help demo serve test lint torture check bench screens format lock
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    a server with the bundled model, transcribing the bundled recording"
 	@echo "make serve   a server with the model that fits this box"
 	@echo "make test    all tests"
-	@echo "make check   format, lint, types, layers, tests"
+	@echo "make torture two minutes of kills, power cuts and faults (needs gcc)"
+	@echo "make check   format, lint, types, layers, tests, torture"
 	@echo "make bench   the figures of bench/README.md"
 
 $(READY): requirements.lock pyproject.toml
@@ -39,7 +40,11 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test
+# The longer parts are run by hand: see bench/README.md.
+torture: $(READY)
+	$(BIN)/python -m bench.torture short
+
+check: lint test torture
 
 bench: $(READY)
 	$(BIN)/python -m bench

@@ -18,6 +18,7 @@ from litestar.types import ASGIApp, Message, Scope
 
 from app.auth.access import Access
 from app.http.base_path import under_path
+from app.http.pacing import paced
 from app.hub import account, shares, transcribe
 from app.hub import errors as hub_errors
 from app.hub import jobs as hub_jobs
@@ -78,7 +79,7 @@ def create_app(services: Services, access: Access, settings: Settings) -> ASGIAp
             use_handler_docstrings=True,
         ),
     )
-    return under_path(app, base_path) if base_path else app
+    return paced(under_path(app, base_path) if base_path else app)
 
 
 def _unrouted(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:

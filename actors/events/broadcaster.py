@@ -3,12 +3,18 @@
 from collections import defaultdict
 from typing import assert_never
 
+from anyio.lowlevel import checkpoint
+
 from actors.events.messages import BroadcasterMessage, CloseStreams, Subscribe, Unsubscribed
 from actors.events.subscription import EVERYTHING, MODEL, Subscription
 from actors.jobs.messages import JobDeleted, JobEnded, JobFact
 from actors.kernel.actor import Actor
 from actors.kernel.mailbox import Mailbox
 from actors.models.messages import ModelChanged
+
+WOKEN_AT_ONCE = 25
+"""How many readers get an event before the event loop does something else. Each of them takes some
+tenths of a millisecond, and with thousands every other request would wait for all of them."""
 
 
 class Broadcaster(Actor[BroadcasterMessage]):
@@ -21,12 +27,12 @@ class Broadcaster(Actor[BroadcasterMessage]):
     async def handle(self, message: BroadcasterMessage) -> object:
         match message:
             case JobFact(job_id=job_id):
-                self._send_to_topic(job_id, message)
-                return self._send_to_topic(EVERYTHING, message)
+                await self._send_to_topic(job_id, message)
+                return await self._send_to_topic(EVERYTHING, message)
             case ModelChanged():
                 self._model = message
-                self._send_to_topic(MODEL, message)
-                return self._send_to_topic(EVERYTHING, message)
+                await self._send_to_topic(MODEL, message)
+                return await self._send_to_topic(EVERYTHING, message)
             case Subscribe(topic):
                 return self._subscribe(topic)
             case Unsubscribed(topic):
@@ -36,11 +42,13 @@ class Broadcaster(Actor[BroadcasterMessage]):
             case _:
                 assert_never(message)
 
-    def _send_to_topic(self, topic: str, event: object) -> None:
+    async def _send_to_topic(self, topic: str, event: object) -> None:
         """Offer the event to the topic's open subscriptions, and drop the closed ones."""
         self._drop_closed(topic)
-        for subscription in self._subscribers.get(topic, ()):
+        for n, subscription in enumerate(self._subscribers.get(topic, ()), 1):
             subscription.offer(event)
+            if n % WOKEN_AT_ONCE == 0:
+                await checkpoint()
         if isinstance(event, JobEnded | JobDeleted) and topic != EVERYTHING:
             self._subscribers.pop(topic, None)
 

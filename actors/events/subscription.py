@@ -29,6 +29,11 @@ class Subscription:
         self._events: deque[Any] = deque()
         self._changed = anyio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """How many events the reader has not taken yet."""
+        return len(self._events)
+
     def offer(self, event: object) -> None:
         """Add an event; only the broadcaster calls this. Never waits."""
         if len(self._events) == CAPACITY:

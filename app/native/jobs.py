@@ -178,12 +178,12 @@ async def stream(
     subscription = await system.broadcaster.ask(Subscribe(job_id))
     try:
         job = await services.jobs.find_by_id(job_id, view)
-        if has_seen_end(job, last_event_id):
-            subscription.close()
-            return Response(None, status_code=204)
     except BaseException:
         subscription.close()
         raise
+    if has_seen_end(job, last_event_id):
+        subscription.close()
+        return Response(None, status_code=204)
     follower = JobFollower(system.jobs, job_id, last_event_id)
     return event_stream.stream(job_events(follower, subscription), subscription)
 

@@ -10,10 +10,16 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+import anyio
+
 from actors.events.subscription import Subscription
 from actors.jobs.messages import ChunkCommitted, JobChanged, JobDeleted, JobEnded
 from storage.jobs import Jobs
 from storage.records import Job, Segment, Status
+
+_reading = anyio.CapacityLimiter(8)
+"""How many streams read rows at the same time. With thousands of streams, every other request would
+wait behind all their reads."""
 
 _PLACE = re.compile(r"(?:(\d{1,9}):)?(\d{1,9})-(\d{1,9})")
 _END = re.compile(r"(?:(\d{1,9}):)?end")
@@ -103,6 +109,10 @@ class JobFollower:
 
     async def _caught_up(self) -> list[JobEvent]:
         """What the rows have beyond the client's place."""
+        async with _reading:
+            return await self._read()
+
+    async def _read(self) -> list[JobEvent]:
         job = await self._jobs.get(self._job_id)
         if job is None:  # it was deleted
             self._over = True

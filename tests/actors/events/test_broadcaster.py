@@ -1,11 +1,13 @@
 import gc
 import weakref
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
-from actors.events.broadcaster import Broadcaster
+from actors.events.broadcaster import WOKEN_AT_ONCE, Broadcaster
 from actors.events.messages import BroadcasterMessage, CloseStreams, Subscribe
 from actors.events.subscription import CAPACITY, EVERYTHING, MODEL
 from actors.jobs.messages import ChunkCommitted, JobChanged, JobEnded
@@ -56,6 +58,19 @@ async def test_a_slow_reader_is_told_that_it_missed_something(
     await broadcaster.ask(Subscribe("b"))  # everything before has been handled
     assert slow.lagged
     assert await slow.wait(1) == [progress(CAPACITY)]
+
+
+async def test_others_take_turns_while_an_event_reaches_a_crowd_of_readers(
+    broadcaster: Mailbox[BroadcasterMessage],
+) -> None:
+    crowd = [await broadcaster.ask(Subscribe("a")) for _ in range(10 * WOKEN_AT_ONCE)]
+    reached = [0]
+    broadcaster.tell(progress(1))
+    while reached[-1] < len(crowd):
+        await checkpoint()
+        reached.append(sum(bool(reader.waiting) for reader in crowd))
+    steps = [later - earlier for earlier, later in pairwise(reached)]
+    assert max(steps) <= 2 * WOKEN_AT_ONCE
 
 
 async def test_the_end_of_a_job_reaches_its_readers_and_frees_them(
