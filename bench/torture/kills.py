@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from actors.jobs.queue import MAX_CRASHES
+from app.services.share import PATH
 from bench.torture import integrity
 from bench.torture.box import DECODER, ENGINE, Box, Materials, outliving, segments
 from bench.torture.clients import Crowd
@@ -154,7 +155,7 @@ class _Torment:
         self._check_webhooks()
         for job, known in crowd.ledger.known().items():
             if known.share and known.pending is None and not known.deleted:
-                status = box.http.get(f"/share/{known.share}").status_code
+                status = box.http.get(f"{PATH}/{known.share}").status_code
                 if status != 200:
                     report.fail(f"a share page is answered {status}: {job.id or job.number}")
         box.stop()
