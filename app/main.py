@@ -32,6 +32,7 @@ from app.auth.credentials import normalised
 from app.auth.passwords import hashed
 from app.auth.settings import AccessSettings
 from app.configure import configure, cookie_lines
+from app.http.request_head import BoundedHead
 from app.services.info import ServerInfo
 from app.services.jobs import JobService
 from app.services.services import Services
@@ -121,6 +122,7 @@ async def serve(settings: Settings) -> None:
             config = uvicorn.Config(
                 create_app(services, access, settings),
                 lifespan="off",
+                http=BoundedHead,
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=CONNECTIONS_GRACE_S,
