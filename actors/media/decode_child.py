@@ -21,6 +21,10 @@ from storage.records import RATE, SAMPLE_BYTES
 
 LONGEST_S = 24 * 3600
 CPU_S = 3600
+LOWEST_RATE = 2000
+"""Hz. Telephones have 8,000; at 1 Hz a file of 100 KB would be a day of noise to transcribe."""
+MOST_CHANNELS = 64
+"""Of FFmpeg's resampler, SWR_CH_MAX."""
 NICE = 5
 """The child has a lower priority than the server, because people wait for its answers, and than
 the engine, because recordings are decoded before the engine needs them."""
@@ -93,6 +97,7 @@ def decoded(path: str, layout: str = "mono") -> Iterator[bytes]:
         with container:
             if not container.streams.audio:
                 exit_with_refusal("the file has no audio track")
+            _check(container.streams.audio[0].codec_context)
             resampler = av.AudioResampler(format="s16", layout=layout, rate=RATE)
             try:
                 for packet in container.demux(container.streams.audio[0]):
@@ -100,6 +105,19 @@ def decoded(path: str, layout: str = "mono") -> Iterator[bytes]:
             except av.error.FFmpegError:
                 pass  # the rest of the file is damaged or missing; the audio before it is kept
             yield from (_bytes(frame) for frame in resampler.resample(None))
+
+
+def _check(codec: Any) -> None:
+    """Refuse what cannot be a recording of speech, before it is decoded."""
+    if 0 < codec.sample_rate < LOWEST_RATE:
+        exit_with_refusal(
+            f"the audio has a sample rate of {codec.sample_rate} Hz, which is too low for speech"
+        )
+    if codec.layout.nb_channels > MOST_CHANNELS:
+        exit_with_refusal(
+            f"the audio has {codec.layout.nb_channels} channels; {MOST_CHANNELS} is the most that "
+            "can be mixed into one"
+        )
 
 
 def _resampled(packet: Any, resampler: Any) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from bench.torture import faults, kills, load, power_cuts
+from bench.torture import faults, kills, load, media, power_cuts
 from bench.torture.box import Materials, shim
 from bench.torture.report import Report
 
@@ -50,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     each.add_argument("names", nargs="*", metavar="NAME", help="only these; without: all")
     each.add_argument("--minutes", type=float, default=5, help="of overload")
     each.set_defaults(run=lambda f, m, a: [load.run(f, m, a.names, a.minutes)])
+    each = parts.add_parser("media", help="files that no recorder writes: time and memory")
+    each.set_defaults(run=lambda f, m, a: [media.run(f, m)])
     each = parts.add_parser("short", help="20 kills, 20 cuts and the quick faults: `make check`")
     each.set_defaults(run=lambda f, m, a: short(f, m))
     return parser

@@ -49,6 +49,18 @@ def seconds(pcm: bytes) -> float:
 
 
 @pytest.mark.parametrize(
+    ("rate", "channels", "sentence"),
+    [(1, 1, "a sample rate of 1 Hz"), (RATE, 255, "the audio has 255 channels")],
+)
+async def test_what_cannot_be_a_recording_of_speech_is_refused_in_a_sentence(
+    tmp_path: Path, rate: int, channels: int, sentence: str
+) -> None:
+    samples = np.repeat(babble((0.1, True))[:, None], channels, axis=1)
+    with pytest.raises(Invalid, match=sentence):
+        await decoded(write_wav(tmp_path / "a.wav", samples, rate))
+
+
+@pytest.mark.parametrize(
     ("name", "codec"),
     [("a.mp3", "libmp3lame"), ("a.m4a", "aac"), ("a.flac", "flac"), ("a.avi", "mp2"),
      ("a.mkv", "ac3"), ("a.caf", "alac"), ("a.aiff", "pcm_s16be")],
