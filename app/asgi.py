@@ -34,6 +34,13 @@ HERE = Path(__file__).parent
 
 
 def create_app(services: Services, access: Access, settings: Settings) -> ASGIApp:
+    """The server's routes, under the path of PUBLIC_URL if it has one."""
+    app = litestar_app(services, access, settings)
+    base_path = services.info.base_path
+    return paced(under_path(app, base_path) if base_path else app)
+
+
+def litestar_app(services: Services, access: Access, settings: Settings) -> Litestar:
     cors = CORSConfig(
         allow_origins=list(settings.server.cors_origins),
         expose_headers=["Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining"],
@@ -41,7 +48,7 @@ def create_app(services: Services, access: Access, settings: Settings) -> ASGIAp
     base_path = services.info.base_path
     render.serve_under(base_path)
     shown_settings = values_in_use(settings)
-    app = Litestar(
+    return Litestar(
         route_handlers=[
             jobs.router,
             model.router,
@@ -79,7 +86,6 @@ def create_app(services: Services, access: Access, settings: Settings) -> ASGIAp
             use_handler_docstrings=True,
         ),
     )
-    return paced(under_path(app, base_path) if base_path else app)
 
 
 def _unrouted(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:

@@ -11,6 +11,7 @@ EVENTS = "text/event-stream"
 _MEANING = {
     204: "You have the last event already",
     401: "REQUIRE_TOKEN is on, and there is no token that holds",
+    403: "REQUIRE_TOKEN is on, and the token or its account may not use this",
     405: "The route has other methods",
     413: "The file is larger than UPLOAD_MAX_MB",
     429: "Too many requests, or the account's share is used up: see Retry-After",
@@ -32,7 +33,7 @@ def errors(*codes: int) -> dict[int, ResponseSpec]:
             generate_examples=False,
             description=_MEANING[code],
         )
-        for code in sorted({*codes, 401, 405, 429, 500})
+        for code in sorted({*codes, 401, 403, 405, 429, 500})
     }
 
 

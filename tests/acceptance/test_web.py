@@ -55,37 +55,6 @@ def visitors(house: tuple[Server, Member, int]) -> Iterator[dict[str, Visitor]]:
         visitor.http.close()
 
 
-READ = [
-    "", "/events", "/lines", "/audio", "/download/txt", "/download/json", "/subtitles", "/lines/0",
-    "/lines/0/edit",
-]  # fmt: skip
-WRITE = [
-    "/cancel", "/restart", "/delete", "/lines/0", "/restore", "/speakers", "/share", "/unshare",
-    "/texts", "/callback",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("path", READ)
-def test_a_job_of_somebody_else_is_not_there_to_read(
-    house: tuple[Server, Member, int], visitors: dict[str, Visitor], path: str
-) -> None:
-    _, _, number = house
-    assert visitors["bob"].get(f"/whisper/jobs/{number}{path}").status_code == 404
-    if path != "/events":
-        assert visitors["ada"].get(f"/whisper/jobs/{number}{path}").status_code == 200
-        assert visitors["eve"].get(f"/whisper/jobs/{number}{path}").status_code == 200
-
-
-@pytest.mark.parametrize("path", WRITE)
-def test_a_job_of_somebody_else_is_not_there_to_change(
-    house: tuple[Server, Member, int], visitors: dict[str, Visitor], path: str
-) -> None:
-    _, ada, number = house
-    answer = visitors["bob"].post(f"/whisper/jobs/{number}{path}", text="x", kind="analysis")
-    assert answer.status_code == 404
-    assert ada.job(number)["status"] == "completed"
-
-
 def test_neither_list_nor_search_shows_what_is_somebody_elses(
     house: tuple[Server, Member, int], visitors: dict[str, Visitor]
 ) -> None:
