@@ -16,6 +16,7 @@ from tests.scripted import DEMO
 ADA = "ada@example.org"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 RECORDING = DEMO.with_name("demo.wav")
+LATE_MS = 20_000
 
 Visit = Callable[..., Page]
 

@@ -8,11 +8,19 @@ from playwright.sync_api import Page, expect
 from tests.acceptance.hub_client import Member
 from tests.acceptance.server import Server
 from tests.audio import a_call, spoken
-from tests.browser.conftest import ADA, RECORDING, Visit, serve, sign_in, submit, transcribed
+from tests.browser.conftest import (
+    ADA,
+    LATE_MS,
+    RECORDING,
+    Visit,
+    serve,
+    sign_in,
+    submit,
+    transcribed,
+)
 from tests.provider import Provider
 from tests.scripted import scripted_model
 
-LATE_MS = 20_000
 NOW = "document.querySelector('audio').currentTime"
 
 
