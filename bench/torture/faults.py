@@ -24,6 +24,8 @@ DISK_TROUBLE_S = 12.0
 QUICK_TROUBLE_S = 3.0
 REPAIRED_WITHIN_S = 240.0
 """How long its jobs may take to end after a trouble: a pause after a crash is a minute at most."""
+LAST_END_S = 4.0
+"""The server may still be ending because of the last failure; so long that takes at most."""
 RESTART_S = 1.0
 """What a service manager waits before it starts a server again."""
 
@@ -148,6 +150,7 @@ def _disk_fault(operation: str, error: str, place: str) -> Fault:
                 trouble.submit(box, "clip")
             time.sleep(0.3)
         switch.unlink()
+        time.sleep(LAST_END_S)
         if not box.running:
             box.start_unless_killed()
         trouble.report.count(**{"ends of the server by a disk": ends})
