@@ -12,7 +12,7 @@ from actors.kernel.actor import Actor
 from actors.kernel.mailbox import Mailbox
 from actors.models.messages import ModelChanged
 
-WOKEN_AT_ONCE = 25
+WOKEN_AT_ONCE = 10
 """How many readers get an event before the event loop does something else. Each of them takes some
 tenths of a millisecond, and with thousands every other request would wait for all of them."""
 

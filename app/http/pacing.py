@@ -5,7 +5,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 PATHS = ("/stream", "/events")
 """How the paths of event streams end."""
-AT_ONCE = 16
+AT_ONCE = 4
 
 
 def paced(app: ASGIApp) -> ASGIApp:
