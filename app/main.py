@@ -141,8 +141,12 @@ async def serve(settings: Settings) -> None:
 
 
 def _home(settings: ServerSettings) -> str | None:
-    """The host, and port, that people open this server by."""
-    return settings.public_url and urlsplit(settings.public_url).netloc
+    """The origin that people open this server by, as browsers write it."""
+    if settings.public_url is None:
+        return None
+    url = urlsplit(settings.public_url)
+    usual = {"http": ":80", "https": ":443"}[url.scheme]
+    return f"{url.scheme}://{url.netloc.lower().removesuffix(usual)}"
 
 
 async def _watch_signals(

@@ -51,7 +51,7 @@ class Access:
         *,
         home: str | None = None,
     ) -> None:
-        """``key`` signs sessions; ``home``: the host, and port, that people reach us by."""
+        """``key`` signs sessions; ``home``: the origin that people reach us by."""
         self.home = home
         self._accounts, self._key = accounts, key
         self._native_needs_token = settings.require_token

@@ -52,6 +52,8 @@ def check_origin(connection: Connection, home: str | None) -> None:
     Browsers say where a request that changes something comes from (Fetch Metadata, or else the
     Origin header); what says neither is no browser, and has no cookies of somebody else.
 
+    ``home``: the origin that people reach us by, where it is known.
+
     Raises:
         Denied: it comes from elsewhere.
     """
@@ -62,7 +64,15 @@ def check_origin(connection: Connection, home: str | None) -> None:
     if site is not None:
         ours = site in ("same-origin", "none")
     else:
-        homes = (headers.get("host"), home)  # a proxy may rewrite the Host
-        ours = origin is None or origin.partition("://")[2] in homes
+        ours = origin is None or origin in _our_origins(connection, home)
     if not ours:
         raise Denied("This request came from another site.")
+
+
+def _our_origins(connection: Connection, home: str | None) -> set[str | None]:
+    """``home``, and the address that was asked. A proxy may have rewritten its host, and may not
+    have said that it speaks TLS: of the host of ``home``, only ``home`` itself counts."""
+    host = connection.headers.get("host")
+    if home is not None and home.partition("://")[2] == host:
+        return {home}
+    return {home, f"{connection.scope['scheme']}://{host}"}

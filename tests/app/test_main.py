@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from app.main import _listening, _say_less_of_open_files
+from app.main import _home, _listening, _say_less_of_open_files
 from app.settings import ServerSettings
 
 
@@ -34,3 +34,17 @@ def test_no_more_files_is_one_line_and_other_errors_are_told_as_ever(
         assert caplog.records[-1].message == "odd"
     finally:
         loop.close()
+
+
+@pytest.mark.parametrize(
+    ("public_url", "origin"),
+    [
+        (None, None),
+        ("https://Box.example:443/whisperbox", "https://box.example"),
+        ("http://box.lan:8080", "http://box.lan:8080"),
+    ],
+)
+def test_the_origin_of_our_pages_is_written_as_browsers_write_it(
+    public_url: str | None, origin: str | None
+) -> None:
+    assert _home(ServerSettings(public_url=public_url)) == origin
