@@ -93,6 +93,8 @@ CREATE TABLE jobs (
     heard_by           TEXT,  -- the model that it was given to
     engaged            INTEGER NOT NULL DEFAULT 0,  -- whether it is the one at the engine
     attempt            INTEGER NOT NULL DEFAULT 1,  -- how often it was begun: each restart is another
+    audio_track        INTEGER CHECK (audio_track >= 1),  -- as submitted; NULL: the container's default
+    notices            TEXT NOT NULL DEFAULT '[]',  -- JSON, sentences about the recording
     CHECK ((completed_at IS NOT NULL) = (status IN ('done', 'failed', 'cancelled'))),
     CHECK ((error IS NOT NULL) = (status = 'failed')),
     CHECK ((webhook_url IS NULL) = (webhook_format IS NULL)),

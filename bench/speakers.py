@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.diarization import channels, voices
-from actors.media.decode_child import decoded
+from actors.media.decode_child import Recording
 from actors.media.silence import is_speech, levels, stretches
 from storage.records import RATE
 from tests.audio import babble, write_wav
@@ -56,7 +56,7 @@ def measure(folder: Path) -> list[str]:
     for name, samples, reference in _recordings():
         labels = sorted({label for *_, label in reference})
         call = _call(samples, reference, labels)
-        by_channel = channels.find(str(write_wav(folder / "call.wav", call)))
+        by_channel = channels.find(Recording(str(write_wav(folder / "call.wav", call))))
         turns = by_channel.turns if by_channel else ()
         found = [(turn.start, turn.end, turn.label) for turn in turns]
         rate = error_rate(reference, found, len(samples) / RATE)
@@ -66,7 +66,7 @@ def measure(folder: Path) -> list[str]:
     for name, samples, reference in [*_recordings()[1:], *_conversations()]:
         path = write_wav(folder / "voices.wav", np.ascontiguousarray(samples))
         began = time.perf_counter()
-        turns = voices.find(str(path), MODELS, 10, 2).turns
+        turns = voices.find(Recording(str(path)), MODELS, 10, 2).turns
         took = time.perf_counter() - began
         found = [(turn.start, turn.end, turn.label) for turn in turns]
         seconds = len(samples) / RATE
@@ -110,7 +110,7 @@ def _sentences(name: str) -> list[Samples]:
     """The pieces of speech between a reader's pauses; all readers are made equally loud."""
     found = []
     for path in sorted(SPEECH.glob(READERS[name])):
-        pcm = np.frombuffer(b"".join(decoded(str(path))), "<i2")
+        pcm = np.frombuffer(b"".join(Recording(str(path)).blocks()), "<i2")
         loud = (pcm * (16000 / np.abs(pcm.astype(np.int32)).max())).astype(np.int16)
         spans = stretches(is_speech(levels(loud.data.cast("B"))))
         found += [loud[span.start : span.end] for span in spans if span.end - span.start > RATE]

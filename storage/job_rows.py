@@ -12,7 +12,7 @@ JOB_COLUMNS = (
     f"number, id, status, {ORDER_COLUMNS}, size_bytes, detected_language, duration_secs, "
     "chunks_total, chunks_done, segments, crashes, error, created_at, started_at, completed_at, "
     "stage, stage_detail, stage_at, beat_at AS heartbeat_at, output_at, heard_by AS model_used, "
-    "attempt"
+    "attempt, notices"
 )
 OPEN = "status IN ('queued', 'running')"
 
@@ -49,6 +49,7 @@ def job_of(row: Any) -> Job:
     order["translations"] = _texts.decode(order["translations"])
     for flag in ("word_timestamps", "model_events", "urgent", "speakers", "shared", "assisted"):
         order[flag] = bool(order[flag])
+    values["notices"] = _texts.decode(values["notices"])
     values["status"] = Status(values["status"])
     values["stage"] = values["stage"] and Stage(values["stage"])
     return Job(**values, order=Order(**order))

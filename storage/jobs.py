@@ -141,7 +141,7 @@ class Jobs(JobQueries):
             "started_at = NULL, chunks_total = NULL, chunks_done = 0, segments = 0, "
             "attempt = attempt + 1, "
             "crashes = 0, detected_language = NULL, duration_secs = NULL, stage = NULL, "
-            "stage_detail = NULL, output_at = NULL, heard_by = NULL, "
+            "stage_detail = NULL, output_at = NULL, heard_by = NULL, notices = '[]', "
             "size_bytes = iif(?, NULL, size_bytes) "
             "WHERE id = ? AND status IN ('failed', 'cancelled')",
             refetch,
@@ -176,6 +176,7 @@ class Jobs(JobQueries):
         duration_secs: float,
         chunks: Sequence[Chunk],
         waveform: bytes = b"",
+        notices: Sequence[str] = (),
     ) -> Job | None:
         """Store the job's chunks; None if the job has ended or has a plan already.
 
@@ -183,17 +184,20 @@ class Jobs(JobQueries):
         """
         job = await _updated(
             c,
-            "UPDATE jobs SET duration_secs = ?, chunks_total = ?, stage = CASE stage "
+            "UPDATE jobs SET duration_secs = ?, chunks_total = ?, notices = ?, stage = CASE stage "
             "WHEN 'decoding' THEN NULL ELSE stage END, stage_detail = NULL "
             f"WHERE id = ? AND {OPEN} AND chunks_total IS NULL",
             duration_secs,
             len(chunks),
+            stored(tuple(notices)),
             job_id,
         )
         if job is None:
             return None
         await note_usage(c, job.order.owner, audio_secs=duration_secs)
         await _log(c, job_id, f"{duration_secs:.1f} s of audio in {len(chunks)} chunks")
+        for notice in notices:
+            await _log(c, job_id, notice)
         await c.execute("INSERT OR REPLACE INTO waveforms VALUES (?, ?)", (job.number, waveform))
         await c.executemany(
             "INSERT INTO chunks (job_number, ordinal, spans) VALUES (?, ?, ?)",

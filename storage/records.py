@@ -94,6 +94,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     word_timestamps: bool = False
     filename: str | None = None
     """The client's name for the file; never used as a path."""
+    audio_track: int | None = None
+    """Which audio track of the file is transcribed, from 1; None: its default, or another one if
+    that is silent."""
     webhook_url: str | None = None
     webhook_format: str | None = None
     """The format of the webhook's body. Only `app` knows what the names mean."""
@@ -157,6 +160,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """The model that transcribes the job; None until the transcription begins."""
     attempt: int = 1
     """1 for the first run; each restart adds 1."""
+    notices: tuple[str, ...] = ()
+    """What the user should know about the recording: sentences."""
 
     @property
     def language(self) -> str | None:

@@ -46,14 +46,15 @@ class SpeakerTurns:
             await c.execute("INSERT INTO speaker_names VALUES (?, ?, ?)", (job.number, label, name))
 
     @read
-    async def next(self, c: Connection) -> tuple[Speakers, str] | None:
-        """The row of the oldest job that waits for the diarizer, and the job's id."""
+    async def next(self, c: Connection) -> tuple[Speakers, str, int | None] | None:
+        """The row of the oldest job that waits for the diarizer, its id and its audio track."""
         row = await one(
             c,
-            "SELECT s.*, jobs.id FROM speakers s JOIN jobs ON jobs.number = s.job_number "
+            "SELECT s.*, jobs.id, jobs.audio_track FROM speakers s "
+            "JOIN jobs ON jobs.number = s.job_number "
             "WHERE s.status = 'pending' ORDER BY s.job_number LIMIT 1",
         )
-        return None if row is None else (_speakers(row), row["id"])
+        return None if row is None else (_speakers(row), row["id"], row["audio_track"])
 
     async def begin(self, job_number: int, now: str) -> bool:
         """Set a pending row to running; False if it is not pending."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from actors.diarization.process import Diarization
-from actors.media.decode_child import decoded
+from actors.media.decode_child import Recording
 from actors.media.silence import FRAME, Levels, is_speech, levels, stretches
 from storage.records import RATE, SAMPLE_BYTES, Turn
 
@@ -17,9 +17,9 @@ two people who take turns are below 0, and two people who talk at once are near 
 FRAME_BYTES = 2 * SAMPLE_BYTES * FRAME
 
 
-def find(path: str) -> Diarization | None:
+def find(recording: Recording) -> Diarization | None:
     """Find who speaks when; None if the channels are too similar to tell speakers apart."""
-    left, right = _channel_levels(path)
+    left, right = _channel_levels(recording)
     spoken = np.stack([is_speech(left), is_speech(right)])
     louder = left - right
     anybody = spoken.any(axis=0)
@@ -44,10 +44,10 @@ def _correlation(left: Levels, right: Levels) -> float:
     return float(np.corrcoef(left, right)[0, 1])
 
 
-def _channel_levels(path: str) -> tuple[Levels, Levels]:
+def _channel_levels(recording: Recording) -> tuple[Levels, Levels]:
     heard: list[list[Levels]] = [[], []]
     rest = b""
-    for block in decoded(path, layout="stereo"):
+    for block in recording.blocks("stereo"):
         rest += block
         whole = len(rest) // FRAME_BYTES * FRAME_BYTES
         samples = np.frombuffer(rest[:whole], "<i2").reshape(-1, 2)

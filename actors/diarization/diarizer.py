@@ -34,7 +34,8 @@ to be the cause, and it is not tried again."""
 PULL_RETRY_S = 3600.0
 """Seconds to wait after a failed download of the voice models before trying it again."""
 
-Find = Callable[[Path], Awaitable[Diarization]]
+Find = Callable[[Path, int | None], Awaitable[Diarization]]
+"""Finds the speaker turns of a recording, of which the second argument is the audio track."""
 Pull = Callable[[Model, Callable[[int, int], object]], Awaitable[None]]
 
 
@@ -106,7 +107,7 @@ class Diarizer(Actor[DiarizerMessage]):
 
     # This part runs beside the mailbox, in a task of its own: the work on one recording.
 
-    async def _diarize(self, speakers: Speakers, job_id: str) -> None:
+    async def _diarize(self, speakers: Speakers, job_id: str, track: int | None) -> None:
         found, problem = Diarization(), ""
         recording = self._spool.input(job_id)
         if speakers.tries >= MAX_TRIES:
@@ -115,7 +116,7 @@ class Diarizer(Actor[DiarizerMessage]):
             problem = "the recording is no longer kept"
         else:
             try:
-                found = await self._found_in(recording)
+                found = await self._found_in(recording, track)
             except TimeoutError:
                 problem = "telling the speakers apart took too long"
             except Killed as killed:
@@ -125,13 +126,13 @@ class Diarizer(Actor[DiarizerMessage]):
                 problem = "an error in the server, which its log shows"
         self.me.tell(SpeakersFound(speakers.job_number, job_id, found, problem))
 
-    async def _found_in(self, recording: Path) -> Diarization:
-        found = await self._diarize_file(recording)
+    async def _found_in(self, recording: Path, track: int | None) -> Diarization:
+        found = await self._diarize_file(recording, track)
         if not found.needs_voice_models:
             return found
         if problem := await self._pull_voice_models():
             return Diarization(unavailable=f"{found.unavailable}: {problem}")
-        return await self._diarize_file(recording)
+        return await self._diarize_file(recording, track)
 
     async def _pull_voice_models(self) -> str:
         """Download the voice models that are missing; returns why this failed, or an empty text.

@@ -23,9 +23,17 @@ class Diarization(msgspec.Struct, omit_defaults=True):
 
 
 async def find(
-    recording: Path, *, settings: DiarizationSettings, models: Path, threads: int
+    recording: Path,
+    track: int | None = None,
+    *,
+    settings: DiarizationSettings,
+    models: Path,
+    threads: int,
 ) -> Diarization:
-    """Find who speaks when. ``models``: the folder of the voice models, which may not exist.
+    """Find who speaks when.
+
+    ``track``: of the file's audio tracks, from 1; None: its default. ``models``: the folder of the
+    voice models, which may not exist.
 
     Raises:
         TimeoutError: it took longer than ``diarization_timeout_secs``.
@@ -35,6 +43,8 @@ async def find(
         sys.executable, "-m", "actors.diarization.child",
         str(recording), str(models), str(settings.max_speakers), str(threads),
     ]  # fmt: skip
+    if track is not None:
+        command.append(str(track))
 
     async def look() -> Diarization:
         async with aclosing(run_json_child(command, Diarization)) as lines:

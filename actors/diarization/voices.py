@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.diarization.process import Diarization
-from actors.media.decode_child import decoded
+from actors.media.decode_child import Recording
 from actors.models.catalogue import EMBEDDING, SEGMENTATION
 from storage.records import RATE, SAMPLE_BYTES, Turn
 
@@ -49,12 +49,12 @@ def complete(models: Path) -> bool:
     return all((models / name).exists() for name in (SEGMENTATION, EMBEDDING))
 
 
-def find(path: str, models: Path, most: int, threads: int) -> Diarization:
+def find(recording: Recording, models: Path, most: int, threads: int) -> Diarization:
     """Find who speaks when, with at most ``most`` different speakers."""
     listener = _SherpaModels(models, threads)
     pieces: list[Stretch] = []
     voices: list[Samples] = []
-    for at, part in _parts(path):
+    for at, part in _parts(recording):
         for stretch in listener.stretches(part):
             for piece, look in looks(*stretch):
                 pieces.append((round(at + piece[0], 3), round(at + piece[1], 3)))
@@ -154,10 +154,10 @@ class _SherpaModels:
         return labels
 
 
-def _parts(path: str) -> Iterator[tuple[float, Samples]]:
+def _parts(recording: Recording) -> Iterator[tuple[float, Samples]]:
     """The recording in parts of BLOCK_S, each with the second at which it begins."""
     size, at, held = BLOCK_S * RATE * SAMPLE_BYTES, 0, bytearray()
-    for block in decoded(path):
+    for block in recording.blocks():
         held += block
         while len(held) >= size:
             yield at / RATE, _samples(held[:size])

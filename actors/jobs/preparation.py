@@ -80,7 +80,7 @@ class Preparation:
     def decode(self, job: Job) -> None:
         self._decoding.add(job.id)
         self.heartbeat(job.id)
-        self._chunker.tell(Split(job.id))
+        self._chunker.tell(Split(job.id, job.order.audio_track))
 
     # What happened to it afterwards.
 

@@ -261,7 +261,11 @@ class Queue(Actor[QueueMessage]):
         known = self._scheduler.get(message.job_id)
         if known is not None:
             planned = await self._jobs.plan(
-                message.job_id, message.duration_secs, message.chunks, message.waveform
+                message.job_id,
+                message.duration_secs,
+                message.chunks,
+                message.waveform,
+                message.notices,
             )
             self._changed(planned or known)
             self._preparation.mark_ready(message.job_id)

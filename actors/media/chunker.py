@@ -25,7 +25,7 @@ from actors.media.messages import (
     StopSplit,
 )
 from actors.media.planning import plan
-from actors.media.silence import FRAME, Levels, levels, speech, waveform
+from actors.media.silence import FRAME, SILENCE_DB, Levels, levels, speech, waveform
 from storage.blobs import DISK_FULL, RECORDING_GONE, Spool, rename_durably
 from storage.errors import Invalid, NoSpace
 from storage.records import RATE, SAMPLE_BYTES, Chunk, Stage
@@ -58,7 +58,7 @@ class Chunker(Actor[ChunkerMessage]):
     async def handle(self, message: ChunkerMessage) -> object:
         match message:
             case Split(job_id):
-                return self._splits.begin(job_id, self._split, job_id)
+                return self._splits.begin(job_id, self._split, message)
             case StopSplit(job_id):
                 return self._splits.stop(job_id)
             case _:
@@ -66,22 +66,24 @@ class Chunker(Actor[ChunkerMessage]):
 
     # This part runs beside the mailbox, in a task of its own: the work on one recording.
 
-    async def _split(self, job_id: str) -> None:
+    async def _split(self, message: Split) -> None:
+        job_id = message.job_id
         try:
-            self._publish(await self._planned_when_there_is_room(job_id))
+            self._publish(await self._planned_when_there_is_room(message))
         except Exception as error:
             if not isinstance(error, Invalid | Killed):
                 log.exception("splitting failed", extra={"job": job_id})
             self._publish(SplitFailed(job_id, _sentence(error)))
 
-    async def _planned_when_there_is_room(self, job_id: str) -> Planned:
+    async def _planned_when_there_is_room(self, message: Split) -> Planned:
         """Decode and plan a recording; if the disk is full or fails, wait and try again.
 
         The job has been accepted, so it must not fail because the server lacks room.
         """
+        job_id = message.job_id
         while True:
             try:
-                return await retry_if_killed(partial(self._planned, job_id))
+                return await retry_if_killed(partial(self._planned, message))
             except (NoSpace, OSError, ChildFailed) as error:
                 problem = _sentence(error)
                 reason = str(error) if isinstance(error, ChildFailed) else None
@@ -91,7 +93,8 @@ class Chunker(Actor[ChunkerMessage]):
                     self._publish(MakeRoom(WANTED_FREE_BYTES))
             await anyio.sleep(FULL_DISK_PAUSE_S)
 
-    async def _planned(self, job_id: str) -> Planned:
+    async def _planned(self, message: Split) -> Planned:
+        job_id = message.job_id
         source, part = self._spool.input(job_id), self._spool.part(job_id)
         if not source.exists():
             raise Invalid(RECORDING_GONE)
@@ -99,9 +102,10 @@ class Chunker(Actor[ChunkerMessage]):
         # takes five times the memory of the arrays.
         heard, rest, size = bytearray(), b"", 0
         heartbeat_at = anyio.current_time()
+        notices: list[str] = []
         try:
             with part.open("wb") as file:
-                async with aclosing(decode(source)) as blocks:
+                async with aclosing(decode(source, message.audio_track, notices)) as blocks:
                     async for block in blocks:
                         await anyio.to_thread.run_sync(file.write, block)
                         size += len(block)
@@ -125,8 +129,13 @@ class Chunker(Actor[ChunkerMessage]):
         length = size // SAMPLE_BYTES
         level = np.frombuffer(heard, np.float32)
         chunks = await anyio.to_thread.run_sync(_plan, level, length)
+        if not chunks:
+            notices.append(
+                f"No speech was found in {length / RATE:.1f} s of audio, whose loudest moment has "
+                f"{level.max(initial=SILENCE_DB):.0f} dBFS."
+            )
         log.info("%.1f s of audio in %d chunks", length / RATE, len(chunks), extra={"job": job_id})
-        return Planned(job_id, length / RATE, tuple(chunks), waveform(level))
+        return Planned(job_id, length / RATE, tuple(chunks), waveform(level), tuple(notices))
 
 
 def _plan(level: Levels, length: int) -> list[Chunk]:

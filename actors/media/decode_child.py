@@ -1,8 +1,9 @@
-"""The decode child: ``python -m actors.media.decode_child FILE``.
+"""The decode child: ``python -m actors.media.decode_child FILE [TRACK]``.
 
-Writes 16 kHz mono s16 little-endian PCM to stdout. It ends with code 0, or with code 2 and one line
-of JSON on stderr, ``{"refused": "a sentence for the user"}``. It is a child process because a
-hostile file may exploit an error in a decoder: then it can do harm only in this process.
+Writes 16 kHz mono s16 little-endian PCM to stdout, and ends with one line of JSON on stderr: with
+code 0 and ``{"notices": ["what the user should know", …]}``, or with code 2 and ``{"refused": "a
+sentence for the user"}``. It is a child process because a hostile file may exploit an error in a
+decoder: then it can do harm only in this process.
 """
 
 import json
@@ -11,20 +12,16 @@ import resource
 import sys
 import traceback
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from dataclasses import dataclass
+from typing import NoReturn
 
-import av
-import av.error
 import av.logging
 
+from actors.media.decoder import Decoder, Layout, Refused
 from storage.records import RATE, SAMPLE_BYTES
 
 LONGEST_S = 24 * 3600
 CPU_S = 3600
-LOWEST_RATE = 2000
-"""Hz. Telephones have 8,000; at 1 Hz a file of 100 KB would be a day of noise to transcribe."""
-MOST_CHANNELS = 64
-"""Of FFmpeg's resampler, SWR_CH_MAX."""
 NICE = 5
 """The child has a lower priority than the server, because people wait for its answers, and than
 the engine, because recordings are decoded before the engine needs them."""
@@ -33,12 +30,15 @@ ADDRESS_SPACE = 4 << 30
 of resident memory."""
 
 
-def main(path: str) -> None:
+def main(path: str, track: int | None = None) -> None:
     limit_process()
+    decoder = Decoder(path, track=track)
     try:
-        written = _write(path)
+        written = _write(decoder)
     except OSError:
         raise  # the disk or the pipe: not the file's fault
+    except Refused as refused:
+        exit_with_refusal(str(refused))
     except MemoryError:
         if resource.getrlimit(resource.RLIMIT_AS)[0] < ADDRESS_SPACE:
             raise  # the operator gives us less than files may need
@@ -48,13 +48,14 @@ def main(path: str) -> None:
         exit_with_refusal("")
     if not written:
         exit_with_refusal("the file's audio track is empty or too damaged to decode")
+    _say({"notices": decoder.notices})
 
 
-def _write(path: str) -> int:
+def _write(decoder: Decoder) -> int:
     """Decode the file to stdout; returns the bytes written."""
     written = 0
     with os.fdopen(1, "wb", closefd=False) as out:
-        for pcm in decoded(path):
+        for pcm in decoder.blocks():
             written += out.write(pcm)
             if written > LONGEST_S * RATE * SAMPLE_BYTES:
                 exit_with_refusal(f"the audio is longer than {LONGEST_S // 3600} hours")
@@ -81,62 +82,29 @@ def _limit(what: int, most: int) -> None:
     resource.setrlimit(what, (most, most))
 
 
-def decoded(path: str, layout: str = "mono") -> Iterator[bytes]:
-    """The first audio track as PCM blocks at 16 kHz, with interleaved channels.
+@dataclass(frozen=True)
+class Recording:
+    """A file for another child; ``track``: which audio track, from 1; None: the default."""
 
-    If a packet is damaged, only that packet is skipped. A file that cannot be decoded ends the
-    process; see `exit_with_refusal`.
-    """
-    # FFmpeg gets an open file and may use no protocols, so that it cannot open the files or
-    # addresses that a playlist names.
-    with open(path, "rb") as source:
+    path: str
+    track: int | None = None
+
+    def blocks(self, layout: Layout = "mono") -> Iterator[bytes]:
+        """As `Decoder.blocks`; a file that cannot be decoded ends the process."""
         try:
-            container = av.open(source, "r", options={"protocol_whitelist": "none"})
-        except av.error.FFmpegError:
-            exit_with_refusal("the file is not audio or video in any format FFmpeg understands")
-        with container:
-            if not container.streams.audio:
-                exit_with_refusal("the file has no audio track")
-            _check(container.streams.audio[0].codec_context)
-            resampler = av.AudioResampler(format="s16", layout=layout, rate=RATE)
-            try:
-                for packet in container.demux(container.streams.audio[0]):
-                    yield from _resampled(packet, resampler)
-            except av.error.FFmpegError:
-                pass  # the rest of the file is damaged or missing; the audio before it is kept
-            yield from (_bytes(frame) for frame in resampler.resample(None))
-
-
-def _check(codec: Any) -> None:
-    """Refuse what cannot be a recording of speech, before it is decoded."""
-    if 0 < codec.sample_rate < LOWEST_RATE:
-        exit_with_refusal(
-            f"the audio has a sample rate of {codec.sample_rate} Hz, which is too low for speech"
-        )
-    if codec.layout.nb_channels > MOST_CHANNELS:
-        exit_with_refusal(
-            f"the audio has {codec.layout.nb_channels} channels; {MOST_CHANNELS} is the most that "
-            "can be mixed into one"
-        )
-
-
-def _resampled(packet: Any, resampler: Any) -> Iterator[bytes]:
-    try:
-        for frame in packet.decode():
-            frame.pts = None  # damaged time stamps must not make gaps in the audio
-            yield from (_bytes(out) for out in resampler.resample(frame))
-    except (av.error.FFmpegError, ValueError):
-        return
-
-
-def _bytes(frame: Any) -> bytes:
-    return bytes(frame.planes[0])[: frame.samples * frame.layout.nb_channels * SAMPLE_BYTES]
+            yield from Decoder(self.path, layout, self.track).blocks()
+        except Refused as refused:
+            exit_with_refusal(str(refused))
 
 
 def exit_with_refusal(sentence: str) -> NoReturn:
-    sys.stderr.write(json.dumps({"refused": sentence}) + "\n")
+    _say({"refused": sentence})
     sys.exit(2)
 
 
+def _say(what: dict[str, object]) -> None:
+    sys.stderr.write(json.dumps(what) + "\n")
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -18,6 +18,10 @@ class _Refused(msgspec.Struct):
     """Empty where the child does not know what is wrong with the file."""
 
 
+class _Decoded(msgspec.Struct):
+    notices: list[str]
+
+
 BROKEN = "the file made the audio decoder fail"
 BLOCK = 1 << 18
 """Bytes read at once: eight seconds of audio."""
@@ -26,8 +30,13 @@ SILENT_S = 120.0
 a large file to its end first."""
 
 
-async def decode(source: Path) -> AsyncGenerator[bytes, None]:
+async def decode(
+    source: Path, track: int | None = None, notices: list[str] | None = None
+) -> AsyncGenerator[bytes, None]:
     """Decode an audio or video file to blocks of PCM: 16 kHz, mono, s16 little-endian.
+
+    ``track``: which audio track, from 1; None: the file's default. What the user should know about
+    the recording is added to ``notices`` after the last block, in sentences.
 
     To be closed, with `contextlib.aclosing`, before its caller goes on.
 
@@ -39,6 +48,8 @@ async def decode(source: Path) -> AsyncGenerator[bytes, None]:
         Killed: a signal ended the child, or it gave nothing for SILENT_S and was ended.
     """
     command = [sys.executable, "-m", "actors.media.decode_child", str(source)]
+    if track is not None:
+        command.append(str(track))
     async with await open_child(command, stdin=subprocess.DEVNULL) as child:
         assert child.stdout
         assert child.stderr
@@ -53,6 +64,8 @@ async def decode(source: Path) -> AsyncGenerator[bytes, None]:
         check(child)
         if child.returncode:
             raise _failure(said)
+        if notices is not None:
+            notices += msgspec.json.decode(said.splitlines()[-1], type=_Decoded).notices
 
 
 async def _next_block(stdout: anyio.abc.ByteReceiveStream) -> bytes | None:

@@ -38,6 +38,8 @@ class Planned(msgspec.Struct, frozen=True):
     chunks: tuple[Chunk, ...]
     waveform: bytes = b""
     """The loudness of equal parts of the recording, one byte each, 0 to 255."""
+    notices: tuple[str, ...] = ()
+    """What the user should know about the recording: sentences."""
 
 
 class SplitFailed(msgspec.Struct, frozen=True):
@@ -72,6 +74,8 @@ IngestMessage = Fetch | StopFetch
 
 class Split(msgspec.Struct, frozen=True):
     job_id: str
+    audio_track: int | None = None
+    """From 1; None: the file's default."""
 
 
 class StopSplit(msgspec.Struct, frozen=True):

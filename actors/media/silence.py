@@ -16,6 +16,7 @@ ABOVE_FLOOR_DB = 6.0
 DEAD_DB = -66.0
 """Frames below this level (dBFS) are never speech. For comparison: 16-bit dither is at -98 dBFS, a
 good studio at -70."""
+SILENCE_DB = -100.0
 WAVEFORM_PARTS = 1500
 """How many parts the waveform has that a player draws: enough for a wide screen."""
 SHORTEST_SPEECH = 3
@@ -30,14 +31,14 @@ Levels = NDArray[np.float32]
 
 
 def levels(pcm: bytes | bytearray | memoryview) -> Levels:
-    """The level of each whole 20 ms frame in dBFS, at least -100: f32[frames].
+    """The level of each whole 20 ms frame in dBFS, at least SILENCE_DB: f32[frames].
 
     ``pcm`` is mono s16 little-endian at 16 kHz; samples after the last whole frame are left out.
     """
     samples = np.frombuffer(pcm, "<i2")
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float32)
     power = np.einsum("ij,ij->i", frames, frames) / FRAME / 32768**2
-    return np.asarray(10 * np.log10(np.maximum(power, 1e-10)), np.float32)
+    return np.asarray(10 * np.log10(np.maximum(power, 10 ** (SILENCE_DB / 10))), np.float32)
 
 
 def waveform(level: Levels, parts: int = WAVEFORM_PARTS) -> bytes:

@@ -122,6 +122,7 @@ class HubJob(May):
     stage_updated_at: str | None
     runtime_log: list[LogEntry]
     last_error: str | None
+    notices: list[str]
     source_type: Literal["url", "upload"]
     source_url: str | None
     source_label: str | None

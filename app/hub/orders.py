@@ -13,6 +13,7 @@ FIELDS = {
     "language": order_form.LANGUAGE,
     "task": order_form.TASK,
     "word_timestamps": order_form.WORD_TIMESTAMPS,
+    "audio_track": order_form.AUDIO_TRACK,
     "prompt": order_form.PROMPT,
     "analysis_language": order_form.ANALYSIS_LANGUAGE,
     "translation_target_languages": order_form.TRANSLATIONS,

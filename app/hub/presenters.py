@@ -106,6 +106,7 @@ def job_document(details: JobDetails, info: ServerInfo, now: float) -> HubJob:
         "stage_updated_at": job.heartbeat_at or job.stage_at,
         "runtime_log": [{"at": each.at, "message": each.line} for each in details.log],
         "last_error": last_error(job),
+        "notices": list(job.notices),
         "source_type": "url" if order.source_url else "upload",
         "source_url": order.source_url,
         "source_label": order.label,

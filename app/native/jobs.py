@@ -50,6 +50,7 @@ FIELDS = {
         WEBHOOK_FORMAT, "Told of the job's end, and of the model", model_events=True
     ),
     "word_timestamps": order_form.WORD_TIMESTAMPS,
+    "audio_track": order_form.AUDIO_TRACK,
     "prompt": order_form.PROMPT,
     "model": order_form.MODEL,
 }

@@ -126,6 +126,17 @@ def flag_of(label: str, value: object) -> bool:
     return word in _YES
 
 
+def number_of(label: str, value: object, most: int) -> int:
+    """
+    Raises:
+        Invalid: it is no whole number from 1 to ``most``.
+    """
+    digits = str(value).strip()
+    if not (digits.isascii() and digits.isdecimal() and 1 <= int(digits[:9]) <= most):
+        raise Invalid(f"{label} must be a whole number from 1 to {most}")
+    return int(digits)
+
+
 def language_of(label: str, value: object) -> str:
     """
     Raises:
@@ -175,6 +186,7 @@ def _text(attribute: str, longest: int) -> Parse:
 
 _TEXT, _FLAG = OpenAPIType.STRING, OpenAPIType.BOOLEAN
 LONGEST_LABEL, LONGEST_NOTE, LONGEST_PROMPT = 255, 5000, 2000
+MOST_TRACKS = 99
 
 LANGUAGE = Field(
     _language, Schema(type=_TEXT, description="ISO 639-1; omit, or auto, to have it detected")
@@ -188,6 +200,15 @@ PROMPT = Field(
 WORD_TIMESTAMPS = Field(
     lambda label, value, _: {"word_timestamps": flag_of(label, value)},
     Schema(type=_FLAG, default=False, description="Whether each word gets its times"),
+)
+AUDIO_TRACK = Field(
+    lambda label, value, _: {"audio_track": number_of(label, value, MOST_TRACKS)},
+    Schema(
+        type=OpenAPIType.INTEGER,
+        minimum=1,
+        maximum=MOST_TRACKS,
+        description="Which audio track of the file; omit for its default",
+    ),
 )
 SOURCE_URL = Field(
     _source_url,

@@ -46,6 +46,9 @@ class JobDocument(msgspec.Struct, omit_defaults=True):
     filename: str | None = None
     model: Annotated[str | None, Meta(description="Where one was submitted")] = None
     completed_at: str | None = None
+    notices: Annotated[
+        list[str], Meta(description="What to know about the recording, in sentences, if anything")
+    ] = []
 
 
 def job_document(job: Job, segments: Sequence[Segment] = ()) -> JobDocument:
@@ -64,6 +67,7 @@ def job_document(job: Job, segments: Sequence[Segment] = ()) -> JobDocument:
         filename=job.order.filename,
         model=job.order.model,
         completed_at=job.completed_at,
+        notices=list(job.notices),
     )
 
 

@@ -398,6 +398,8 @@ def killed_upgrade(trouble: Trouble) -> None:
         kills = 0
         while not box.start_unless_killed(SHIM_KILL=f"fsync:{kills + 1}:before"):
             kills += 1
+        box.kill()  # it listens, but the next sync would kill it
+        box.start_unless_killed()
         box.wait_until_idle(60)
         if failed := box.rows("SELECT error FROM jobs WHERE status <> 'done'"):
             trouble.fail(f"from version {version}: {[row['error'] for row in failed]}")

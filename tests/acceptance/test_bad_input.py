@@ -51,6 +51,8 @@ def said(response: httpx.Response) -> tuple[int, Any]:
         (AUDIO, {"webhook_url": "ftp://a/"}, "webhook_url must be an http or https URL"),
         (AUDIO, {"webhook_url": "http://[::1/"}, "webhook_url is not a URL"),
         (AUDIO, {"webhook_url": "http://a:99999999/"}, "webhook_url is not a URL"),
+        (AUDIO, {"audio_track": "0"}, "audio_track must be a whole number from 1 to 99"),
+        (AUDIO, {"audio_track": "second"}, "audio_track must be a whole number from 1 to 99"),
         (AUDIO, {"word_timestamps": "maybe"}, "word_timestamps must be 'true' or 'false'"),
         (
             AUDIO,

@@ -3,11 +3,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from storage.records import RATE
 from tests.acceptance.conftest import Start
 from tests.acceptance.server import Server
-from tests.audio import wav
+from tests.actors.media.recordings import encoded
+from tests.audio import babble, wav
 from tests.hub import hub
 from tests.scripted import scripted_model
 
@@ -111,6 +114,21 @@ def test_silence_is_done_without_segments(shared: Server, tmp_path: Path) -> Non
 
 
 # 3: the model.
+
+
+def test_a_job_says_what_was_odd_about_its_recording(shared: Server, tmp_path: Path) -> None:
+    silence = np.zeros(4 * RATE, np.int16)
+    tracks = silence, babble((3.0, True))
+    path = encoded(tmp_path / "a.mkv", "flac", *tracks, starts=(0.0, 0.0))
+    job = shared.ended(shared.submit(path))
+    assert job["segments"]
+    assert job["notices"] == ["Audio track 1 is silent, so audio track 2 was transcribed."]
+    chosen = shared.ended(shared.submit(path, audio_track="1"))
+    assert chosen["notices"] == [
+        "No speech was found in 4.0 s of audio, whose loudest moment has -100 dBFS."
+    ]
+    missing = shared.ended(shared.submit(path, audio_track="3"))
+    assert missing["error"] == "the file has 2 audio tracks, so there is no audio track 3"
 
 
 def test_the_model_is_loaded_and_unloaded_and_everyone_is_told(start: Start) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from actors.diarization.channels import find
 from actors.diarization.process import Diarization
+from actors.media.decode_child import Recording
 from tests.audio import babble, write_wav
 
 SHARED = Path(__file__).parents[4] / "shared" / "speech" / "multi"
@@ -19,7 +20,7 @@ def call(path: Path, left: Samples, right: Samples) -> Path:
 
 
 def looked_at(path: str) -> Diarization:
-    found = find(path)
+    found = find(Recording(path))
     assert found is not None
     return found
 
@@ -66,7 +67,8 @@ def test_both_may_speak_at_once(tmp_path: Path) -> None:
 def test_a_mix_is_not_taken_for_a_call(tmp_path: Path, channels: int) -> None:
     one = babble((5.0, True))
     path = tmp_path / "a.wav"
-    assert find(str(write_wav(path, one) if channels == 1 else call(path, one, one))) is None
+    file = write_wav(path, one) if channels == 1 else call(path, one, one)
+    assert find(Recording(str(file))) is None
 
 
 def test_a_call_in_which_nobody_speaks_has_no_turns(tmp_path: Path) -> None:

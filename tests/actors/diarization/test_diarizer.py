@@ -38,7 +38,7 @@ class Ears:
     refuses: str = ""
     pulls: list[str] = field(default_factory=list)
 
-    async def find(self, recording: Path) -> Diarization:
+    async def find(self, recording: Path, track: int | None) -> Diarization:
         if self.there:
             return Diarization(provider="voices", turns=(TURN,))
         return Diarization(unavailable="it is no call", needs_voice_models=True)

@@ -8,6 +8,7 @@ import pytest
 from actors.diarization import child
 from actors.diarization.process import Diarization, find
 from actors.diarization.settings import DiarizationSettings
+from actors.media.decode_child import Recording
 from tests.audio import a_call, spoken
 from tests.scripted_voices import scripted_voices
 
@@ -40,7 +41,7 @@ async def test_without_the_models_it_says_that_they_are_wanted(tmp_path: Path) -
 
 def test_without_the_extra_it_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sherpa_onnx", None)
-    found = child.find(str(spoken(tmp_path / "a.wav")), tmp_path, 10, 1)
+    found = child.find(Recording(str(spoken(tmp_path / "a.wav"))), tmp_path, 10, 1)
     assert "the extra 'diarization'" in found.unavailable
     assert not found.needs_voice_models
 

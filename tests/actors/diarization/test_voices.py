@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from actors.diarization import voices
 from actors.diarization.voices import SHORTEST_S, WINDOW_S, complete, find, looks, turns
+from actors.media.decode_child import Recording
 from storage.records import Turn
 from tests.audio import write_wav
 from tests.scripted_voices import dull, quiet, scripted_voices, sharp
@@ -27,8 +28,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return scripted_voices(tmp_path_factory.mktemp("voices"))
 
 
-def recording(path: Path, *parts: NDArray[np.int16]) -> str:
-    return str(write_wav(path / "a.wav", np.concatenate(parts)))
+def recording(path: Path, *parts: NDArray[np.int16]) -> Recording:
+    return Recording(str(write_wav(path / "a.wav", np.concatenate(parts))))
 
 
 def rough(found: tuple[Turn, ...]) -> list[tuple[float, float, str]]:
@@ -110,7 +111,7 @@ def test_turns_hold_all_that_was_heard_and_begin_in_order(
 @pytest.mark.skipif(not complete(REAL), reason="the models for voices are not here")
 @pytest.mark.skipif(not SAMPLE.exists(), reason="the shared recordings are not here")
 def test_a_real_conversation_has_its_two_speakers() -> None:
-    found = find(str(SAMPLE), REAL, 10, 2).turns
+    found = find(Recording(str(SAMPLE)), REAL, 10, 2).turns
     assert {turn.label for turn in found} == {"Speaker 1", "Speaker 2"}
     rows = [row.split() for row in SAMPLE.with_suffix(".rttm").read_text().splitlines()]
     middles = {float(r[3]) + float(r[4]) / 2: r[7] for r in rows if float(r[4]) > 2}

@@ -58,7 +58,9 @@ class Decoder:
     begun: list[str] = field(default_factory=list)
     under_way: int = 0
 
-    async def decode(self, source: Path) -> AsyncGenerator[bytes, None]:
+    async def decode(
+        self, source: Path, track: int | None, notices: list[str]
+    ) -> AsyncGenerator[bytes, None]:
         self.begun.append(source.name)
         self.under_way += 1
         try:
