@@ -94,6 +94,7 @@ CREATE TABLE jobs (
     engaged            INTEGER NOT NULL DEFAULT 0,  -- whether it is the one at the engine
     attempt            INTEGER NOT NULL DEFAULT 1,  -- how often it was begun: each restart is another
     audio_track        INTEGER CHECK (audio_track >= 1),  -- as submitted; NULL: the container's default
+    vad                INTEGER NOT NULL DEFAULT 1 CHECK (vad IN (0, 1)),  -- whether sound that is no speech is left out
     notices            TEXT NOT NULL DEFAULT '[]',  -- JSON, sentences about the recording
     CHECK ((completed_at IS NOT NULL) = (status IN ('done', 'failed', 'cancelled'))),
     CHECK ((error IS NOT NULL) = (status = 'failed')),
@@ -124,6 +125,7 @@ CREATE TABLE chunks (
     job_number INTEGER NOT NULL REFERENCES jobs (number) ON DELETE CASCADE,
     ordinal    INTEGER NOT NULL CHECK (ordinal >= 0),
     spans      TEXT NOT NULL,
+    speech     TEXT NOT NULL DEFAULT '[]',  -- where somebody speaks in them, likewise
     PRIMARY KEY (job_number, ordinal)
 ) STRICT, WITHOUT ROWID;
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import engine, latency, memory, pages, silence, speakers, streams, uploads
+from bench import engine, latency, memory, pages, speakers, speech, streams, uploads
 
 Measure = Callable[[Path], list[str]]
 
@@ -21,7 +21,7 @@ BENCHMARKS: dict[str, Measure] = {
     "latency": latency.measure,
     "streams": streams.measure,
     "pages": pages.measure,
-    "silence": silence.measure,
+    "speech": speech.measure,
     "speakers": speakers.measure,
 }
 

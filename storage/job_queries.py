@@ -94,11 +94,15 @@ class JobQueries:
     @read
     async def chunk(self, c: Connection, job: Job, ordinal: int) -> Chunk | None:
         row = await one(
-            c, "SELECT spans FROM chunks WHERE job_number = ? AND ordinal = ?", job.number, ordinal
+            c,
+            "SELECT spans, speech FROM chunks WHERE job_number = ? AND ordinal = ?",
+            job.number,
+            ordinal,
         )
         if row is None:
             return None
-        return Chunk(ordinal=ordinal, spans=_spans.decode(row["spans"]))
+        spans, speech = _spans.decode(row["spans"]), _spans.decode(row["speech"])
+        return Chunk(ordinal=ordinal, spans=spans, speech=speech)
 
     async def ended_before(self, moment: str, most: int) -> list[Job]:
         """Up to ``most`` jobs that ended before that moment, the oldest first."""

@@ -47,7 +47,15 @@ def job_of(row: Any) -> Job:
     order = {name: values.pop(name) for name in Order.__struct_fields__}
     order["task"] = Task(order["task"])
     order["translations"] = _texts.decode(order["translations"])
-    for flag in ("word_timestamps", "model_events", "urgent", "speakers", "shared", "assisted"):
+    for flag in (
+        "word_timestamps",
+        "vad",
+        "model_events",
+        "urgent",
+        "speakers",
+        "shared",
+        "assisted",
+    ):
         order[flag] = bool(order[flag])
     values["notices"] = _texts.decode(values["notices"])
     values["status"] = Status(values["status"])

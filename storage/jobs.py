@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
 from storage.database import NOW, Connection, changed, rows, scalar, write
 from storage.errors import OverQuota
 from storage.job_queries import JobQueries
@@ -200,8 +198,8 @@ class Jobs(JobQueries):
             await _log(c, job_id, notice)
         await c.execute("INSERT OR REPLACE INTO waveforms VALUES (?, ?)", (job.number, waveform))
         await c.executemany(
-            "INSERT INTO chunks (job_number, ordinal, spans) VALUES (?, ?, ?)",
-            [(job.number, x.ordinal, msgspec.json.encode(x.spans).decode()) for x in chunks],
+            "INSERT INTO chunks (job_number, ordinal, spans, speech) VALUES (?, ?, ?, ?)",
+            [(job.number, x.ordinal, stored(x.spans), stored(x.speech)) for x in chunks],
         )
         return job
 

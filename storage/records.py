@@ -97,6 +97,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     audio_track: int | None = None
     """Which audio track of the file is transcribed, from 1; None: its default, or another one if
     that is silent."""
+    vad: bool = True
+    """Whether sound that the voice activity model does not take for speech is left out."""
     webhook_url: str | None = None
     webhook_format: str | None = None
     """The format of the webhook's body. Only `app` knows what the names mean."""
@@ -214,6 +216,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
 
     ordinal: int
     spans: tuple[Span, ...]
+    speech: tuple[Span, ...] = ()
+    """Where somebody speaks in them."""
 
 
 class Word(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 import wave
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,41 @@ from numpy.typing import NDArray
 
 from storage.records import RATE
 
-SPEECH = 0.3
-"""Amplitude of what stands for speech: noise that comes and goes like syllables."""
+AMPLITUDE = 0.3
+LOOP_S = 12
+VOWELS = (
+    (730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480), (570, 840, 2410),
+    (660, 1720, 2410), (440, 1020, 2240), (490, 1350, 1690),
+)  # fmt: skip
+"""The first three formants, in Hz, of American vowels (Peterson and Barney, 1952, men)."""
+VOWEL_S = 0.18
+BANDWIDTHS = np.array([80.0, 100.0, 140.0])
+LOUDNESS = np.array([1.0, 0.5, 0.25])
+HARMONICS = range(1, 46)
+SYLLABLES_A_SECOND = 4.5
+
+
+@cache
+def voice() -> NDArray[np.float64]:
+    """LOOP_S of vowels that follow each other, as a voice activity model takes them for speech."""
+    rng = np.random.default_rng(7)
+    n = LOOP_S * RATE
+    time = np.arange(n) / RATE
+    pitch = 110 + 22 * np.sin(2 * np.pi * 0.75 * time) + 7 * np.sin(2 * np.pi * 2.25 * time)
+    phase = np.cumsum(pitch) / RATE
+    place = time / VOWEL_S
+    which = place.astype(int)
+    glide = np.clip((place - which - 0.6) / 0.4, 0, 1)[:, None]
+    formants = np.array([VOWELS[k] for k in rng.integers(len(VOWELS), size=which[-1] + 2)], float)
+    now = formants[which] * (1 - glide) + formants[which + 1] * glide
+    sound = 0.005 * rng.standard_normal(n)
+    for harmonic in HARMONICS:
+        away = ((harmonic * pitch)[:, None] - now) / BANDWIDTHS
+        formed = (LOUDNESS / (1 + away**2)).sum(axis=1) / harmonic
+        sound += formed * np.sin(2 * np.pi * harmonic * phase)
+    syllables = 0.55 + 0.45 * np.sin(2 * np.pi * SYLLABLES_A_SECOND * time - np.pi / 2)
+    sound *= syllables * AMPLITUDE / np.abs(sound * syllables).max()
+    return sound
 
 
 def babble(*parts: tuple[float, bool], floor: float = 0.0005, seed: int = 0) -> NDArray[np.int16]:
@@ -19,8 +53,11 @@ def babble(*parts: tuple[float, bool], floor: float = 0.0005, seed: int = 0) -> 
     made: list[NDArray[np.float64]] = []
     for seconds, speaking in parts:
         n = round(seconds * RATE)
-        syllables = 0.55 + 0.45 * np.sin(2 * np.pi * 4 * np.arange(n) / RATE)
-        made.append(rng.standard_normal(n) * (SPEECH * syllables / 3 if speaking else 0))
+        # From the beginning of a syllable on, which is its quietest moment.
+        syllable = int(rng.integers(round(LOOP_S * SYLLABLES_A_SECOND)))
+        at = round(syllable * RATE / SYLLABLES_A_SECOND)
+        heard = np.resize(np.roll(voice(), -at), n)
+        made.append(heard if speaking else np.zeros(n))
     samples = np.concatenate(made)
     samples += floor * rng.standard_normal(len(samples))
     return (samples.clip(-1, 1) * 32767).astype(np.int16)

@@ -5,12 +5,14 @@ child process for two reasons: its exit gives back all its VRAM, and if CUDA abo
 only one chunk is lost and not the server.
 """
 
+import math
 import os
 import re
 import socket
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from queue import SimpleQueue
 
 import _pywhispercpp as whisper
@@ -19,10 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.engine import protocol
-from actors.engine.edges import move_edges_to_speech
 from actors.engine.protocol import EngineSegment, Failed, Loaded, Result, Window, frame
 from actors.engine.words import Token, words_of
-from actors.media import silence
 from storage.records import RATE
 
 MIN_SAMPLES = RATE * 12 // 10
@@ -68,7 +68,7 @@ class Engine:
     def warm_up(self) -> None:
         """Run one inference on silence: the first one is wrong on some GPUs and slow on all."""
         silence = np.zeros(MIN_SAMPLES, np.float32)
-        params = self._params("en", False, None, False)
+        params = self._params("en", False, None)
         code = whisper.whisper_full(self._context, params, silence, MIN_SAMPLES)
         if code == OUT_OF_MEMORY_CODE:
             raise MemoryError
@@ -77,9 +77,8 @@ class Engine:
 
     def transcribe(self, window: Window) -> Result | Failed:
         began = time.monotonic()
-        heard = _joined_samples(window)
-        samples = _floats(heard)
-        params = self._params(window.language, window.translate, window.prompt, window.words)
+        samples = _floats(_joined_samples(window))
+        params = self._params(window.language, window.translate, window.prompt)
         try:
             code = whisper.whisper_full(self._context, params, samples, len(samples))
         except MemoryError:
@@ -94,17 +93,11 @@ class Engine:
             )
         language = whisper.whisper_lang_str(whisper.whisper_full_lang_id(self._context))
         count = whisper.whisper_full_n_segments(self._context)
-        segments = [self._segment(n, language, window.words) for n in range(count)]
-        speech = silence.speech(silence.levels(heard.tobytes()))
-        return Result(
-            window.id,
-            language,
-            tuple(move_edges_to_speech(segments, speech)),
-            time.monotonic() - began,
-        )
+        segments = tuple(self._segment(n, language) for n in range(count))
+        return Result(window.id, language, segments, time.monotonic() - began)
 
     def _params(
-        self, language: str | None, translate: bool, prompt: str | None, words: bool
+        self, language: str | None, translate: bool, prompt: str | None
     ) -> "whisper.whisper_full_params":
         # New parameters for each call, because a value that was set once would stay set.
         params = whisper.whisper_full_default_params(whisper.WHISPER_SAMPLING_GREEDY)
@@ -115,18 +108,19 @@ class Engine:
         params.translate = translate and not self._english_only
         params.initial_prompt = prompt or ""
         params.no_context = True
-        params.token_timestamps = words
+        params.token_timestamps = True
         params.print_progress = params.print_realtime = params.print_timestamps = False
         whisper.assign_abort_callback(params, self._abort.is_set)
         return params
 
-    def _segment(self, n: int, language: str, words: bool) -> EngineSegment:
+    def _segment(self, n: int, language: str) -> EngineSegment:
         context = self._context
         start = whisper.whisper_full_get_segment_t0(context, n) / 100
         end = max(start, whisper.whisper_full_get_segment_t1(context, n) / 100)
         text = whisper.whisper_full_get_segment_text(context, n).decode(errors="replace").strip()
-        found = words_of(self._tokens(n), language, start, end) if words else ()
-        return EngineSegment(text, start, end, found)
+        tokens = self._tokens(n)
+        words = words_of(tokens, language, start, end)
+        return EngineSegment(text, start, end, words, _avg_logprob(tokens))
 
     def _tokens(self, n: int) -> list[Token]:
         context = self._context
@@ -139,6 +133,12 @@ class Engine:
             for t in data
             if t.id < self._end_of_text
         ]
+
+
+def _avg_logprob(tokens: Sequence[Token]) -> float:
+    if not tokens:
+        return 0.0
+    return sum(math.log(max(token.probability, 1e-10)) for token in tokens) / len(tokens)
 
 
 def _joined_samples(window: Window) -> NDArray[np.int16]:

@@ -9,18 +9,15 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from actors.engine.protocol import EngineSegment, EngineWord
-from storage.records import RATE, Span
+from storage.records import RATE, Segment, Span, Word
 
 MAX_SHIFT_S = 0.7
 """Seconds. Speech that continues up to this far beyond a segment's edge belongs to the segment.
 Measured: 0.5 leaves twice as many wrong edges, and more than 0.7 brings no improvement."""
 
 
-def move_edges_to_speech(
-    segments: Sequence[EngineSegment], speech: Sequence[Span]
-) -> Iterator[EngineSegment]:
-    """The segments with their edges moved to those of ``speech`` (samples of the same window).
+def move_edges_to_speech(segments: Sequence[Segment], speech: Sequence[Span]) -> Iterator[Segment]:
+    """The segments with their edges moved to those of ``speech``.
 
     An edge in silence moves inwards to the speech. An edge within speech moves outwards to where
     that speech begins or ends, if this is within MAX_SHIFT_S and does not overlap the neighbouring
@@ -43,7 +40,7 @@ def move_edges_to_speech(
 
 
 def _nearest_free_speech(
-    segment: EngineSegment, spoken: list[tuple[float, float]], free_from: float, free_until: float
+    segment: Segment, spoken: list[tuple[float, float]], free_from: float, free_until: float
 ) -> tuple[float, float] | None:
     """The speech near a segment that is entirely in silence, as start and end in seconds.
 
@@ -59,7 +56,7 @@ def _nearest_free_speech(
     return min(near)[1:] if near else None
 
 
-def _start(segment: EngineSegment, spoken: list[tuple[float, float]], free_from: float) -> float:
+def _start(segment: Segment, spoken: list[tuple[float, float]], free_from: float) -> float:
     begins = next((begins for begins, ends in spoken if ends > segment.start), segment.end)
     if segment.start <= begins < segment.end:
         return begins
@@ -68,7 +65,7 @@ def _start(segment: EngineSegment, spoken: list[tuple[float, float]], free_from:
     return segment.start
 
 
-def _end(segment: EngineSegment, spoken: list[tuple[float, float]], free_until: float) -> float:
+def _end(segment: Segment, spoken: list[tuple[float, float]], free_until: float) -> float:
     ends = next((ends for begins, ends in reversed(spoken) if begins < segment.end), segment.start)
     if segment.start < ends <= segment.end:
         return ends
@@ -77,13 +74,13 @@ def _end(segment: EngineSegment, spoken: list[tuple[float, float]], free_until: 
     return segment.end
 
 
-def _clipped_words(segment: EngineSegment, start: float, end: float) -> tuple[EngineWord, ...]:
+def _clipped_words(segment: Segment, start: float, end: float) -> tuple[Word, ...]:
     """The segment's words between ``start`` and ``end``.
 
     The first and the last word move with the segment's edges.
     """
     words = [
-        EngineWord(
+        Word(
             word.text,
             start if word.start == segment.start else min(max(word.start, start), end),
             end if word.end == segment.end else min(max(word.end, start), end),

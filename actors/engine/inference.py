@@ -26,14 +26,13 @@ from actors.engine.messages import (
     StopEngine,
     Transcribe,
 )
-from actors.engine.protocol import EngineSegment, Failed, Loaded, Result, Window
-from actors.engine.repetition import without_loops
+from actors.engine.protocol import Failed, Loaded, Result, Window
+from actors.engine.transcript import segments_of
 from actors.engine.worker import EngineError, EngineWorker, spawn
 from actors.kernel.actor import Actor
 from actors.kernel.mailbox import Mailbox
 from actors.kernel.publisher import Publish
-from actors.media.planning import file_seconds
-from storage.records import RATE, Segment, Span, Word
+from storage.records import RATE
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +154,9 @@ class Inference(Actor[InferenceMessage]):
                 self._slowest_secs = max(self._slowest_secs, answer.secs)
                 self._patience_secs = SLOWER_BY * self._slowest_secs
                 self._count(chunk, answer)
-                segments = in_file_time(answer.segments, chunk.spans)
+                segments = segments_of(answer.segments, chunk.spans, chunk.speech)
+                if not chunk.words:
+                    segments = [msgspec.structs.replace(each, words=()) for each in segments]
                 self._publish(
                     ChunkDone(chunk.job_id, chunk.ordinal, answer.language, tuple(segments))
                 )
@@ -206,7 +207,6 @@ class Inference(Actor[InferenceMessage]):
             chunk.language,
             chunk.translate,
             chunk.prompt,
-            chunk.words,
         )
         patience_secs = min(HANG_S, max(SHORTEST_HANG_S, self._patience_secs))
         self._start_answer_timer(patience_secs, aborted=False)
@@ -256,30 +256,6 @@ class Inference(Actor[InferenceMessage]):
             result.secs,
             extra={"job": chunk.job_id, "chunk": chunk.ordinal},
         )
-
-
-def in_file_time(heard: tuple[EngineSegment, ...], spans: tuple[Span, ...]) -> list[Segment]:
-    """The segments of a chunk with times in seconds of the file, without loops, indexed from 0."""
-    segments = [
-        Segment(
-            index=0,
-            start=(start := file_seconds(spans, each.start)),
-            end=max(start, file_seconds(spans, each.end, end=True)),
-            text=each.text,
-            words=tuple(_word(spans, *msgspec.structs.astuple(word)) for word in each.words),
-        )
-        for each in heard
-        if each.text
-    ]
-    return [
-        msgspec.structs.replace(segment, index=n)
-        for n, segment in enumerate(without_loops(segments))
-    ]
-
-
-def _word(spans: tuple[Span, ...], text: str, start: float, end: float, p: float) -> Word:
-    begins = file_seconds(spans, start)
-    return Word(text, begins, max(begins, file_seconds(spans, end, end=True)), round(p, 4))
 
 
 def _log_load(loaded: Loaded, wanted_gpu: bool) -> None:

@@ -57,6 +57,8 @@ class Transcribe(msgspec.Struct, frozen=True):
     ordinal: int
     pcm: Path
     spans: tuple[Span, ...]
+    speech: tuple[Span, ...]
+    """Where somebody speaks in them."""
     language: str | None
     translate: bool
     prompt: str | None

@@ -32,7 +32,6 @@ class Window(msgspec.Struct, frozen=True):
     language: str | None
     translate: bool
     prompt: str | None
-    words: bool
 
 
 class Transcribe(msgspec.Struct, frozen=True, tag=True):
@@ -68,6 +67,8 @@ class EngineSegment(msgspec.Struct, frozen=True, array_like=True):
     start: float
     end: float
     words: tuple[EngineWord, ...]
+    avg_logprob: float = 0.0
+    """The mean of the natural logarithms of its tokens' probabilities."""
 
 
 class Result(msgspec.Struct, frozen=True, tag=True):

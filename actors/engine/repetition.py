@@ -4,7 +4,9 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from storage.records import Segment, Word
+import msgspec
+
+from storage.records import RATE, Segment, Span, Word
 
 MOST_WORDS = 8
 """The longest phrase, in words, whose repetitions within a segment are found."""
@@ -13,48 +15,66 @@ TIMES_IN_A_ROW = 4
 """How often a phrase must come in a row before it counts as a loop: within a segment, and as whole
 segments. The numbers are not smaller because people do repeat themselves."""
 
+MOST_WORDS_SAID = 2
+FASTEST_WORDS_A_SECOND = 5.0
+"""People do say one or two words many times, at up to this rate while they speak; a loop is faster,
+or longer."""
+
+SHORTEST_S = 0.15
+"""Seconds of speech that a segment must have to count as spoken."""
+
 _LOOP = re.compile(
     rf"(?<!\S)(\S+(?:\s+\S+){{0,{MOST_WORDS - 1}}}?)(?:\s+\1){{{TIMES_IN_SEGMENT - 1},}}(?!\S)",
     re.IGNORECASE,
 )
 
 
-def without_loops(segments: Sequence[Segment]) -> list[Segment]:
+def without_loops(segments: Sequence[Segment], speech: Sequence[Span]) -> list[Segment]:
     """``segments`` with only one repetition of each loop; ``repair`` says what was removed.
 
-    The segments keep their indices, so that there may be gaps: the caller numbers them again.
+    What was really said stays: equal segments that each have speech of their own, and a word or two
+    that are repeated no faster than people speak. ``speech``: where somebody speaks. The segments
+    keep their indices, so that there may be gaps: the caller numbers them again.
     """
     joined: list[Segment] = []
     for _, run in groupby(segments, key=lambda s: s.text.casefold()):
         same = list(run)
-        if len(same) >= TIMES_IN_A_ROW:
-            joined.append(_joined(same))
+        spoken = [segment for segment in same if spoken_secs(segment, speech) >= SHORTEST_S]
+        if len(same) >= TIMES_IN_A_ROW and len(spoken) < len(same):
+            joined.extend(_kept(same, spoken))
         else:
             joined.extend(same)
-    return [_collapsed(segment) for segment in joined]
+    return [_collapsed(segment, speech) for segment in joined]
 
 
-def _joined(same: Sequence[Segment]) -> Segment:
-    first, last = same[0], same[-1]
-    return Segment(
-        index=first.index,
-        start=first.start,
-        end=last.end,
-        text=first.text,
-        words=first.words,
-        repair=f"said {len(same)} times in a row, kept once",
-    )
+def spoken_secs(segment: Segment, speech: Sequence[Span]) -> float:
+    """How many seconds of speech there are under a segment."""
+    start, end = segment.start * RATE, segment.end * RATE
+    return sum(max(0.0, min(end, s.end) - max(start, s.start)) for s in speech) / RATE
 
 
-def _collapsed(segment: Segment) -> Segment:
-    text, count = _LOOP.subn(r"\1", segment.text)
-    if not count:
-        return segment
+def _kept(same: Sequence[Segment], spoken: Sequence[Segment]) -> list[Segment]:
+    """Of equal segments in a row those that were spoken, or one where none was."""
+    first, *others = spoken or same[:1]
+    end = first.end if spoken else same[-1].end
+    repair = f"said {len(same)} times in a row, kept {'where it was spoken' if spoken else 'once'}"
+    return [msgspec.structs.replace(first, end=end, repair=repair), *others]
+
+
+def _collapsed(segment: Segment, speech: Sequence[Span]) -> Segment:
+    spoken = spoken_secs(segment, speech)
+    plausible = len(segment.text.split()) <= FASTEST_WORDS_A_SECOND * spoken
+
+    def shorter(loop: re.Match[str]) -> str:
+        said = plausible and len(loop[1].split()) <= MOST_WORDS_SAID
+        return loop[0] if said else loop[1]
+
+    text = _LOOP.sub(shorter, segment.text)
     dropped = len(segment.text.split()) - len(text.split())
-    return Segment(
-        index=segment.index,
-        start=segment.start,
-        end=segment.end,
+    if not dropped:
+        return segment
+    return msgspec.structs.replace(
+        segment,
         text=text,
         words=_words_left(segment, text),
         repair=f"a loop of {dropped} words removed",

@@ -80,7 +80,7 @@ class Preparation:
     def decode(self, job: Job) -> None:
         self._decoding.add(job.id)
         self.heartbeat(job.id)
-        self._chunker.tell(Split(job.id, job.order.audio_track))
+        self._chunker.tell(Split(job.id, job.order.audio_track, job.order.vad))
 
     # What happened to it afterwards.
 

@@ -424,6 +424,7 @@ class Queue(Actor[QueueMessage]):
                 chunk.ordinal,
                 self._spool.pcm(job.id),
                 chunk.spans,
+                chunk.speech or chunk.spans,
                 job.language,
                 job.order.task is Task.TRANSLATE,
                 job.order.prompt,

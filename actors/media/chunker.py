@@ -13,6 +13,7 @@ from actors.kernel.mailbox import Mailbox
 from actors.kernel.processes import ChildFailed, Killed, retry_if_killed
 from actors.kernel.publisher import Publish
 from actors.kernel.tasks import Tasks
+from actors.media import silence
 from actors.media.decoding import BROKEN, decode
 from actors.media.messages import (
     ChunkerMessage,
@@ -25,7 +26,8 @@ from actors.media.messages import (
     StopSplit,
 )
 from actors.media.planning import plan
-from actors.media.silence import FRAME, SILENCE_DB, Levels, levels, speech, waveform
+from actors.media.silence import FRAME, SILENCE_DB, Levels, levels, waveform
+from actors.media.speech import Likelihood, speech
 from storage.blobs import DISK_FULL, RECORDING_GONE, Spool, rename_durably
 from storage.errors import Invalid, NoSpace
 from storage.records import RATE, SAMPLE_BYTES, Chunk, Stage
@@ -100,13 +102,15 @@ class Chunker(Actor[ChunkerMessage]):
             raise Invalid(RECORDING_GONE)
         # One buffer for all levels: an array for each block would fragment the heap, and that
         # takes five times the memory of the arrays.
-        heard, rest, size = bytearray(), b"", 0
+        heard, likelihood, rest, size = bytearray(), bytearray(), b"", 0
         heartbeat_at = anyio.current_time()
         notices: list[str] = []
         try:
             with part.open("wb") as file:
                 async with aclosing(decode(source, message.audio_track, notices)) as blocks:
-                    async for block in blocks:
+                    async for sound in blocks:
+                        block = sound.pcm
+                        likelihood += sound.likelihood
                         await anyio.to_thread.run_sync(file.write, block)
                         size += len(block)
                         if size % CHECK_DISK_EVERY < len(block) and not self._spool.spare_bytes():
@@ -128,7 +132,8 @@ class Chunker(Actor[ChunkerMessage]):
             part.unlink(missing_ok=True)
         length = size // SAMPLE_BYTES
         level = np.frombuffer(heard, np.float32)
-        chunks = await anyio.to_thread.run_sync(_plan, level, length)
+        spoken = np.frombuffer(likelihood, np.uint8) if message.vad else None
+        chunks = await anyio.to_thread.run_sync(_plan, level, spoken, length)
         if not chunks:
             notices.append(
                 f"No speech was found in {length / RATE:.1f} s of audio, whose loudest moment has "
@@ -138,8 +143,10 @@ class Chunker(Actor[ChunkerMessage]):
         return Planned(job_id, length / RATE, tuple(chunks), waveform(level), tuple(notices))
 
 
-def _plan(level: Levels, length: int) -> list[Chunk]:
-    return plan(speech(level), level, length)
+def _plan(level: Levels, likelihood: Likelihood | None, length: int) -> list[Chunk]:
+    """``likelihood`` None: every sound counts as speech."""
+    spans = silence.speech(level) if likelihood is None else speech(level, likelihood)
+    return plan(spans, level, length)
 
 
 def _sentence(error: Exception) -> str:

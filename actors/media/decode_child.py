@@ -1,9 +1,10 @@
 """The decode child: ``python -m actors.media.decode_child FILE [TRACK]``.
 
-Writes 16 kHz mono s16 little-endian PCM to stdout, and ends with one line of JSON on stderr: with
-code 0 and ``{"notices": ["what the user should know", …]}``, or with code 2 and ``{"refused": "a
-sentence for the user"}``. It is a child process because a hostile file may exploit an error in a
-decoder: then it can do harm only in this process.
+Writes units of 512 samples of 16 kHz mono s16 little-endian PCM to stdout, each with a byte after
+it: the probability that somebody speaks in it, times 255. Ends with one line of JSON on stderr:
+with code 0 and ``{"samples": how many, "notices": ["what the user should know", …]}``, or with code
+2 and ``{"refused": "a sentence for the user"}``. It is a child process because a hostile file may
+exploit an error in a decoder: then it can do harm only in this process.
 """
 
 import json
@@ -16,12 +17,17 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import av.logging
+import numpy as np
 
 from actors.media.decoder import Decoder, Layout, Refused
+from actors.media.speech import UNIT
+from actors.media.voice import VoiceActivity
 from storage.records import RATE, SAMPLE_BYTES
 
 LONGEST_S = 24 * 3600
 CPU_S = 3600
+UNITS_AT_ONCE = 64
+"""Two seconds: the first words of a long file need not wait for more."""
 NICE = 5
 """The child has a lower priority than the server, because people wait for its answers, and than
 the engine, because recordings are decoded before the engine needs them."""
@@ -48,18 +54,31 @@ def main(path: str, track: int | None = None) -> None:
         exit_with_refusal("")
     if not written:
         exit_with_refusal("the file's audio track is empty or too damaged to decode")
-    _say({"notices": decoder.notices})
+    _say({"samples": written, "notices": decoder.notices})
 
 
 def _write(decoder: Decoder) -> int:
-    """Decode the file to stdout; returns the bytes written."""
-    written = 0
+    """Decode the file to stdout; returns the number of samples, without those that fill a unit."""
+    voice, held, count = VoiceActivity(), bytearray(), 0
     with os.fdopen(1, "wb", closefd=False) as out:
         for pcm in decoder.blocks():
-            written += out.write(pcm)
-            if written > LONGEST_S * RATE * SAMPLE_BYTES:
+            held += pcm
+            count += len(pcm) // SAMPLE_BYTES
+            if count > LONGEST_S * RATE:
                 exit_with_refusal(f"the audio is longer than {LONGEST_S // 3600} hours")
-    return written
+            if len(held) >= UNITS_AT_ONCE * UNIT * SAMPLE_BYTES:
+                whole = len(held) // (UNIT * SAMPLE_BYTES) * UNIT * SAMPLE_BYTES
+                out.write(_units(bytes(held[:whole]), voice))
+                del held[:whole]
+        if held:
+            out.write(_units(bytes(held) + bytes(-len(held) % (UNIT * SAMPLE_BYTES)), voice))
+    return count
+
+
+def _units(pcm: bytes, voice: VoiceActivity) -> bytes:
+    samples = np.frombuffer(pcm, np.int16)
+    units = np.frombuffer(pcm, np.uint8).reshape(-1, UNIT * SAMPLE_BYTES)
+    return np.column_stack([units, voice.of(samples)]).tobytes()
 
 
 def limit_process(cpu_s: int | None = CPU_S) -> None:

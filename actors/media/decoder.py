@@ -325,14 +325,14 @@ def mixed(stereo: Samples) -> Samples:
     levels = np.sqrt(np.square(floats).mean(axis=0))
     if np.sqrt(np.square(mix).mean()) < CANCELLED_BELOW * levels.max() / 2**0.5:
         mix = floats[:, levels.argmax()]
-    return np.round(mix).astype(np.int16)[:, None]
+    whole: Samples = np.round(mix).astype(np.int16)[:, None]
+    return whole
 
 
 def _array(frame: Any) -> Samples:
-    channels = frame.layout.nb_channels
-    held: Samples = np.frombuffer(frame.planes[0], np.int16)
-    samples: Samples = held[: frame.samples * channels].reshape(-1, channels)
-    return samples
+    channels: int = frame.layout.nb_channels
+    samples: Samples = np.frombuffer(frame.planes[0], np.int16)
+    return samples[: frame.samples * channels].reshape(-1, channels)
 
 
 def _steps(total: int) -> Iterator[int]:

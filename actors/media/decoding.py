@@ -8,9 +8,12 @@ from pathlib import Path
 import anyio
 import anyio.abc
 import msgspec
+import numpy as np
 
 from actors.kernel.processes import ChildFailed, Killed, check, open_child
+from actors.media.speech import UNIT
 from storage.errors import Invalid
+from storage.records import SAMPLE_BYTES
 
 
 class _Refused(msgspec.Struct):
@@ -19,12 +22,23 @@ class _Refused(msgspec.Struct):
 
 
 class _Decoded(msgspec.Struct):
+    samples: int
     notices: list[str]
+
+
+class Sound(msgspec.Struct, frozen=True):
+    """A part of a recording."""
+
+    pcm: bytes
+    """16 kHz, mono, s16 little-endian."""
+    likelihood: bytes
+    """The probability that somebody speaks, times 255, for each unit of 512 samples."""
 
 
 BROKEN = "the file made the audio decoder fail"
 BLOCK = 1 << 18
 """Bytes read at once: eight seconds of audio."""
+UNIT_BYTES = UNIT * SAMPLE_BYTES + 1
 SILENT_S = 120.0
 """A decoder that works gives a block in hundredths of a second; on a slow disk it may have to read
 a large file to its end first."""
@@ -32,8 +46,8 @@ a large file to its end first."""
 
 async def decode(
     source: Path, track: int | None = None, notices: list[str] | None = None
-) -> AsyncGenerator[bytes, None]:
-    """Decode an audio or video file to blocks of PCM: 16 kHz, mono, s16 little-endian.
+) -> AsyncGenerator[Sound, None]:
+    """Decode an audio or video file, and say where somebody speaks in it.
 
     ``track``: which audio track, from 1; None: the file's default. What the user should know about
     the recording is added to ``notices`` after the last block, in sentences.
@@ -54,8 +68,13 @@ async def decode(
         assert child.stdout
         assert child.stderr
         try:
+            held = bytearray()
             while (block := await _next_block(child.stdout)) is not None:
-                yield block
+                held += block
+                whole = (len(held) - 1) // UNIT_BYTES * UNIT_BYTES  # all but the last unit
+                if whole > 0:
+                    yield _sound(bytes(held[:whole]))
+                    del held[:whole]
             said = await _all(child.stderr)
             await child.wait()
         finally:
@@ -64,8 +83,17 @@ async def decode(
         check(child)
         if child.returncode:
             raise _failure(said)
+        decoded = msgspec.json.decode(said.splitlines()[-1], type=_Decoded)
         if notices is not None:
-            notices += msgspec.json.decode(said.splitlines()[-1], type=_Decoded).notices
+            notices += decoded.notices
+        last = _sound(bytes(held))
+        in_last = (decoded.samples - 1) % UNIT + 1
+        yield Sound(last.pcm[: in_last * SAMPLE_BYTES], last.likelihood)
+
+
+def _sound(units: bytes) -> Sound:
+    rows = np.frombuffer(units, np.uint8).reshape(-1, UNIT_BYTES)
+    return Sound(rows[:, :-1].tobytes(), rows[:, -1].tobytes())
 
 
 async def _next_block(stdout: anyio.abc.ByteReceiveStream) -> bytes | None:

@@ -76,6 +76,8 @@ class Split(msgspec.Struct, frozen=True):
     job_id: str
     audio_track: int | None = None
     """From 1; None: the file's default."""
+    vad: bool = True
+    """Whether sound in which nobody speaks is left out."""
 
 
 class StopSplit(msgspec.Struct, frozen=True):

@@ -80,7 +80,10 @@ def plan(speech: Sequence[Span], level: Levels, length: int) -> list[Chunk]:
     while bounds[-1]:
         bounds.append(cut_before[bounds[-1]])
     groups = [units[a:b] for a, b in pairwise(reversed(bounds))]
-    return [Chunk(ordinal=n, spans=_spans(group)) for n, group in enumerate(groups)]
+    return [
+        Chunk(ordinal=n, spans=_spans(group), speech=_speech(group))
+        for n, group in enumerate(groups)
+    ]
 
 
 def file_seconds(spans: Sequence[Span], seconds: float, *, end: bool = False) -> float:
@@ -135,6 +138,16 @@ def _cut_cost(pause: int) -> float:
     if pause == 0:
         return SPEECH_COST
     return PAUSE_COST * max(0.0, 1 - pause / GOOD_PAUSE)
+
+
+def _speech(units: Sequence[_Unit]) -> tuple[Span, ...]:
+    spans = [units[0].speech]
+    for unit in units[1:]:
+        if unit.before:
+            spans.append(unit.speech)
+        else:
+            spans[-1] = Span(spans[-1].start, unit.speech.end)
+    return tuple(spans)
 
 
 def _spans(units: Sequence[_Unit]) -> tuple[Span, ...]:

@@ -14,6 +14,7 @@ FIELDS = {
     "task": order_form.TASK,
     "word_timestamps": order_form.WORD_TIMESTAMPS,
     "audio_track": order_form.AUDIO_TRACK,
+    "vad": order_form.VAD,
     "prompt": order_form.PROMPT,
     "analysis_language": order_form.ANALYSIS_LANGUAGE,
     "translation_target_languages": order_form.TRANSLATIONS,

@@ -51,6 +51,7 @@ FIELDS = {
     ),
     "word_timestamps": order_form.WORD_TIMESTAMPS,
     "audio_track": order_form.AUDIO_TRACK,
+    "vad": order_form.VAD,
     "prompt": order_form.PROMPT,
     "model": order_form.MODEL,
 }

@@ -210,6 +210,14 @@ AUDIO_TRACK = Field(
         description="Which audio track of the file; omit for its default",
     ),
 )
+VAD = Field(
+    lambda label, value, _: {"vad": flag_of(label, value)},
+    Schema(
+        type=_FLAG,
+        default=True,
+        description="Whether sound in which nobody speaks is left out; off for singing",
+    ),
+)
 SOURCE_URL = Field(
     _source_url,
     Schema(type=_TEXT, format=OpenAPIFormat.URI, description="A recording, or a page that has one"),

@@ -75,4 +75,4 @@ async def test_foreign_keys_are_on_again_after_a_migration(tmp_path: Path) -> No
     async with of_version(1, tmp_path / "a.db") as c:
         await migrate(c)
         with pytest.raises(sqlite3.IntegrityError):
-            await c.execute("INSERT INTO chunks VALUES (99, 0, '[]')")
+            await c.execute("INSERT INTO chunks VALUES (99, 0, '[]', '[]')")

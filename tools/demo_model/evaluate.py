@@ -18,8 +18,8 @@ from pathlib import Path
 import anyio
 import numpy as np
 
-from actors.engine.inference import in_file_time
 from actors.engine.protocol import Result, Window
+from actors.engine.transcript import segments_of
 from actors.engine.worker import spawn
 from actors.media.planning import WINDOW, plan
 from actors.media.silence import levels, speech
@@ -97,12 +97,12 @@ async def evaluate(model: str, count: int, seed: int) -> None:
                 language = None
                 for chunk in plan(speech(level), level, WINDOW):
                     await engine.transcribe(
-                        Window(0, file.name, chunk.spans, language, False, None, False)
+                        Window(0, file.name, chunk.spans, language, False, None)
                     )
                     result = await engine.receive()
                     assert isinstance(result, Result)
                     language = result.language
-                    segments += in_file_time(result.segments, chunk.spans)
+                    segments += segments_of(result.segments, chunk.spans, chunk.speech)
                 wanted = [word for *_, words in said for word in words]
                 wrong += errors(wanted, spelled(*segments))
                 total += len(wanted)

@@ -2,15 +2,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.engine.edges import MAX_SHIFT_S, move_edges_to_speech
-from actors.engine.protocol import EngineSegment, EngineWord
-from storage.records import RATE, Span
+from storage.records import RATE, Segment, Span, Word
 
 
-def heard(*edges: tuple[float, float]) -> list[EngineSegment]:
-    return [EngineSegment("text", start, end, ()) for start, end in edges]
+def heard(*edges: tuple[float, float]) -> list[Segment]:
+    return [Segment(index=0, text="text", start=start, end=end) for start, end in edges]
 
 
-def moved(segments: list[EngineSegment], *speech: tuple[float, float]) -> list[tuple[float, float]]:
+def moved(segments: list[Segment], *speech: tuple[float, float]) -> list[tuple[float, float]]:
     spans = [Span(round(start * RATE), round(end * RATE)) for start, end in speech]
     return [(segment.start, segment.end) for segment in move_edges_to_speech(segments, spans)]
 
@@ -46,11 +45,11 @@ def test_a_segment_in_silence_takes_nothing_from_its_neighbours() -> None:
 
 
 def test_the_first_and_the_last_word_move_with_the_edges() -> None:
-    words = (EngineWord("a", 0.0, 1.5, 1), EngineWord("b", 1.5, 5.0, 1))
+    words = (Word("a", 0.0, 1.5, 1), Word("b", 1.5, 5.0, 1))
     (segment,) = move_edges_to_speech(
-        [EngineSegment("a b", 0.0, 5.0, words)], [Span(RATE, 4 * RATE)]
+        [Segment(index=0, text="a b", start=0.0, end=5.0, words=words)], [Span(RATE, 4 * RATE)]
     )
-    assert segment.words == (EngineWord("a", 1.0, 1.5, 1), EngineWord("b", 1.5, 4.0, 1))
+    assert segment.words == (Word("a", 1.0, 1.5, 1), Word("b", 1.5, 4.0, 1))
 
 
 @st.composite

@@ -10,8 +10,6 @@ import anyio
 import msgspec
 import pytest
 import trio.testing
-from hypothesis import given
-from hypothesis import strategies as st
 
 from actors.engine.inference import (
     ABORT_GRACE_S,
@@ -20,7 +18,6 @@ from actors.engine.inference import (
     SHORTEST_HANG_S,
     SLOWER_BY,
     Inference,
-    in_file_time,
 )
 from actors.engine.messages import (
     AbortChunk,
@@ -34,7 +31,7 @@ from actors.engine.messages import (
     StopEngine,
     Transcribe,
 )
-from actors.engine.protocol import EngineSegment, EngineWord, Failed, Loaded, Result, Window
+from actors.engine.protocol import EngineSegment, Failed, Loaded, Result, Window
 from actors.engine.worker import EngineError
 from actors.kernel.mailbox import Mailbox
 from storage.records import RATE, Segment, Span
@@ -141,8 +138,8 @@ class House:
 
 def chunk(job_id: str = "a", ordinal: int = 0) -> Transcribe:
     return Transcribe(
-        job_id, ordinal, Path(f"{job_id}.pcm"), SPANS, language="en", translate=False, prompt="Bob",
-        words=True,
+        job_id, ordinal, Path(f"{job_id}.pcm"), SPANS, SPANS, language="en", translate=False,
+        prompt="Bob", words=True,
     )  # fmt: skip
 
 
@@ -172,7 +169,7 @@ async def test_an_engine_loads_what_it_is_told_to(house: House) -> None:
 
 async def test_a_chunk_becomes_a_window_and_its_answer_the_chunks(house: House) -> None:
     engine = await house.at_work()
-    assert engine.windows == [Window(1, "a.pcm", SPANS, "en", False, "Bob", True)]
+    assert engine.windows == [Window(1, "a.pcm", SPANS, "en", False, "Bob")]
     engine.says("Hello.")
     assert await house.told() == [done()]
 
@@ -471,28 +468,3 @@ async def test_a_pipe_that_has_just_broken_is_no_crash_of_ours(house: House) -> 
         ChunkFailed("a", 0, "crashed", CRASHED),
         EngineEnded(1, "crashed"),
     ]
-
-
-def test_what_was_heard_in_a_chunk_is_told_in_the_time_of_the_file() -> None:
-    first, second = in_file_time(
-        (
-            EngineSegment("one", 0.5, 2.0, (EngineWord("one", 0.5, 2.0, 0.9),)),
-            EngineSegment("two", 2.0, 3.0, ()),
-        ),
-        SPANS,
-    )
-    assert (first.start, first.end) == (10.5, 12.0)
-    assert (first.words[0].start, first.words[0].end) == (10.5, 12.0)
-    assert (second.start, second.end, second.index) == (50.0, 51.0, 1)
-
-
-def test_empty_segments_leave_no_gap_in_the_indices() -> None:
-    heard = tuple(EngineSegment(text, 0, 1, ()) for text in ("a", "", "b"))
-    assert [(s.index, s.text) for s in in_file_time(heard, SPANS)] == [(0, "a"), (1, "b")]
-
-
-@given(st.lists(st.tuples(st.floats(0, 40), st.floats(0, 40)), max_size=10))
-def test_no_segment_runs_backwards_or_leaves_its_spans(times: list[tuple[float, float]]) -> None:
-    heard = tuple(EngineSegment(f"s{n}", min(t), max(t), ()) for n, t in enumerate(times))
-    for segment in in_file_time(heard, SPANS):
-        assert 10 <= segment.start <= segment.end <= 55

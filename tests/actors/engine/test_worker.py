@@ -26,9 +26,9 @@ def pcm(tmp_path: Path) -> Path:
     return path
 
 
-def window(pcm: Path, number: int = 1, seconds: float = 5, words: bool = False) -> Window:
+def window(pcm: Path, number: int = 1, seconds: float = 5) -> Window:
     spans = (Span(0, round(seconds * RATE)),)
-    return Window(number, str(pcm), spans, None, False, None, words)
+    return Window(number, str(pcm), spans, None, False, None)
 
 
 async def load(engine: EngineWorker, model: Path) -> None:
@@ -40,7 +40,7 @@ async def test_a_window_comes_back_as_segments_with_language_and_words(
 ) -> None:
     async with spawn() as engine:
         await load(engine, scripted)
-        await engine.transcribe(window(pcm, words=True))
+        await engine.transcribe(window(pcm))
         result = await engine.receive()
     assert isinstance(result, Result)
     assert result.language == "de"

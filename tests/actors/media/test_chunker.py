@@ -18,7 +18,7 @@ from actors.kernel.mailbox import Mailbox
 from actors.kernel.processes import MAX_TRIES, PAUSES_S, ChildFailed, Killed
 from actors.media import chunker
 from actors.media.chunker import FULL_DISK_PAUSE_S, HEARTBEAT_S, NO_ROOM, WANTED_FREE_BYTES, Chunker
-from actors.media.decoding import BROKEN
+from actors.media.decoding import BROKEN, Sound
 from actors.media.messages import (
     ChunkerMessage,
     Heartbeat,
@@ -37,7 +37,7 @@ from tests.probe import Probe, dying
 
 pytestmark = pytest.mark.anyio
 
-SECOND = bytes(RATE * SAMPLE_BYTES)
+SECOND = Sound(bytes(RATE * SAMPLE_BYTES), bytes(31))
 """Of silence."""
 in_real_time = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
@@ -60,7 +60,7 @@ class Decoder:
 
     async def decode(
         self, source: Path, track: int | None, notices: list[str]
-    ) -> AsyncGenerator[bytes, None]:
+    ) -> AsyncGenerator[Sound, None]:
         self.begun.append(source.name)
         self.under_way += 1
         try:

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.anyio
 
 async def decoded(path: Path) -> bytes:
     pcm = bytearray()
-    async for block in decode(path):
-        pcm += block
+    async for sound in decode(path):
+        pcm += sound.pcm
     return bytes(pcm)
 
 

@@ -13,9 +13,19 @@ def seconds(*parts: tuple[float, bool], floor: float = 0.0005) -> list[tuple[flo
     return [(round(s.start / RATE, 1), round(s.end / RATE, 1)) for s in found]
 
 
-def test_a_full_scale_square_wave_is_at_0_dbfs() -> None:
-    square = np.where(np.arange(RATE) % 2, 32767, -32767).astype(np.int16)
-    assert levels(square.tobytes()) == pytest.approx(0, abs=0.01)
+def tone(hertz: float) -> bytes:
+    wave = 32767 * np.sin(2 * np.pi * hertz * np.arange(RATE) / RATE)
+    return wave.astype(np.int16).tobytes()
+
+
+def test_a_full_scale_tone_is_at_3_dbfs_below_a_square_wave() -> None:
+    assert levels(tone(1000)) == pytest.approx(-3.01, abs=0.05)
+
+
+@pytest.mark.parametrize("hertz", [0, 50, 60])
+def test_hum_and_offsets_have_no_level(hertz: float) -> None:
+    sound = tone(hertz) if hertz else np.full(RATE, 3000, np.int16).tobytes()
+    assert levels(sound).max() < -40
 
 
 def test_digital_silence_has_a_level() -> None:
