@@ -141,6 +141,17 @@ CREATE TABLE segments (
     PRIMARY KEY (job_number, position)
 ) STRICT, WITHOUT ROWID;
 
+-- What the engine wrote and the transcript does not have.
+CREATE TABLE left_out (
+    job_number INTEGER NOT NULL REFERENCES jobs (number) ON DELETE CASCADE,
+    start_secs REAL NOT NULL CHECK (start_secs >= 0),
+    end_secs   REAL NOT NULL CHECK (end_secs >= start_secs),
+    text       TEXT NOT NULL,
+    reason     TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX left_out_of_job ON left_out (job_number);
+
 -- What people made of segments: the newest one of a segment counts, and NULL gives it the engine's
 -- text again. `words` as in `segments`.
 CREATE TABLE corrections (

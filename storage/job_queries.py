@@ -7,7 +7,7 @@ import msgspec
 
 from storage.database import Connection, Database, one, read, rows, scalar
 from storage.job_rows import OPEN, segment_of, select_jobs, visible_to
-from storage.records import Callback, Chunk, Job, LogLine, Segment, Span, Status, View
+from storage.records import Callback, Chunk, Job, LeftOut, LogLine, Segment, Span, Status, View
 
 _RAW = (
     "SELECT position, start_secs, end_secs, text, words, repair, 0 AS corrected FROM segments "
@@ -90,6 +90,17 @@ class JobQueries:
         """
         found = await rows(c, _RAW if raw else _CORRECTED, job.number, start, most)
         return [segment_of(row) for row in found]
+
+    @read
+    async def left_out(self, c: Connection, job: Job) -> list[LeftOut]:
+        """What the engine wrote and the transcript does not have, in order."""
+        found = await rows(
+            c,
+            "SELECT start_secs, end_secs, text, reason FROM left_out WHERE job_number = ? "
+            "ORDER BY start_secs",
+            job.number,
+        )
+        return [LeftOut(start=row[0], end=row[1], text=row[2], reason=row[3]) for row in found]
 
     @read
     async def chunk(self, c: Connection, job: Job, ordinal: int) -> Chunk | None:

@@ -14,7 +14,7 @@ from storage.job_rows import (
     select_jobs,
     stored,
 )
-from storage.records import TERMINAL, Chunk, Job, Order, Segment, Stage, Status
+from storage.records import TERMINAL, Chunk, Job, LeftOut, Order, Segment, Stage, Status
 from storage.shares import new_token
 from storage.speakers import request_speakers
 from storage.texts import put_into_outbox, request_texts
@@ -150,6 +150,7 @@ class Jobs(JobQueries):
         for sql in (
             "DELETE FROM chunks WHERE job_number = ?",
             "DELETE FROM segments WHERE job_number = ?",
+            "DELETE FROM left_out WHERE job_number = ?",
             "DELETE FROM texts WHERE job_number = ?",
             "DELETE FROM speakers WHERE job_number = ?",
             "DELETE FROM speaker_names WHERE job_number = ?",
@@ -211,8 +212,12 @@ class Jobs(JobQueries):
         ordinal: int,
         language: str | None,
         segments: Sequence[Segment],
+        left_out: Sequence[LeftOut] = (),
     ) -> Job | None:
-        """Store a chunk's segments; None if the job is not running or another chunk is next."""
+        """Store a chunk's segments, and what is left out of them.
+
+        None if the job is not running or another chunk is next.
+        """
         job = await _updated(
             c,
             "UPDATE jobs SET chunks_done = chunks_done + 1, segments = segments + ?, "
@@ -230,6 +235,10 @@ class Jobs(JobQueries):
         await c.executemany(
             "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)",
             [(job.number, *segment_values(segment)) for segment in segments],
+        )
+        await c.executemany(
+            "INSERT INTO left_out VALUES (?, ?, ?, ?, ?)",
+            [(job.number, x.start, x.end, x.text, x.reason) for x in left_out],
         )
         return job
 

@@ -241,6 +241,15 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a person has corrected the text."""
 
 
+class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine wrote and the transcript does not have; times are in seconds of the file."""
+
+    start: float
+    end: float
+    text: str
+    reason: str
+
+
 class Correction(msgspec.Struct, frozen=True, kw_only=True):
     """A version of a segment's text that somebody wrote."""
 

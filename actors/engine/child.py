@@ -5,14 +5,12 @@ child process for two reasons: its exit gives back all its VRAM, and if CUDA abo
 only one chunk is lost and not the server.
 """
 
-import math
 import os
 import re
 import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from queue import SimpleQueue
 
 import _pywhispercpp as whisper
@@ -118,9 +116,7 @@ class Engine:
         start = whisper.whisper_full_get_segment_t0(context, n) / 100
         end = max(start, whisper.whisper_full_get_segment_t1(context, n) / 100)
         text = whisper.whisper_full_get_segment_text(context, n).decode(errors="replace").strip()
-        tokens = self._tokens(n)
-        words = words_of(tokens, language, start, end)
-        return EngineSegment(text, start, end, words, _avg_logprob(tokens))
+        return EngineSegment(text, start, end, words_of(self._tokens(n), language, start, end))
 
     def _tokens(self, n: int) -> list[Token]:
         context = self._context
@@ -133,12 +129,6 @@ class Engine:
             for t in data
             if t.id < self._end_of_text
         ]
-
-
-def _avg_logprob(tokens: Sequence[Token]) -> float:
-    if not tokens:
-        return 0.0
-    return sum(math.log(max(token.probability, 1e-10)) for token in tokens) / len(tokens)
 
 
 def _joined_samples(window: Window) -> NDArray[np.int16]:

@@ -6,7 +6,7 @@ import msgspec
 
 from actors.engine.protocol import Failed, Result
 from actors.engine.worker import EngineWorker
-from storage.records import Segment, Span
+from storage.records import LeftOut, Segment, Span
 
 
 class EngineReady(msgspec.Struct, frozen=True):
@@ -32,6 +32,7 @@ class ChunkDone(msgspec.Struct, frozen=True):
     language: str
     segments: tuple[Segment, ...]
     """With times in seconds of the file, indexed from 0 within the chunk."""
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class ChunkFailed(msgspec.Struct, frozen=True):

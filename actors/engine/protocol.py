@@ -67,8 +67,6 @@ class EngineSegment(msgspec.Struct, frozen=True, array_like=True):
     start: float
     end: float
     words: tuple[EngineWord, ...]
-    avg_logprob: float = 0.0
-    """The mean of the natural logarithms of its tokens' probabilities."""
 
 
 class Result(msgspec.Struct, frozen=True, tag=True):

@@ -6,20 +6,21 @@ from itertools import accumulate
 import msgspec
 
 from actors.engine.edges import move_edges_to_speech
+from actors.engine.evidence import without_sounds
 from actors.engine.protocol import EngineSegment, EngineWord
 from actors.engine.repetition import without_loops
 from actors.media.planning import file_seconds
-from storage.records import RATE, Segment, Span, Word
+from storage.records import RATE, LeftOut, Segment, Span, Word
 
 
 def segments_of(
     heard: Sequence[EngineSegment], spans: Sequence[Span], speech: Sequence[Span]
-) -> list[Segment]:
-    """The segments of a chunk with times in seconds of the file, without loops, indexed from 0.
+) -> tuple[list[Segment], list[LeftOut]]:
+    """The segments of a chunk, indexed from 0, and what is left out; times in seconds of the file.
 
     ``spans``: what the engine heard, joined to one piece; ``speech``: where somebody speaks in it.
     A segment that goes across a pause that was cut out becomes one on each side, or is cut to the
-    side that has its words.
+    side that has its words. Loops are removed.
     """
     joins = list(_joins(spans, speech))
     pieces = [piece for each in heard for piece in _cut_at_pauses(each, joins) if piece.text]
@@ -34,10 +35,8 @@ def segments_of(
         for piece in pieces
     ]
     moved = list(move_edges_to_speech(segments, speech))
-    return [
-        msgspec.structs.replace(segment, index=n)
-        for n, segment in enumerate(without_loops(moved, speech))
-    ]
+    kept, left_out = without_sounds(without_loops(moved, speech))
+    return [msgspec.structs.replace(each, index=n) for n, each in enumerate(kept)], left_out
 
 
 def _joins(spans: Sequence[Span], speech: Sequence[Span]) -> Iterator[tuple[float, float]]:

@@ -289,7 +289,7 @@ class Queue(Actor[QueueMessage]):
                 for n, segment in enumerate(message.segments)
             ]
             committed = await self._jobs.commit_chunk(
-                job.id, message.ordinal, message.language, segments
+                job.id, message.ordinal, message.language, segments, message.left_out
             )
             if committed is not None:
                 self._progressed(committed, job.segments, segments)

@@ -51,10 +51,11 @@ def levels(pcm: bytes | bytearray | memoryview) -> Levels:
 def waveform(level: Levels, parts: int = WAVEFORM_PARTS) -> bytes:
     """The loudest moment of each of up to ``parts`` equal parts of the recording.
 
-    One byte for each part: 0 to 255, where 255 is the loudest moment of the recording.
+    One byte for each part: 0 to 255, where 255 is the loudest moment of the recording. A recording
+    without any sound has none: all are 0.
     """
-    if not len(level):
-        return b""
+    if level.max(initial=SILENCE_DB) <= SILENCE_DB:
+        return bytes(min(parts, len(level)))
     starts = np.linspace(0, len(level), min(parts, len(level)), endpoint=False).astype(int)
     loudest = np.maximum.reduceat(level, starts)
     amplitude = 10 ** ((loudest - loudest.max()) / 20)

@@ -244,8 +244,9 @@ async def cancel_or_delete(
 
 
 async def _document(services: Services, job: Job) -> JobDocument:
-    segments = await services.system.jobs.transcript(job) if job.status is Status.DONE else []
-    return job_document(job, segments)
+    jobs = services.system.jobs
+    segments = await jobs.transcript(job) if job.status is Status.DONE else []
+    return job_document(job, segments, await jobs.left_out(job))
 
 
 router = Router(

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from storage.records import Job, Segment, Status
+from storage.records import Job, LeftOut, Segment, Status
 
 
 class WordDocument(msgspec.Struct):
@@ -32,6 +32,13 @@ class SegmentDocument(msgspec.Struct, omit_defaults=True):
     ] = None
 
 
+class LeftOutDocument(msgspec.Struct):
+    start: Annotated[float, Meta(description="Seconds")]
+    end: Annotated[float, Meta(description="Seconds")]
+    text: Annotated[str, Meta(description="What the engine wrote")]
+    reason: Annotated[str, Meta(description="Why the transcript does not have it")]
+
+
 class JobDocument(msgspec.Struct, omit_defaults=True):
     id: str
     status: Annotated[str, Meta(description="queued, running, done, failed or cancelled")]
@@ -49,9 +56,14 @@ class JobDocument(msgspec.Struct, omit_defaults=True):
     notices: Annotated[
         list[str], Meta(description="What to know about the recording, in sentences, if anything")
     ] = []
+    left_out: Annotated[
+        list[LeftOutDocument], Meta(description="What is not in the transcript, if anything")
+    ] = []
 
 
-def job_document(job: Job, segments: Sequence[Segment] = ()) -> JobDocument:
+def job_document(
+    job: Job, segments: Sequence[Segment] = (), left_out: Sequence[LeftOut] = ()
+) -> JobDocument:
     """``segments`` are shown only where the job is done."""
     return JobDocument(
         id=job.id,
@@ -68,6 +80,9 @@ def job_document(job: Job, segments: Sequence[Segment] = ()) -> JobDocument:
         model=job.order.model,
         completed_at=job.completed_at,
         notices=list(job.notices),
+        left_out=[
+            LeftOutDocument(round(x.start, 3), round(x.end, 3), x.text, x.reason) for x in left_out
+        ],
     )
 
 

@@ -125,10 +125,22 @@ def test_a_job_says_what_was_odd_about_its_recording(shared: Server, tmp_path: P
     assert job["notices"] == ["Audio track 1 is silent, so audio track 2 was transcribed."]
     chosen = shared.ended(shared.submit(path, audio_track="1"))
     assert chosen["notices"] == [
-        "No speech was found in 4.0 s of audio, whose loudest moment has -100 dBFS."
+        "No speech was found in 4.0 s of audio, whose loudest moment is at -100 dBFS."
     ]
     missing = shared.ended(shared.submit(path, audio_track="3"))
     assert missing["error"] == "the file has 2 audio tracks, so there is no audio track 3"
+
+
+def test_what_describes_a_sound_is_left_out_and_can_be_seen(
+    start: Start, tmp_path: Path, clip: Path
+) -> None:
+    text = "<|0.00|> [Music]<|1.00|><|1.00|> Hello.<|2.00|>"
+    model = scripted_model(tmp_path / "sounds.bin", text)
+    server = start(WHISPER_MODEL_PATH=model, QUEUE_WHEN_UNLOADED="true")
+    job = server.ended(server.submit(clip))
+    assert [segment["text"] for segment in job["segments"]] == ["Hello."]
+    (left,) = job["left_out"]
+    assert (left["text"], left["reason"]) == ("[Music]", "it describes a sound")
 
 
 def test_the_model_is_loaded_and_unloaded_and_everyone_is_told(start: Start) -> None:
@@ -222,10 +234,10 @@ def test_a_stream_carries_progress_and_segments_and_ends_with_done(
 
 
 def test_whoever_listens_at_once_hears_of_the_plan_as_soon_as_there_is_one(
-    start: Start, slow: Path, talk: Path
+    start: Start, slow: Path, clip: Path
 ) -> None:
     server = start(WHISPER_MODEL_PATH=slow, QUEUE_WHEN_UNLOADED="true")
-    first, second = server.submit(talk), server.submit(talk)
+    first, second = server.submit(clip), server.submit(clip)
     heard = []
     with server.http.stream("GET", f"/jobs/{second}/stream") as response:
         for line in response.iter_lines():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from storage.database import open_database
 from storage.deliveries import Deliveries
 from storage.jobs import Jobs
-from storage.records import Chunk, Job, Order, Segment, Span, Status, Word
+from storage.records import Chunk, Job, LeftOut, Order, Segment, Span, Status, Word
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +65,23 @@ async def test_segments_are_there_once_their_chunk_is_committed(jobs: Jobs) -> N
     assert await jobs.transcript(job) == [segment(0), segment(1)]
     assert await jobs.transcript(job, 1) == [segment(1)]
     assert await jobs.chunk(job, 0) == PLAN[0]
+
+
+async def test_what_is_known_of_a_recording_is_forgotten_at_a_restart(jobs: Jobs) -> None:
+    await jobs.insert("a", Order(), 10, NOW)
+    planned = await jobs.plan("a", 6.0, PLAN, notices=["Half of it is missing."])
+    assert planned
+    assert planned.notices == ("Half of it is missing.",)
+    await jobs.start("a")
+    left = LeftOut(start=1.0, end=2.0, text="[Music]", reason="it describes a sound")
+    job = await jobs.commit_chunk("a", 0, "de", [segment(0)], [left])
+    assert job
+    assert await jobs.left_out(job) == [left]
+    await jobs.finish("a", Status.CANCELLED, NOW, 0.0)
+    again = await jobs.restart("a")
+    assert again
+    assert again.notices == ()
+    assert await jobs.left_out(again) == []
 
 
 async def test_a_chunk_is_committed_once_and_in_order(jobs: Jobs) -> None:

@@ -77,7 +77,7 @@ def test_stretches_are_in_order_apart_and_inside(values: list[float]) -> None:
 def test_a_waveform_shows_the_loudest_moment_at_full_height(level: list[float], parts: int) -> None:
     shown = waveform(np.array(level, np.float32), parts)
     assert len(shown) == min(parts, len(level))
-    assert max(shown) == 255
+    assert max(shown) == (255 if max(level) > -100 else 0)
 
 
 def test_nothing_has_no_waveform() -> None:
