@@ -136,8 +136,8 @@ class Chunker(Actor[ChunkerMessage]):
         chunks = await anyio.to_thread.run_sync(_plan, level, spoken, length)
         if not chunks:
             notices.append(
-                f"No speech was found in {length / RATE:.1f} s of audio, whose loudest moment is at "
-                f"{level.max(initial=SILENCE_DB):.0f} dBFS."
+                f"No speech was found in {length / RATE:.1f} s of audio, whose loudest moment is "
+                f"at {level.max(initial=SILENCE_DB):.0f} dBFS."
             )
         log.info("%.1f s of audio in %d chunks", length / RATE, len(chunks), extra={"job": job_id})
         return Planned(job_id, length / RATE, tuple(chunks), waveform(level), tuple(notices))
