@@ -12,6 +12,7 @@ from actors.media import decoding
 from actors.media.decoding import BROKEN, decode
 from storage.errors import Invalid
 from storage.records import RATE, SAMPLE_BYTES
+from tests.actors.media import recordings
 from tests.audio import babble, spoken, write_wav
 
 pytestmark = pytest.mark.anyio
@@ -24,24 +25,10 @@ async def decoded(path: Path) -> bytes:
     return bytes(pcm)
 
 
-def encoded(path: Path, codec: str, rate: int = 44_100, layout: str = "stereo") -> Path:
+def encoded(path: Path, codec: str, rate: int = 44_100) -> Path:
     """Five seconds in any container and codec."""
-    samples = babble((5.0, True))
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate)
-        stream.codec_context.layout = layout
-        frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
-        frame.rate = RATE
-        resampler = av.AudioResampler(
-            format=stream.codec_context.format,
-            layout=layout,
-            rate=rate,
-            frame_size=stream.codec_context.frame_size or None,
-        )
-        for out in [*resampler.resample(frame), *resampler.resample(None)]:
-            container.mux(stream.encode(out))
-        container.mux(stream.encode(None))
-    return path
+    talk = babble((5.0, True))
+    return recordings.encoded(path, codec, np.stack([talk, talk], axis=1), rate=rate)
 
 
 def seconds(pcm: bytes) -> float:
