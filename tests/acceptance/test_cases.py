@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.server import Server
+from tools.demo_model.evaluate import errors
 
 SHARED = Path(__file__).parents[3] / "shared"
 CASES, WEIGHTS = SHARED / "cases", SHARED / "models" / "ggml-base-q8_0.bin"
@@ -65,16 +66,6 @@ def words(text: str) -> list[str]:
 
 def said(job: dict[str, Any]) -> list[str]:
     return [word for segment in job["segments"] for word in words(segment["text"])]
-
-
-def errors(wanted: list[str], heard: list[str]) -> int:
-    """Words to change, add or take away."""
-    row = list(range(len(heard) + 1))
-    for n, want in enumerate(wanted, start=1):
-        before, row[0] = row[0], n
-        for k, hear in enumerate(heard, start=1):
-            before, row[k] = row[k], min(row[k] + 1, row[k - 1] + 1, before + (want != hear))
-    return row[-1]
 
 
 @pytest.mark.parametrize(
