@@ -19,7 +19,8 @@ from typing import NoReturn
 import av.logging
 import numpy as np
 
-from actors.media.decoder import Decoder, Layout, Refused
+from actors.media.decoder import Decoder, Refused
+from actors.media.resampler import Layout
 from actors.media.speech import UNIT
 from actors.media.voice import VoiceActivity
 from storage.records import RATE, SAMPLE_BYTES

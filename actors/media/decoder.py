@@ -5,35 +5,21 @@ Runs in child processes only: a hostile file may exploit an error in FFmpeg.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, cast
 
 import av
 import av.error
 import numpy as np
-from numpy.typing import NDArray
 
 from actors.media import containers
+from actors.media.resampler import Layout, Resampler, Samples
+from actors.media.timeline import Timeline
 from storage.records import RATE
-
-Layout = Literal["mono", "stereo"]
-Samples = NDArray[np.int16]
-"""s16[samples, channels] at RATE."""
 
 LOWEST_RATE = 2000
 """Hz. Telephones have 8,000; at 1 Hz a file of 100 KB would be a day of noise to transcribe."""
 MOST_CHANNELS = 64
 """Of FFmpeg's resampler, SWR_CH_MAX."""
-CANCELLED_BELOW = 10 ** (-10 / 20)
-"""Where a mix has less than this part of the level of one of its channels, the channels cancel each
-other out. (The mix of one channel and silence has a half, -6 dB.)"""
-MIX_SAMPLES = RATE // 2
-"""How much is mixed together, so that the choice between mix and channel does not flutter."""
-JITTER_S = 0.1
-"""Time stamps may be off by this much: many containers round them, and clocks drift."""
-LONGEST_GAP_S = 3600.0
-"""A longer gap is taken for damaged time stamps."""
-FRAMES_OF_PROOF = 4
-"""So many frames must agree on a gap before it counts: a damaged stamp stands alone."""
 SILENT = 32
 """Samples no louder than this (-60 dBFS) are a silent track."""
 MISSING_S = 2.0
@@ -158,7 +144,7 @@ class _Reading:
 
     def __init__(self, part: containers.Part, track: _Track, layout: Layout) -> None:
         self._part, self._track = part, track
-        self._resampled = _Resampler(layout)
+        self._resampled = Resampler(layout)
         self.notices: list[str] = []
 
     def blocks(self) -> Iterator[bytes]:
@@ -174,7 +160,7 @@ class _Reading:
                 self._tell_what_is_missing(decoded / RATE, declared)
 
     def _samples(self, container: Any, stream: Any) -> Iterator[Samples]:
-        timeline = _Timeline((container.start_time or 0) / 1_000_000)
+        timeline = Timeline((container.start_time or 0) / 1_000_000)
         for frame, silence in timeline.placed(self._frames(container, stream)):
             if silence:
                 yield from self._resampled.flush()
@@ -216,123 +202,6 @@ def _check(codec: Any) -> None:
             f"the audio has {codec.layout.nb_channels} channels; {MOST_CHANNELS} is the most that "
             "can be mixed into one"
         )
-
-
-class _Timeline:
-    """Compares each frame's time stamp with the audio before it."""
-
-    def __init__(self, origin: float) -> None:
-        """``origin``: the time stamp, in seconds, that a player shows as 0."""
-        self._expected = origin
-        """The time stamp that the next frame has if nothing is missing before it."""
-        self._held: list[Any] = []
-        """Frames after a gap that is not proven yet."""
-        self._gap = 0.0
-
-    def placed(self, frames: Iterator[Any]) -> Iterator[tuple[Any, float]]:
-        """Each frame, and the seconds of silence that belong before it."""
-        for frame in frames:
-            yield from self._place(frame)
-        yield from self._release(0.0)
-
-    def _place(self, frame: Any) -> Iterator[tuple[Any, float]]:
-        at, length = _time(frame), frame.samples / frame.sample_rate
-        if self._held and at is not None and abs(at - self._expected) > JITTER_S:
-            self._expected -= self._gap  # the stamps of what is held were damaged, or this one is
-            yield from self._release(0.0)
-        gap = 0.0 if at is None else at - self._expected
-        if self._held:
-            self._held.append(frame)
-            self._expected += length
-            if len(self._held) == FRAMES_OF_PROOF:
-                yield from self._release(self._gap)
-            return
-        if abs(gap) > JITTER_S:
-            self._expected += gap
-        self._expected += length
-        if JITTER_S < gap <= LONGEST_GAP_S:
-            self._held, self._gap = [frame], gap
-        else:
-            yield frame, 0.0  # a clock that went back, or far ahead, was set anew
-
-    def _release(self, gap: float) -> Iterator[tuple[Any, float]]:
-        held, self._held = self._held, []
-        for n, frame in enumerate(held):
-            yield frame, gap if n == 0 else 0.0
-
-
-def _time(frame: Any) -> float | None:
-    return None if frame.pts is None else float(frame.pts * frame.time_base)
-
-
-class _Resampler:
-    """Gives PCM in one form, whatever the frames' rate, format and channels, which may change."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout: Layout = layout
-        self.channels = 2 if layout == "stereo" else 1
-        self._form: object = None
-        self._resampler: Any = None
-        self._mixed_from = 1
-        self._unmixed: list[Samples] = []
-        self._unmixed_samples = 0
-
-    def add(self, frame: Any) -> Iterator[Samples]:
-        form = frame.sample_rate, frame.format.name, frame.layout.name
-        if form != self._form:
-            yield from self.flush()
-            self._begin(frame, form)
-        frame.pts = None  # the timeline has seen to it
-        for out in self._resampler.resample(frame):
-            yield from self._given(_array(out))
-
-    def flush(self) -> Iterator[Samples]:
-        """What is still held; the next frame begins anew."""
-        if self._resampler is not None:
-            for out in self._resampler.resample(None):
-                yield from self._given(_array(out))
-        if self._unmixed:
-            yield self._mix()
-        self._form = self._resampler = None
-
-    def _begin(self, frame: Any, form: object) -> None:
-        layout: Layout = self._layout
-        if layout == "mono" and frame.layout.nb_channels > 1:
-            layout = "stereo"
-        self._mixed_from = 2 if layout != self._layout else 1
-        self._form = form
-        self._resampler = av.AudioResampler(format="s16", layout=layout, rate=RATE)
-
-    def _given(self, samples: Samples) -> Iterator[Samples]:
-        if self._mixed_from == 1:
-            yield samples
-            return
-        self._unmixed.append(samples)
-        self._unmixed_samples += len(samples)
-        if self._unmixed_samples >= MIX_SAMPLES:
-            yield self._mix()
-
-    def _mix(self) -> Samples:
-        stereo = np.concatenate(self._unmixed)
-        self._unmixed, self._unmixed_samples = [], 0
-        return mixed(stereo)
-
-
-def mixed(stereo: Samples) -> Samples:
-    """One channel of two: their mean, or the louder one if they cancel each other out."""
-    floats = stereo.astype(np.float32)
-    mix = floats.mean(axis=1)
-    levels = np.sqrt(np.square(floats).mean(axis=0))
-    if np.sqrt(np.square(mix).mean()) < CANCELLED_BELOW * levels.max() / 2**0.5:
-        mix = floats[:, levels.argmax()]
-    whole: Samples = np.round(mix).astype(np.int16)[:, None]
-    return whole
-
-
-def _array(frame: Any) -> Samples:
-    channels: int = frame.layout.nb_channels
-    samples: Samples = np.frombuffer(frame.planes[0], np.int16)
-    return samples[: frame.samples * channels].reshape(-1, channels)
 
 
 def _steps(total: int) -> Iterator[int]:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.media.decoder import Decoder, Refused, mixed
+from actors.media.decoder import Decoder, Refused
+from actors.media.resampler import mixed
 from storage.records import RATE
 from tests.actors.media.recordings import Samples, encoded, joined
 from tests.audio import babble, write_wav
