@@ -1,6 +1,8 @@
 """docs/architecture.md shows the tree as it is, and the wiring leaves nobody out."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -65,3 +67,10 @@ async def test_whoever_hears_a_fact_handles_it(tmp_path: Path) -> None:
 
 def _nothing(_: Any) -> Any:
     raise AssertionError("nothing is delivered here")
+
+
+def test_the_server_itself_loads_nothing_that_only_its_children_need() -> None:
+    script = "import app.main, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, cwd=ROOT)
+    heavy = {"av", "onnxruntime", "faster_whisper", "openai", "yt_dlp", "_pywhispercpp"}
+    assert not heavy & set(done.stdout.decode().split())

@@ -11,15 +11,17 @@ import importlib.util
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.diarization.process import Diarization
-from actors.media.decode_child import Recording
 from actors.models.catalogue import EMBEDDING, SEGMENTATION
 from storage.records import RATE, SAMPLE_BYTES, Turn
+
+if TYPE_CHECKING:  # the server asks this module whether it is installed, and decodes nothing itself
+    from actors.media.decode_child import Recording
 
 BLOCK_S = 600
 """Seconds of audio that are in memory at once: 38 MB."""
@@ -49,7 +51,7 @@ def complete(models: Path) -> bool:
     return all((models / name).exists() for name in (SEGMENTATION, EMBEDDING))
 
 
-def find(recording: Recording, models: Path, most: int, threads: int) -> Diarization:
+def find(recording: "Recording", models: Path, most: int, threads: int) -> Diarization:
     """Find who speaks when, with at most ``most`` different speakers."""
     listener = _SherpaModels(models, threads)
     pieces: list[Stretch] = []
@@ -154,7 +156,7 @@ class _SherpaModels:
         return labels
 
 
-def _parts(recording: Recording) -> Iterator[tuple[float, Samples]]:
+def _parts(recording: "Recording") -> Iterator[tuple[float, Samples]]:
     """The recording in parts of BLOCK_S, each with the second at which it begins."""
     size, at, held = BLOCK_S * RATE * SAMPLE_BYTES, 0, bytearray()
     for block in recording.blocks():

@@ -117,7 +117,7 @@ class Chunker(Actor[ChunkerMessage]):
                             raise NoSpace(NO_ROOM)
                         rest += block
                         whole = len(rest) // (FRAME * SAMPLE_BYTES) * FRAME * SAMPLE_BYTES
-                        heard += levels(rest[:whole]).tobytes()
+                        heard += await anyio.to_thread.run_sync(_levels, rest[:whole])
                         rest = rest[whole:]
                         if anyio.current_time() - heartbeat_at > HEARTBEAT_S:
                             heartbeat_at = anyio.current_time()
@@ -141,6 +141,10 @@ class Chunker(Actor[ChunkerMessage]):
             )
         log.info("%.1f s of audio in %d chunks", length / RATE, len(chunks), extra={"job": job_id})
         return Planned(job_id, length / RATE, tuple(chunks), waveform(level), tuple(notices))
+
+
+def _levels(pcm: bytes) -> bytes:
+    return levels(pcm).tobytes()
 
 
 def _plan(level: Levels, likelihood: Likelihood | None, length: int) -> list[Chunk]:
