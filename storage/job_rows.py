@@ -14,6 +14,7 @@ JOB_COLUMNS = (
     "stage, stage_detail, stage_at, beat_at AS heartbeat_at, output_at, heard_by AS model_used, "
     "attempt, notices"
 )
+_FLAGS = [field.name for field in msgspec.structs.fields(Order) if field.type is bool]
 OPEN = "status IN ('queued', 'running')"
 
 _words = msgspec.json.Decoder(tuple[tuple[str, float, float, float], ...])
@@ -47,15 +48,7 @@ def job_of(row: Any) -> Job:
     order = {name: values.pop(name) for name in Order.__struct_fields__}
     order["task"] = Task(order["task"])
     order["translations"] = _texts.decode(order["translations"])
-    for flag in (
-        "word_timestamps",
-        "vad",
-        "model_events",
-        "urgent",
-        "speakers",
-        "shared",
-        "assisted",
-    ):
+    for flag in _FLAGS:
         order[flag] = bool(order[flag])
     values["notices"] = _texts.decode(values["notices"])
     values["status"] = Status(values["status"])

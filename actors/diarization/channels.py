@@ -4,7 +4,7 @@ import numpy as np
 
 from actors.diarization.process import Diarization
 from actors.media.decode_child import Recording
-from actors.media.silence import FRAME, Levels, is_speech, levels, stretches
+from actors.media.silence import FRAME, Levels, is_speech, levels, stretches, take_whole
 from storage.records import RATE, SAMPLE_BYTES, Turn
 
 CROSSTALK_DB = 10.0
@@ -46,13 +46,11 @@ def _correlation(left: Levels, right: Levels) -> float:
 
 def _channel_levels(recording: Recording) -> tuple[Levels, Levels]:
     heard: list[list[Levels]] = [[], []]
-    rest = b""
+    rest = bytearray()
     for block in recording.blocks("stereo"):
         rest += block
-        whole = len(rest) // FRAME_BYTES * FRAME_BYTES
-        samples = np.frombuffer(rest[:whole], "<i2").reshape(-1, 2)
+        samples = np.frombuffer(take_whole(rest, FRAME_BYTES), "<i2").reshape(-1, 2)
         for channel in (0, 1):
             heard[channel].append(levels(np.ascontiguousarray(samples[:, channel]).data.cast("B")))
-        rest = rest[whole:]
     none = [np.zeros(0, np.float32)]
     return np.concatenate(heard[0] or none), np.concatenate(heard[1] or none)

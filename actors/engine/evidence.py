@@ -17,10 +17,12 @@ def without_sounds(segments: Sequence[Segment]) -> tuple[list[Segment], list[Lef
 
     The segments keep their indices, so that there may be gaps: the caller numbers them again.
     """
-    kept = [segment for segment in segments if not _TAG.fullmatch(segment.text)]
-    left_out = [
-        LeftOut(start=segment.start, end=segment.end, text=segment.text, reason=SOUND)
-        for segment in segments
-        if _TAG.fullmatch(segment.text)
-    ]
+    kept, left_out = [], []
+    for segment in segments:
+        if _TAG.fullmatch(segment.text):
+            left_out.append(
+                LeftOut(start=segment.start, end=segment.end, text=segment.text, reason=SOUND)
+            )
+        else:
+            kept.append(segment)
     return kept, left_out

@@ -61,24 +61,22 @@ def _cut_at_pauses(
             continue
         count = sum(word.start < speech_end for word in rest.words)
         before, after = rest.words[:count], rest.words[count:]
+        at = _length_of(rest.text, before) if after else len(rest.text)
+        first = msgspec.structs.replace(
+            rest, text=rest.text[:at].strip(), end=join, words=_within(before, rest.start, join)
+        )
+        second = msgspec.structs.replace(
+            rest, text=rest.text[at:].strip(), start=join, words=_within(after, join, rest.end)
+        )
         if not rest.words:
             # Nobody knows where its text was said: the longer side has it.
-            if join - rest.start >= rest.end - join:
-                rest = msgspec.structs.replace(rest, end=join)
-            else:
-                rest = msgspec.structs.replace(rest, start=join)
-        elif not after:
-            rest = msgspec.structs.replace(rest, end=join, words=_within(before, rest.start, join))
-        elif not before:
-            rest = msgspec.structs.replace(rest, start=join, words=_within(after, join, rest.end))
+            longer = first if join - rest.start >= rest.end - join else second
+            rest = msgspec.structs.replace(longer, text=rest.text)
+        elif before and after:
+            yield first
+            rest = second
         else:
-            at = _length_of(rest.text, before)
-            yield msgspec.structs.replace(
-                rest, text=rest.text[:at].strip(), end=join, words=_within(before, rest.start, join)
-            )
-            rest = msgspec.structs.replace(
-                rest, text=rest.text[at:].strip(), start=join, words=_within(after, join, rest.end)
-            )
+            rest = first if before else second
     yield rest
 
 

@@ -26,7 +26,7 @@ from actors.media.messages import (
     StopSplit,
 )
 from actors.media.planning import plan
-from actors.media.silence import FRAME, SILENCE_DB, Levels, levels, waveform
+from actors.media.silence import FRAME, SILENCE_DB, Levels, levels, take_whole, waveform
 from actors.media.speech import Likelihood, speech
 from storage.blobs import DISK_FULL, RECORDING_GONE, Spool, rename_durably
 from storage.errors import Invalid, NoSpace
@@ -102,7 +102,7 @@ class Chunker(Actor[ChunkerMessage]):
             raise Invalid(RECORDING_GONE)
         # One buffer for all levels: an array for each block would fragment the heap, and that
         # takes five times the memory of the arrays.
-        heard, likelihood, rest, size = bytearray(), bytearray(), b"", 0
+        heard, likelihood, rest, size = bytearray(), bytearray(), bytearray(), 0
         heartbeat_at = anyio.current_time()
         notices: list[str] = []
         try:
@@ -116,9 +116,8 @@ class Chunker(Actor[ChunkerMessage]):
                         if size % CHECK_DISK_EVERY < len(block) and not self._spool.spare_bytes():
                             raise NoSpace(NO_ROOM)
                         rest += block
-                        whole = len(rest) // (FRAME * SAMPLE_BYTES) * FRAME * SAMPLE_BYTES
-                        heard += await anyio.to_thread.run_sync(_levels, rest[:whole])
-                        rest = rest[whole:]
+                        frames = take_whole(rest, FRAME * SAMPLE_BYTES)
+                        heard += await anyio.to_thread.run_sync(_levels, frames)
                         if anyio.current_time() - heartbeat_at > HEARTBEAT_S:
                             heartbeat_at = anyio.current_time()
                             so_far = f"decoded {size / SAMPLE_BYTES / RATE / 60:.0f} min"

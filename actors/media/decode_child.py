@@ -21,6 +21,7 @@ import numpy as np
 
 from actors.media.decoder import Decoder, Refused
 from actors.media.resampler import Layout
+from actors.media.silence import take_whole
 from actors.media.speech import UNIT
 from actors.media.voice import VoiceActivity
 from storage.records import RATE, SAMPLE_BYTES
@@ -68,9 +69,7 @@ def _write(decoder: Decoder) -> int:
             if count > LONGEST_S * RATE:
                 exit_with_refusal(f"the audio is longer than {LONGEST_S // 3600} hours")
             if len(held) >= UNITS_AT_ONCE * UNIT * SAMPLE_BYTES:
-                whole = len(held) // (UNIT * SAMPLE_BYTES) * UNIT * SAMPLE_BYTES
-                out.write(_units(bytes(held[:whole]), voice))
-                del held[:whole]
+                out.write(_units(take_whole(held, UNIT * SAMPLE_BYTES), voice))
         if held:
             out.write(_units(bytes(held) + bytes(-len(held) % (UNIT * SAMPLE_BYTES)), voice))
     return count

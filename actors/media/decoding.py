@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from actors.kernel.processes import ChildFailed, Killed, check, open_child
+from actors.media.silence import take_whole
 from actors.media.speech import UNIT
 from storage.errors import Invalid
 from storage.records import SAMPLE_BYTES
@@ -71,10 +72,8 @@ async def decode(
             held = bytearray()
             while (block := await _next_block(child.stdout)) is not None:
                 held += block
-                whole = (len(held) - 1) // UNIT_BYTES * UNIT_BYTES  # all but the last unit
-                if whole > 0:
-                    yield _sound(bytes(held[:whole]))
-                    del held[:whole]
+                if units := take_whole(held, UNIT_BYTES, keep=1):  # all but the last one
+                    yield _sound(units)
             said = await _all(child.stderr)
             await child.wait()
         finally:

@@ -28,9 +28,8 @@ class Resampler:
         self.channels = 2 if layout == "stereo" else 1
         self._form: object = None
         self._resampler: Any = None
-        self._mixed_from = 1
+        self._mixes = False
         self._unmixed: list[Samples] = []
-        self._unmixed_samples = 0
 
     def add(self, frame: Any) -> Iterator[Samples]:
         form = frame.sample_rate, frame.format.name, frame.layout.name
@@ -54,22 +53,21 @@ class Resampler:
         layout: Layout = self._layout
         if layout == "mono" and frame.layout.nb_channels > 1:
             layout = "stereo"
-        self._mixed_from = 2 if layout != self._layout else 1
+        self._mixes = layout != self._layout
         self._form = form
         self._resampler = av.AudioResampler(format="s16", layout=layout, rate=RATE)
 
     def _given(self, samples: Samples) -> Iterator[Samples]:
-        if self._mixed_from == 1:
+        if not self._mixes:
             yield samples
             return
         self._unmixed.append(samples)
-        self._unmixed_samples += len(samples)
-        if self._unmixed_samples >= MIX_SAMPLES:
+        if sum(map(len, self._unmixed)) >= MIX_SAMPLES:
             yield self._mix()
 
     def _mix(self) -> Samples:
         stereo = np.concatenate(self._unmixed)
-        self._unmixed, self._unmixed_samples = [], 0
+        self._unmixed = []
         return mixed(stereo)
 
 

@@ -48,6 +48,17 @@ def levels(pcm: bytes | bytearray | memoryview) -> Levels:
     return np.asarray(10 * np.log10(np.maximum(power, 10 ** (SILENCE_DB / 10))), np.float32)
 
 
+def take_whole(held: bytearray, size: int, keep: int = 0) -> bytes:
+    """Remove the whole blocks of ``size`` bytes at the beginning of ``held``, and return them.
+
+    At least ``keep`` bytes stay.
+    """
+    whole = max(0, len(held) - keep) // size * size
+    taken = bytes(held[:whole])
+    del held[:whole]
+    return taken
+
+
 def waveform(level: Levels, parts: int = WAVEFORM_PARTS) -> bytes:
     """The loudest moment of each of up to ``parts`` equal parts of the recording.
 

@@ -33,6 +33,16 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
         subprocess.run(["umount", "-l", str(each)], check=True)
 
 
+def filled(disk: Path) -> Path:
+    """Fill a disk; returns the file that does it."""
+    ballast = disk / "ballast"
+    with ballast.open("wb") as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(bytes(1 << 16))
+            file.flush()
+    return ballast
+
+
 def test_a_read_only_data_folder_is_named(mount: Mount, tmp_path: Path) -> None:
     server = Server(tmp_path, DATA_DIR=mount("ro"))
     with pytest.raises(AssertionError, match="the log has no"):
@@ -49,11 +59,7 @@ def test_a_full_data_folder_refuses_uploads_and_loses_no_job(
     server = start(DATA_DIR=disk)
     server.load()
     kept = server.submit(spoken(tmp_path / "small.wav"))
-    ballast = disk / "ballast"
-    with ballast.open("wb") as file, pytest.raises(OSError, match="No space left"):
-        while True:
-            file.write(bytes(1 << 16))
-            file.flush()
+    ballast = filled(disk)
     response = server.http.post("/jobs", files={"audio": bytes(100_000)})
     assert response.status_code == 507
     assert int(response.headers["retry-after"]) > 0
@@ -72,11 +78,7 @@ def test_a_server_that_starts_on_a_full_disk_goes_on_with_its_jobs_once_there_is
     server = start(DATA_DIR=disk, QUEUE_WHEN_UNLOADED="true", WHISPER_MODEL_PATH="/nowhere.bin")
     kept = server.submit(spoken(tmp_path / "small.wav"))
     server.kill()
-    ballast = disk / "ballast"
-    with ballast.open("wb") as file, pytest.raises(OSError, match="No space left"):
-        while True:
-            file.write(bytes(1 << 16))
-            file.flush()
+    ballast = filled(disk)
     server.settings["WHISPER_MODEL_PATH"] = scripted_model(
         tmp_path / "m.bin", "<|0.00|> Hi.<|1.00|>"
     )

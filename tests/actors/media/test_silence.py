@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.media.silence import FRAME, levels, speech, waveform
+from actors.media.silence import FRAME, levels, speech, take_whole, waveform
 from storage.records import RATE
 from tests.audio import babble
 
@@ -82,3 +82,12 @@ def test_a_waveform_shows_the_loudest_moment_at_full_height(level: list[float], 
 
 def test_nothing_has_no_waveform() -> None:
     assert waveform(np.zeros(0, np.float32)) == b""
+
+
+@given(st.binary(max_size=50), st.integers(1, 9), st.integers(0, 9))
+def test_whole_blocks_are_taken_and_the_rest_stays(data: bytes, size: int, keep: int) -> None:
+    held = bytearray(data)
+    taken = take_whole(held, size, keep)
+    assert taken + held == data
+    assert len(taken) % size == 0
+    assert min(keep, len(data)) <= len(held) < keep + size
