@@ -118,6 +118,8 @@ class Inference(Actor[InferenceMessage]):
             self._engine_task.cancel()
 
     async def _transcribe(self, message: Transcribe) -> None:
+        if message.load != self._load:
+            return  # it is meant for a model that is gone, and the queue hears of that too
         if message != self._in_flight and message not in self._waiting:
             self._waiting.append(message)
         await self._begin_next()

@@ -54,6 +54,8 @@ class StopEngine(msgspec.Struct, frozen=True):
 
 
 class Transcribe(msgspec.Struct, frozen=True):
+    load: int
+    """The load of the model that is to do it. When that engine has ended, nobody does it."""
     job_id: str
     ordinal: int
     pcm: Path

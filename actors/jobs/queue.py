@@ -106,6 +106,8 @@ class Queue(Actor[QueueMessage]):
         """The chunk that was given to the engine: the job's id and the chunk's ordinal."""
         self._model: str | None = None
         """The model that is loaded."""
+        self._load = 0
+        """The number of its load."""
         self._unavailable_model: str | None = None
         """The model that could not be loaded at the last try."""
         self._resting: set[str] = set()
@@ -311,7 +313,7 @@ class Queue(Actor[QueueMessage]):
         await self._begin_next_work()
 
     async def _model_ready(self, message: ModelReady) -> None:
-        self._model = message.model
+        self._model, self._load = message.model, message.load
         self._unavailable_model = None
         await self._begin_next_work()
 
@@ -420,6 +422,7 @@ class Queue(Actor[QueueMessage]):
         self._chunk_in_flight = (job.id, chunk.ordinal)
         self._inference.tell(
             Transcribe(
+                self._load,
                 job.id,
                 chunk.ordinal,
                 self._spool.pcm(job.id),

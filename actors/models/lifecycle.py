@@ -206,7 +206,8 @@ class Lifecycle(Actor[LifecycleMessage]):
                 self._next_model = wanted
                 self._stop_engine()
             case Ready(model=loaded) if not self._stopping:
-                self._publish(ModelReady(loaded))  # the queue may have been restarted since
+                # The queue may have been restarted since.
+                self._publish(ModelReady(loaded, self._load))
 
     def _weights_pulled(self, message: WeightsPulled) -> None:
         if message.load == self._load and isinstance(self._state, Loading):
@@ -245,7 +246,7 @@ class Lifecycle(Actor[LifecycleMessage]):
         self._failed_loads = 0
         ready = Ready(self._state.model, utc(time.time()))
         self._set_state(ready)
-        self._publish(ModelReady(ready.model))
+        self._publish(ModelReady(ready.model, self._load))
         self._publish(ModelLoaded(ready.loaded_at))
         if self._work.waiting:
             self._work_changed(self._work)

@@ -115,6 +115,8 @@ LifecycleMessage = (
 
 class ModelReady(msgspec.Struct, frozen=True):
     model: str
+    load: int
+    """The number of the load: what is to be transcribed names it, so that no other model does."""
 
 
 class ModelGone(msgspec.Struct, frozen=True):

@@ -136,9 +136,9 @@ class House:
         return engine
 
 
-def chunk(job_id: str = "a", ordinal: int = 0) -> Transcribe:
+def chunk(job_id: str = "a", ordinal: int = 0, load: int = 1) -> Transcribe:
     return Transcribe(
-        job_id, ordinal, Path(f"{job_id}.pcm"), SPANS, SPANS, language="en", translate=False,
+        load, job_id, ordinal, Path(f"{job_id}.pcm"), SPANS, SPANS, language="en", translate=False,
         prompt="Bob", words=True,
     )  # fmt: skip
 
@@ -183,6 +183,19 @@ async def test_a_chunk_that_comes_before_the_engine_is_up_waits_for_it(house: Ho
     await house.told(chunk())
     engine.says()
     assert await house.told() == [done()]
+    assert len(engine.windows) == 1
+
+
+async def test_a_chunk_for_a_model_that_is_gone_is_not_given_to_the_next(house: House) -> None:
+    await house.up(load=1)
+    house.loads = None
+    late = chunk(load=1)
+    await house.told(StartEngine(2, Path("other.bin")), late)
+    engine = house.engines[-1]
+    engine.may_load.set()
+    assert await house.told() == [EngineReady(2)]
+    assert engine.windows == []
+    assert await house.told(chunk(load=2)) == []
     assert len(engine.windows) == 1
 
 
@@ -297,7 +310,7 @@ async def test_after_a_load_that_failed_the_next_is_as_the_first(house: House) -
 async def test_the_failure_of_a_load_that_is_not_wanted_any_more_is_ignored(house: House) -> None:
     engine = await house.up(load=2)
     assert await house.told(EngineFailed(1, "invalid", "late")) == []
-    assert await house.told(chunk()) == []
+    assert await house.told(chunk(load=2)) == []
     assert len(engine.windows) == 1
 
 
@@ -314,10 +327,10 @@ async def test_the_answer_to_an_earlier_window_is_ignored(house: House) -> None:
 async def test_the_answer_of_an_earlier_engine_is_ignored(house: House) -> None:
     earlier = await house.at_work()
     earlier.says("late")
-    facts = await house.told(StartEngine(2, Path("m.bin")), chunk("b"))
+    facts = await house.told(StartEngine(2, Path("m.bin")), chunk("b", load=2))
     assert facts == [ChunkFailed("a", 0, "killed", CRASHED), EngineReady(2)]
     assert (earlier.gone, len(house.engines)) == (True, 2)
-    assert await house.told(chunk("b")) == []
+    assert await house.told(chunk("b", load=2)) == []
     house.engines[1].says()
     assert await house.told() == [done("b")]
 
@@ -399,7 +412,7 @@ async def test_a_start_takes_the_place_of_the_engine_that_runs(house: House) -> 
     facts = await house.told(StartEngine(2, Path("other.bin")))
     assert facts == [ChunkFailed("a", 0, "killed", CRASHED), EngineReady(2)]
     assert (earlier.gone, house.engines[1].gone) == (True, False)
-    await house.told(chunk("b"))
+    await house.told(chunk("b", load=2))
     house.engines[1].says()
     assert await house.told() == [done("b")]
 
@@ -416,7 +429,7 @@ async def test_a_start_after_a_stop_is_an_engine_that_goes_on(house: House) -> N
     await house.up()
     await house.told(StopEngine())
     engine = await house.up(load=2)
-    await house.told(chunk("a", 0), chunk("a", 1))
+    await house.told(chunk("a", 0, load=2), chunk("a", 1, load=2))
     engine.says()
     assert await house.told() == [done()]
     assert (engine.gone, len(engine.windows)) == (False, 2)
@@ -438,7 +451,7 @@ async def test_an_engine_that_ends_by_itself_takes_the_chunk_at_hand_with_it(
         EngineEnded(1, "crashed"),
     ]
     again = await house.up(load=2)
-    assert await house.told(chunk("c")) == []
+    assert await house.told(chunk("c", load=2)) == []
     assert [w.pcm for w in again.windows] == ["c.pcm"], "who wants b must tell it again"
 
 

@@ -110,7 +110,7 @@ class House:
         """The first chunk of a new job, with the model ready."""
         await self.submit(name)
         self.planned(name, chunks=3)
-        self.me.tell(ModelReady("base"))
+        self.me.tell(ModelReady("base", 1))
         return await self.chunk()
 
     def done(self, chunk: Transcribe, *texts: str) -> None:
@@ -157,7 +157,7 @@ async def test_a_job_goes_from_its_input_to_its_transcript(house: House) -> None
     assert await house.lifecycle.next() == Work(None)
     assert await house.lifecycle.next() == Work("a", "base")
     house.planned("a", chunks=2)
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     first = await house.chunk()
     assert (first.language, first.prompt, first.spans) == ("de", "Bob", (Span(0, 16_000),))
     assert (await house.job("a")).status is Status.RUNNING
@@ -180,7 +180,7 @@ async def test_a_job_goes_from_its_input_to_its_transcript(house: House) -> None
 async def test_the_language_that_was_detected_holds_for_the_rest(house: House) -> None:
     await house.submit("a")
     house.planned("a", chunks=2)
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     first = await house.chunk()
     assert first.language is None
     house.me.tell(ChunkDone("a", 0, "sv", ()))
@@ -192,7 +192,7 @@ async def test_jobs_run_in_the_order_of_arrival(house: House) -> None:
         await house.submit(name)
     for name in ("b", "a", "c"):
         house.planned(name)
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     order = []
     for _ in range(3):
         chunk = await house.chunk()
@@ -234,7 +234,7 @@ async def test_a_queued_job_is_cancelled_at_once(house: House) -> None:
 async def test_a_running_jobs_late_result_is_never_shown(house: House) -> None:
     await house.submit("a")
     house.planned("a")
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     chunk = await house.chunk()
     await house.me.ask(Cancel("a"))
     assert house.inference.told() == [AbortChunk("a")]
@@ -262,10 +262,10 @@ async def test_a_job_rests_after_a_crash_while_its_neighbour_goes_on(house: Hous
     for name in ("a", "b"):
         await house.submit(name)
         house.planned(name)
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     assert (await house.chunk()).job_id == "a"
     house.me.tell(ChunkFailed("a", 0, "crashed", "the engine crashed on this job"))
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     neighbour = await house.chunk()
     assert neighbour.job_id == "b"
     house.done(neighbour, "text")
@@ -279,11 +279,11 @@ async def test_jobs_that_rest_take_no_place_of_those_that_are_decoded_ahead(hous
     for name in ("a", "b"):
         await house.submit(name)
         house.planned(name)
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     for name in ("a", "b"):
         assert (await house.chunk()).job_id == name
         house.me.tell(ChunkFailed(name, 0, "crashed", "the engine crashed on this job"))
-        house.me.tell(ModelReady("base"))
+        house.me.tell(ModelReady("base", 1))
     await house.submit("c")
     await house.submit("d")
     assert house.chunker.told()[-2:] == [Split("c"), Split("d")]
@@ -297,14 +297,14 @@ async def test_three_crashes_on_one_chunk_end_the_job_and_its_neighbour_goes_on(
         await house.submit(name)
         house.planned(name)
     for crash in range(MAX_CRASHES):
-        house.me.tell(ModelReady("base"))
+        house.me.tell(ModelReady("base", 1))
         assert (await house.chunk()).job_id == "a"
         house.me.tell(ChunkFailed("a", 0, "crashed", "the engine crashed on this job"))
         house.me.tell(ModelGone())
         await anyio.sleep(0.01)
         assert (await house.job("a")).crashes == crash + 1
     assert (await house.job("a")).error == "the engine crashed on this job, 3 times"
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     assert (await house.chunk()).job_id == "b"
 
 
@@ -312,10 +312,10 @@ async def test_three_crashes_on_one_chunk_end_the_job_and_its_neighbour_goes_on(
 async def test_a_chunk_that_is_done_clears_the_crashes(house: House) -> None:
     await house.submit("a")
     house.planned("a", chunks=2)
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     await house.chunk()
     house.me.tell(ChunkFailed("a", 0, "crashed", "crash"))
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     house.done(await house.chunk())
     house.done(await house.chunk())
     assert (await house.job("a")).crashes == 0
@@ -332,7 +332,7 @@ async def test_jobs_fail_when_their_model_certainly_will_not_load(house: House) 
 async def test_a_model_by_another_name_is_that_model_and_the_name_stays(house: House) -> None:
     job = await house.submit("a", model="large")
     house.planned("a")
-    house.me.tell(ModelReady("large-v3"))
+    house.me.tell(ModelReady("large-v3", 1))
     await house.chunk()
     assert house.lifecycle.told()[-1] == Work("a", "large-v3")
     seen = await house.job("a")
@@ -342,12 +342,13 @@ async def test_a_model_by_another_name_is_that_model_and_the_name_stays(house: H
 async def test_a_job_for_another_model_waits_for_it(house: House) -> None:
     await house.submit("a", model="tiny")
     house.planned("a")
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     await house.job("a")
     assert house.inference.told() == []
     assert house.lifecycle.told()[-1] == Work("a", "tiny")
-    house.me.tell(ModelReady("tiny"))
-    assert (await house.chunk()).job_id == "a"
+    house.me.tell(ModelReady("tiny", 2))
+    chunk = await house.chunk()
+    assert (chunk.job_id, chunk.load) == ("a", 2), "no other model may do it"
 
 
 async def test_after_a_kill_the_next_chunk_is_the_first_that_was_not_committed(
@@ -357,11 +358,11 @@ async def test_after_a_kill_the_next_chunk_is_the_first_that_was_not_committed(
         await house.submit("a", webhook_url="http://x/", webhook_format="native", model_events=True)
         await house.submit("b")
         house.planned("a", chunks=3)
-        house.me.tell(ModelReady("base"))
+        house.me.tell(ModelReady("base", 1))
         house.done(await house.chunk(), "one")
         await house.chunk()
     async with living(tmp_path) as house:
-        house.me.tell(ModelReady("base"))
+        house.me.tell(ModelReady("base", 1))
         chunk = await house.chunk()
         assert (chunk.job_id, chunk.ordinal) == ("a", 1)
         assert (await house.job("a")).crashes == 1
@@ -374,7 +375,7 @@ async def test_audio_that_is_gone_is_decoded_again_without_a_new_plan(tmp_path: 
         await house.job("a")
         house.spool.pcm("a").unlink()
     async with living(tmp_path) as house:
-        house.me.tell(ModelReady("base"))
+        house.me.tell(ModelReady("base", 1))
         assert await house.chunker.next() == Split("a")
         house.planned("a", chunks=3)
         assert (await house.chunk()).ordinal == 1
@@ -401,7 +402,7 @@ async def test_a_job_that_kills_the_server_three_times_is_given_up(tmp_path: Pat
             if await house.jobs.get("a") is None:
                 await house.submit("a")
                 house.planned("a")
-            house.me.tell(ModelReady("base"))
+            house.me.tell(ModelReady("base", 1))
             await house.chunk()
     async with living(tmp_path) as house:
         job = await house.job("a")
@@ -429,7 +430,7 @@ async def test_a_drain_lets_the_chunk_finish_and_costs_the_job_nothing(tmp_path:
     async with living(tmp_path) as house:
         await house.submit("a")
         house.planned("a", chunks=2)
-        house.me.tell(ModelReady("base"))
+        house.me.tell(ModelReady("base", 1))
         chunk = await house.chunk()
         house.me.tell(Drain())
         with pytest.raises(Busy, match="shutting down"):
@@ -446,7 +447,7 @@ async def test_a_drain_lets_the_chunk_finish_and_costs_the_job_nothing(tmp_path:
 async def test_a_drain_in_a_hurry_aborts_the_chunk(house: House) -> None:
     await house.submit("a")
     house.planned("a")
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     chunk = await house.chunk()
     house.me.tell(Drain(hurry=True))
     assert await house.inference.next() == AbortChunk("a")
@@ -458,7 +459,7 @@ async def test_a_drain_in_a_hurry_aborts_the_chunk(house: House) -> None:
 async def test_the_first_news_of_progress_comes_with_its_segments(house: House) -> None:
     await house.submit("a")
     house.planned("a", chunks=4)
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     house.done(await house.chunk(), "one")
     progress = await house.facts.next(ChunkCommitted)
     assert (progress.percent, progress.chunks_done, progress.chunks_total) == (25, 1, 4)
@@ -468,14 +469,14 @@ async def test_the_first_news_of_progress_comes_with_its_segments(house: House) 
 async def test_a_job_that_waits_between_its_chunks_gives_a_sign_of_life(house: House) -> None:
     await house.submit("a")
     house.planned("a", chunks=2)
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     house.done(await house.chunk(), "one")
     before = await house.chunk()
     house.me.tell(ModelGone())
     house.me.tell(CheckStalled())
     waiting = await house.job("a")
     assert (waiting.status, waiting.stage_detail) == (Status.RUNNING, "waiting for the model")
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     assert await house.chunk() == before
     house.done(before, "two")
     ended = await house.job("a")
@@ -492,7 +493,7 @@ async def test_a_rebuilt_chunker_is_told_again(house: House) -> None:
 async def test_a_rebuilt_queue_blames_no_job(house: House) -> None:
     await house.submit("a")
     house.planned("a")
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     await house.chunk()
     await house.queue().started()
     assert (await house.job("a")).crashes == 0
@@ -559,7 +560,7 @@ async def test_a_model_that_cannot_be_loaded_now_holds_up_its_own_jobs_alone(hou
     assert house.lifecycle.told()[-1] == Work("a", "huge")
     house.me.tell(ModelWaits("huge"))
     assert await house.lifecycle.next() == Work("b", "base")
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     assert (await house.chunk()).job_id == "b"
 
 
@@ -622,7 +623,7 @@ async def test_a_failed_job_is_restarted_as_it_was_submitted(house: House) -> No
     assert (again.status, again.order.language, again.error) == (Status.QUEUED, "de", None)
     assert house.chunker.told() == [Split("a")]
     house.planned("a")
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     house.done(await house.chunk(), "text")
     assert (await house.job("a")).status is Status.DONE
 
@@ -674,7 +675,7 @@ async def test_a_job_that_is_kept_no_longer_is_deleted_unless_it_was_restarted(
 async def test_a_running_job_is_neither_restarted_nor_deleted(house: House) -> None:
     await house.submit("a")
     house.planned("a")
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     await house.chunk()
     for question in (Restart("a"), Delete("a")):
         with pytest.raises(Conflict):
@@ -709,7 +710,7 @@ async def test_two_owners_share_the_engine_chunk_by_chunk(house: House) -> None:
         for name, owner in (("a", 1), ("b", 1), ("c", 2)):
             await house.submit(name, owner=owner)
             house.planned(name, chunks=2)
-        house.me.tell(ModelReady("base"))
+        house.me.tell(ModelReady("base", 1))
         order = []
         for _ in range(6):
             chunk = await house.chunk()
@@ -721,7 +722,7 @@ async def test_two_owners_share_the_engine_chunk_by_chunk(house: House) -> None:
 async def test_the_webhook_of_an_assisted_job_waits_for_its_texts(house: House) -> None:
     await house.submit("a", assisted=True, webhook_url="http://x/", webhook_format="f")
     house.planned("a")
-    house.me.tell(ModelReady("base"))
+    house.me.tell(ModelReady("base", 1))
     house.done(await house.chunk(), "text")
     await house.facts.next(JobEnded)
     assert (

@@ -162,7 +162,7 @@ async def test_a_loaded_model_is_announced_to_everyone(house: House) -> None:
     ready = await house.ready()
     assert await house.me.ask(LoadModel()) is True
     assert await house.me.ask(RequireReady()) is None
-    assert house.queue.told() == [ModelReady("base")]
+    assert house.queue.told() == [ModelReady("base", house.load_number())]
     assert house.webhooks.told() == [ModelLoaded(ready.loaded_at)]
     assert house.events() == ["Loading", "Ready"]
 
