@@ -30,9 +30,17 @@ def scripted_model(
     ``language`` counts from English, 0, in the order of whisper.cpp: 2 is German. With the
     ``state`` and ``layers`` of a real model it costs what that costs.
     """
-    frame = _frame(state, layers, layers)
-    write(path, frame, _tensors(frame, _tokens(script, frame), FIRST_LANGUAGE + language), "q8_0")
+    frame, tensors = scripted_tensors(script, language, state, layers)
+    write(path, frame, tensors, "q8_0")
     return path
+
+
+def scripted_tensors(
+    script: str, language: int, state: int, layers: int
+) -> tuple[Frame, dict[str, np.ndarray]]:
+    """What `scripted_model` writes: the vocabulary, and the weights by their names in ggml."""
+    frame = _frame(state, layers, layers)
+    return frame, _tensors(frame, _tokens(script, frame), FIRST_LANGUAGE + language)
 
 
 def slow_model(path: Path, layers: int = 4) -> Path:

@@ -215,6 +215,8 @@ class Inference(Actor[InferenceMessage]):
             chunk.language,
             chunk.translate,
             chunk.prompt,
+            # Where spans were joined, the words' times say to which side a word belongs.
+            chunk.words or len(chunk.spans) > 1,
         )
         patience_secs = min(HANG_S, max(SHORTEST_HANG_S, self._patience_secs))
         self._start_answer_timer(patience_secs, aborted=False)

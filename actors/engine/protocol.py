@@ -18,6 +18,7 @@ class Load(msgspec.Struct, frozen=True, tag=True):
     """The first message to the engine, which answers with Loaded or Failed."""
 
     path: str
+    """A ggml file, or a folder with a model for CTranslate2."""
     use_gpu: bool
     threads: int
 
@@ -32,6 +33,9 @@ class Window(msgspec.Struct, frozen=True):
     language: str | None
     translate: bool
     prompt: str | None
+    words: bool
+    """Whether somebody needs the words' times. An engine for which they cost nothing gives them in
+    any case."""
 
 
 class Transcribe(msgspec.Struct, frozen=True, tag=True):
@@ -48,7 +52,7 @@ class Loaded(msgspec.Struct, frozen=True, tag=True):
     parallel_windows: int
     """How many windows the engine works on at once."""
     device: str
-    """ggml's name for the device that the model is on, e.g. ``CUDA0`` or ``CPU``."""
+    """The device that the model is on, as the engine's library calls it: ``CUDA0`` or ``CPU``."""
     build: str
     """The engine's version and build flags, for people."""
 

@@ -12,6 +12,8 @@ SEGMENTATION, EMBEDDING = "segmentation.onnx", "embedding.onnx"
 """The file names of the two voice models."""
 REPOSITORY = "ggerganov/whisper.cpp"
 DEMO = "demo"
+FOLDER_MARK = "model.bin"
+"""The file that makes a folder a model for CTranslate2."""
 
 # whisper.cpp's names: models/download-ggml-model.sh.
 _PLAIN = (
@@ -100,6 +102,9 @@ class Catalogue:
             demo = resources.files("actors.engine") / "demo" / "demo.bin"
             return Model(name, Path(str(demo)), can_be_pulled=False)
         if name in NAMES or name in self._installed_names():
+            folder = self.folder / name
+            if (folder / FOLDER_MARK).exists():
+                return Model(name, folder, can_be_pulled=False)
             return Model(name, self.folder / file_name(name), can_be_pulled=name in NAMES)
         raise Invalid(f"there is no model '{name}': `whisperbox models list` shows the names")
 
@@ -118,9 +123,11 @@ class Catalogue:
         return [self.default, *sorted(there - {self.default})]
 
     def installed(self) -> Iterator[Model]:
-        for path in sorted(self.folder.glob("ggml-*.bin")):
-            name = named_by(path)
-            yield Model(name, path, name in NAMES)
+        """The models that are on this computer. Of two forms, a folder is the one that is used."""
+        folders = {path.parent.name: path.parent for path in self.folder.glob(f"*/{FOLDER_MARK}")}
+        files = {named_by(path): path for path in self.folder.glob("ggml-*.bin")}
+        for name, path in sorted((files | folders).items()):
+            yield Model(name, path, name in NAMES and name not in folders)
 
     def voices(self) -> list[Model]:
         """The voice models, which are needed to tell speakers apart by their voices."""

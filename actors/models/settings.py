@@ -23,11 +23,12 @@ def parse_aliases(text: str) -> tuple[tuple[str, str], ...]:
 class ModelSettings:
     whisper_model: str | None = setting(
         None,
-        "A model's name, the path of a ggml file, or `demo` for the bundled one. "
+        "A model's name, the path of a ggml file or of a CTranslate2 folder, or `demo` for the "
+        "bundled one. "
         "Unset: what the hardware runs well.",
     )
     whisper_model_path: Path | None = setting(
-        None, "A ggml file to load, whatever WHISPER_MODEL calls it."
+        None, "A ggml file or a CTranslate2 folder to load, whatever WHISPER_MODEL calls it."
     )
     whisper_models_dir: Path = setting(Path("models"), "Where models are downloaded to.")
     model_aliases: tuple[tuple[str, str], ...] = setting(

@@ -1,6 +1,8 @@
-"""Checks a Whisper model file in ggml's format, without loading the model."""
+"""Checks a Whisper model, without loading it: a file in ggml's format or CTranslate2's folder."""
 
+import math
 import os
+import re
 import struct
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -28,10 +30,15 @@ BLOCKS = {
 MOST = 1 << 20
 """The highest number that a header may contain. The dimensions of Whisper models are far smaller,
 so a file with higher numbers is damaged."""
+FOLDER_FILES = ("config.json", "tokenizer.json", "model.bin")
+"""What a folder for CTranslate2 must have. Without the tokenizer, faster-whisper would download
+one."""
+FOLDER_VERSION = 6
+_ENCODER_LAYER = re.compile(r"encoder/layer_\d+/")
 
 
 class Weights(msgspec.Struct, frozen=True):
-    """A model file that is complete, as far as this can be checked without loading it."""
+    """A model that is complete, as far as this can be checked without loading it."""
 
     path: Path
     bytes: int
@@ -52,27 +59,63 @@ class Weights(msgspec.Struct, frozen=True):
 
 
 def inspect(path: Path) -> Weights:
-    """Check a model file: read its header and step through all its tensors.
+    """Check a model: read its header and step through all its tensors.
 
     Raises:
         Unavailable: it is missing, not readable or not complete now.
-        Invalid: it is not a Whisper model in ggml's format, or it is damaged.
+        Invalid: it is not a Whisper model in one of the two formats, or it is damaged.
     """
     try:
+        if path.is_dir():
+            return _inspect_folder(path)
         with path.open("rb") as file:
             return _Reader(file, path).weights()
     except OSError as error:
         raise Unavailable(f"cannot read the model file {path.name}: {error.strerror}") from error
 
 
+def _inspect_folder(folder: Path) -> Weights:
+    for name in FOLDER_FILES:
+        if not (folder / name).is_file():
+            raise Unavailable(f"the model folder {folder.name} has no {name}")
+    path = folder / "model.bin"
+    with path.open("rb") as file:
+        return _FolderReader(file, path).weights()
+
+
 class Unavailable(Invalid):
     """The model file may be right later: its disk is mounted again, or its copy is finished."""
 
 
-class _Reader:
+class _Steps:
+    """Reads a file of which each part says how long it is."""
+
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self._file, self._path = file, path
         self._size = os.fstat(file.fileno()).st_size
+
+    def _unpack(self, form: str) -> tuple[int, ...]:
+        data = self._file.read(struct.calcsize(form))
+        if len(data) < struct.calcsize(form):
+            self._incomplete()
+        return struct.unpack(form, data)
+
+    def _skip(self, count: int) -> None:
+        if self._file.seek(count, os.SEEK_CUR) > self._size:
+            self._incomplete()
+
+    def _damaged(self) -> NoReturn:
+        raise Invalid(f"the model file {self._path.name} is damaged")
+
+    def _incomplete(self) -> NoReturn:
+        raise Unavailable(
+            f"the model file {self._path.name} is not complete: download it again, or remove it so "
+            "that it is downloaded at the next load"
+        )
+
+
+class _Reader(_Steps):
+    """ggml's format: see `tools.ggml_whisper`."""
 
     def weights(self) -> Weights:
         magic = self._file.read(4)
@@ -96,7 +139,7 @@ class _Reader:
         if n_dims == name_length == 0:  # reserved, but not written yet
             self._incomplete()
         if not 0 < n_dims <= 4 or kind not in BLOCKS:
-            raise Invalid(f"the model file {self._path.name} is damaged")
+            self._damaged()
         count = 1
         for size in self._numbers(n_dims):
             count *= size
@@ -105,20 +148,44 @@ class _Reader:
         self._skip(count // block_weights * block_bytes)
 
     def _numbers(self, count: int) -> tuple[int, ...]:
-        data = self._file.read(4 * count)
-        if len(data) < 4 * count:
-            self._incomplete()
-        numbers = struct.unpack(f"<{count}i", data)
+        numbers = self._unpack(f"<{count}i")
         if not all(0 <= number <= MOST for number in numbers):
-            raise Invalid(f"the model file {self._path.name} is damaged")
+            self._damaged()
         return numbers
 
-    def _skip(self, count: int) -> None:
-        if self._file.seek(count, os.SEEK_CUR) > self._size:
-            self._incomplete()
 
-    def _incomplete(self) -> NoReturn:
-        raise Unavailable(
-            f"the model file {self._path.name} is not complete: download it again, or remove it so "
-            "that it is downloaded at the next load"
-        )
+class _FolderReader(_Steps):
+    """CTranslate2's ``model.bin``: ``ModelSpec.save`` writes it (ctranslate2/specs/model_spec.py).
+
+    All numbers are unsigned and little-endian: u32 version, the specification's name, u32 revision,
+    u32 count of tensors; for each its name, u8 rank, u32[rank] shape, u8 type, u32 bytes and the
+    bytes; then the aliases. A name is u16 length and that many bytes, the last of which is 0.
+    """
+
+    def weights(self) -> Weights:
+        (version,) = self._unpack("<I")
+        if not 0 < version <= FOLDER_VERSION or self._name() != "WhisperSpec":
+            raise Invalid(f"the model file {self._path} is not a Whisper model for CTranslate2")
+        _, count = self._unpack("<II")
+        shapes = dict(self._tensor() for _ in range(min(count, MOST)))
+        try:
+            vocab, _ = shapes["decoder/embeddings/weight"]
+            state = shapes["encoder/conv1/weight"][0]
+        except (KeyError, ValueError, IndexError):
+            self._damaged()
+        layers = {found[0] for found in map(_ENCODER_LAYER.match, shapes) if found}
+        return Weights(self._path.parent, self._size, state, len(layers), vocab >= 51865)
+
+    def _name(self) -> str:
+        (length,) = self._unpack("<H")
+        return self._file.read(length)[:-1].decode(errors="replace")
+
+    def _tensor(self) -> tuple[str, tuple[int, ...]]:
+        name = self._name()
+        (rank,) = self._unpack("<B")
+        shape = self._unpack(f"<{rank}I")
+        _, size = self._unpack("<BI")
+        if not math.prod(shape) <= size <= 4 * math.prod(shape):
+            self._damaged()
+        self._skip(size)
+        return name, shape

@@ -1,6 +1,8 @@
 """``whisperbox models list|pull|rm``"""
 
 import argparse
+import shutil
+from pathlib import Path
 
 import anyio
 from rich.console import Console
@@ -30,17 +32,29 @@ def add(commands: Subcommands) -> None:
 def _list(_: argparse.Namespace, settings: Settings) -> int:
     catalogue = Catalogue(settings.models.whisper_models_dir.absolute())
     there = {model.name: model for model in catalogue.installed()}
-    table = Table("name", "on this box", box=None)
+    table = Table("name", "on this box", "form", box=None)
     for name in (DEMO, *NAMES, *sorted(there.keys() - set(NAMES))):
         model = catalogue.find(name)
-        size = f"{model.path.stat().st_size / 2**20:,.0f} MiB" if model.path.exists() else ""
-        table.add_row(name, size)
+        table.add_row(name, _size(model.path), _form(model.path))
     voices = [model.path for model in catalogue.voices()]
     there_too = [path.stat().st_size for path in voices if path.exists()]
     complete = len(there_too) == len(voices)
-    table.add_row(SPEAKERS, f"{sum(there_too) / 2**20:,.0f} MiB" if complete else "")
+    table.add_row(SPEAKERS, f"{sum(there_too) / 2**20:,.0f} MiB" if complete else "", "")
     Console().print(table)
     return 0
+
+
+def _size(path: Path) -> str:
+    if not path.exists():
+        return ""
+    files = path.iterdir() if path.is_dir() else [path]
+    return f"{sum(file.stat().st_size for file in files) / 2**20:,.0f} MiB"
+
+
+def _form(path: Path) -> str:
+    if not path.exists():
+        return ""
+    return "CTranslate2" if path.is_dir() else "ggml"
 
 
 def _pull(args: argparse.Namespace, settings: Settings) -> int:
@@ -79,6 +93,9 @@ def _remove(args: argparse.Namespace, settings: Settings) -> int:
             f"{args.name} has not been downloaded to {settings.models.whisper_models_dir}"
         )
     for model in there:
-        model.path.unlink()
+        if model.path.is_dir():
+            shutil.rmtree(model.path)
+        else:
+            model.path.unlink()
         terminal.print(f"removed {model.path}")
     return 0

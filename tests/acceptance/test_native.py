@@ -13,6 +13,7 @@ from tests.actors.media.recordings import encoded
 from tests.audio import babble, wav
 from tests.hub import hub
 from tests.scripted import scripted_model
+from tests.scripted_folder import scripted_folder
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -195,6 +196,19 @@ def test_a_job_may_name_another_model_that_is_on_the_box(
     texts = [server.ended(j)["segments"][0]["text"] for j in (mine, other, mine_again)]
     assert texts == ["Hello world.", "Something else.", "Hello world."]
     assert server.job(other)["model"] == "other"
+
+
+def test_a_folder_for_ctranslate2_is_a_model_like_any_other(
+    start: Start, tmp_path: Path, clip: Path
+) -> None:
+    folder = scripted_folder(tmp_path / "models" / "folder", "<|0.00|> Something else.<|2.00|>")
+    server = start(WHISPER_MODEL_PATH=folder, QUEUE_WHEN_UNLOADED="true")
+    job = server.ended(server.submit(clip, word_timestamps="true"))
+    (segment,) = job["segments"]
+    assert segment["text"] == "Something else."
+    assert [word["text"] for word in segment["words"]] == ["Something", "else."]
+    assert server.http.get("/health").json()["model"] == "folder"
+    server.wait_for_log("engine up on CPU")
 
 
 def test_a_model_by_name_is_downloaded_at_its_first_load(

@@ -97,7 +97,7 @@ async def evaluate(model: str, count: int, seed: int) -> None:
                 language = None
                 for chunk in plan(speech(level), level, WINDOW):
                     await engine.transcribe(
-                        Window(0, file.name, chunk.spans, language, False, None)
+                        Window(0, file.name, chunk.spans, language, False, None, True)
                     )
                     result = await engine.receive()
                     assert isinstance(result, Result)

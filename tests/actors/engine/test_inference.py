@@ -169,7 +169,7 @@ async def test_an_engine_loads_what_it_is_told_to(house: House) -> None:
 
 async def test_a_chunk_becomes_a_window_and_its_answer_the_chunks(house: House) -> None:
     engine = await house.at_work()
-    assert engine.windows == [Window(1, "a.pcm", SPANS, "en", False, "Bob")]
+    assert engine.windows == [Window(1, "a.pcm", SPANS, "en", False, "Bob", True)]
     engine.says("Hello.")
     assert await house.told() == [done()]
 

@@ -15,8 +15,22 @@ from actors.engine.protocol import Failed, Result, Window
 from actors.engine.worker import EngineError, EngineWorker, spawn
 from storage.records import RATE, Span
 from tests.audio import babble
+from tests.scripted import scripted_model
+from tests.scripted_folder import scripted_folder
 
 pytestmark = pytest.mark.anyio
+
+
+SCRIPT = "<|0.00|> Hello world.<|2.00|><|2.50|> How are you?<|4.00|>"
+GERMAN = 2
+
+
+@pytest.fixture(params=["ggml", "CTranslate2"])
+def model(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The same model in the form of each backend."""
+    if request.param == "ggml":
+        return scripted_model(tmp_path / "scripted.bin", SCRIPT, GERMAN)
+    return scripted_folder(tmp_path / "scripted", SCRIPT, GERMAN)
 
 
 @pytest.fixture
@@ -28,7 +42,7 @@ def pcm(tmp_path: Path) -> Path:
 
 def window(pcm: Path, number: int = 1, seconds: float = 5) -> Window:
     spans = (Span(0, round(seconds * RATE)),)
-    return Window(number, str(pcm), spans, None, False, None)
+    return Window(number, str(pcm), spans, None, False, None, True)
 
 
 async def load(engine: EngineWorker, model: Path) -> None:
@@ -36,10 +50,10 @@ async def load(engine: EngineWorker, model: Path) -> None:
 
 
 async def test_a_window_comes_back_as_segments_with_language_and_words(
-    scripted: Path, pcm: Path
+    model: Path, pcm: Path
 ) -> None:
     async with spawn() as engine:
-        await load(engine, scripted)
+        await load(engine, model)
         await engine.transcribe(window(pcm))
         result = await engine.receive()
     assert isinstance(result, Result)
@@ -51,9 +65,9 @@ async def test_a_window_comes_back_as_segments_with_language_and_words(
     assert [w.text for w in result.segments[0].words] == ["Hello", "world."]
 
 
-async def test_a_batch_is_answered_window_by_window(scripted: Path, pcm: Path) -> None:
+async def test_a_batch_is_answered_window_by_window(model: Path, pcm: Path) -> None:
     async with spawn() as engine:
-        await load(engine, scripted)
+        await load(engine, model)
         await engine.transcribe(window(pcm, 1), window(pcm, 2, seconds=0.3), window(pcm, 3))
         answers = [await engine.receive() for _ in range(3)]
     assert [a.id for a in answers if isinstance(a, Result)] == [1, 2, 3]
@@ -82,9 +96,9 @@ async def test_a_killed_engine_is_an_end_of_stream(slow: Path, pcm: Path) -> Non
             await engine.receive()
 
 
-async def test_nothing_is_left_after_the_block(scripted: Path) -> None:
+async def test_nothing_is_left_after_the_block(model: Path) -> None:
     async with spawn() as engine:
-        await load(engine, scripted)
+        await load(engine, model)
     with pytest.raises(ProcessLookupError):
         os.kill(engine.pid, 0)
 

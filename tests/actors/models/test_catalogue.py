@@ -19,6 +19,18 @@ def test_a_file_placed_by_hand_is_a_model(tmp_path: Path) -> None:
     assert (model.path, model.can_be_pulled) == (tmp_path / "ggml-mine.bin", False)
 
 
+def test_of_two_forms_of_a_model_the_folder_is_used(tmp_path: Path) -> None:
+    (tmp_path / "ggml-tiny.bin").touch()
+    (tmp_path / "tiny").mkdir()
+    catalogue = Catalogue(tmp_path)
+    assert catalogue.find("tiny").path == tmp_path / "ggml-tiny.bin", "an empty folder is no model"
+    (tmp_path / "tiny" / "model.bin").touch()
+    model = catalogue.find("tiny")
+    assert (model.path, model.can_be_pulled) == (tmp_path / "tiny", False)
+    assert [each.path for each in catalogue.installed()] == [tmp_path / "tiny"]
+    assert catalogue.may_be_requested("tiny")
+
+
 def test_clients_may_ask_for_what_is_there_and_for_no_download(tmp_path: Path) -> None:
     (tmp_path / "ggml-tiny.bin").touch()
     catalogue = Catalogue(tmp_path)

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.models.weights import Weights, inspect
+from actors.models.weights import Unavailable, Weights, inspect
 from storage.errors import Invalid
 from tests.scripted import DEMO
+from tests.scripted_folder import scripted_folder
 
 
 def test_a_whole_model_is_described(scripted: Path) -> None:
@@ -45,6 +46,45 @@ def test_other_files_are_no_models(tmp_path: Path) -> None:
         inspect(other)
     with pytest.raises(Invalid, match="No such file"):
         inspect(tmp_path / "missing.bin")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scripted_folder(tmp_path_factory.mktemp("models") / "hello", "<|0.00|> Hello.<|2.00|>")
+
+
+def test_a_folder_for_ctranslate2_is_described(folder: Path) -> None:
+    weights = inspect(folder)
+    assert weights.path == folder
+    assert weights.bytes == (folder / "model.bin").stat().st_size
+    assert (weights.audio_state, weights.multilingual) == (64, True)
+
+
+@pytest.mark.parametrize("share", [0.00001, 0.01, 0.5, 0.999])
+def test_a_folder_whose_weights_are_cut_short_is_not_complete(
+    folder: Path, tmp_path: Path, share: float
+) -> None:
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    data = (folder / "model.bin").read_bytes()
+    (tmp_path / "model.bin").write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(Unavailable, match="not complete"):
+        inspect(tmp_path)
+
+
+def test_a_folder_that_misses_a_file_says_which(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
+    with pytest.raises(Unavailable, match=r"has no tokenizer\.json"):
+        inspect(tmp_path)
+
+
+def test_a_folder_with_another_model_is_not_for_us(folder: Path, tmp_path: Path) -> None:
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    data = (folder / "model.bin").read_bytes()
+    (tmp_path / "model.bin").write_bytes(data.replace(b"WhisperSpec", b"GPTJaxySpec", 1))
+    with pytest.raises(Invalid, match="not a Whisper model"):
+        inspect(tmp_path)
 
 
 def test_absurd_sizes_are_damage_and_allocate_nothing(scripted: Path, tmp_path: Path) -> None:

@@ -1,0 +1,302 @@
+"""CTranslate2: models as folders, on a CPU or with CUDA, several windows at once."""
+
+import threading
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import ctranslate2
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
+from numpy.typing import NDArray
+
+from actors.engine import protocol
+from actors.engine.backends import EngineBroken, LoadFailed
+from actors.engine.backends.audio import samples_of
+from actors.engine.protocol import EngineSegment, Failed, Result, Window
+from actors.engine.words import Token, words_of
+from storage.records import RATE
+
+BATCH = 8
+"""How many windows are decoded together. On two cores, a window of base takes 0.7 times as long in
+a batch of 8 as alone."""
+WINDOW_S, TAIL_S = 30, 5
+"""Seconds. Whisper learned from windows of 30 s, but it need not encode more than the audio and
+some silence after it. With 5 s of silence it takes a quarter of the time and makes as few errors
+(43 clips in nine languages: 9.8 % of the words either way; with 3 s 11.2 %). With less than 2 s it
+repeats itself."""
+MOST_PROMPT_TOKENS = 223
+"""Half of the decoder's context, less one token: OpenAI's decoding.py."""
+CONTEXT, TOKENS_A_SECOND, SPARE_TOKENS = 448, 15, 50
+"""The decoder's context, and how much of it a window may use. A loop in a short window would
+otherwise fill all of it while the rest of the batch waits."""
+TIMESTAMP_S = 0.02
+FRAMES_A_SECOND = 100
+REPETITIVE, UNSURE = 2.4, -1.0
+"""The compression ratio above which, and the mean log probability of a token below which, a result
+of greedy decoding is not trusted: OpenAI's transcribe.py."""
+BEAMS = 5
+MEMORY_SIGNS = ("out of memory", "bad_alloc", "ALLOC_FAILED", "Failed to allocate")
+
+
+class CTranslate2:
+    """One CTranslate2 model, with faster-whisper's tokenizer and features."""
+
+    batch = BATCH
+
+    def __init__(self, load: protocol.Load, abort: threading.Event) -> None:
+        self._abort = abort
+        on_gpu = load.use_gpu and ctranslate2.get_cuda_device_count() > 0
+        self.device = "CUDA" if on_gpu else "CPU"
+        try:
+            self._whisper = WhisperModel(
+                load.path,
+                device=self.device.lower(),
+                compute_type="float16" if on_gpu else "int8",
+                cpu_threads=load.threads,
+                local_files_only=True,
+            )
+        except Exception as error:  # the tokenizer's library raises no narrower type
+            raise LoadFailed(_kind(error, otherwise="invalid"), str(error)) from error
+        self._model = self._whisper.model
+        self.build = f"CTranslate2 {ctranslate2.__version__}, {self._model.compute_type}"
+
+    def warm_up(self) -> None:
+        try:
+            encoded = self._model.encode(self._features([np.zeros(RATE, np.float32)]))
+            tokenizer = self._tokenizer("en", translate=False)
+            self._decode(encoded, [_prompt(tokenizer, [])], [1.0], beams=1)
+        except (RuntimeError, MemoryError) as error:
+            raise LoadFailed(_kind(error, otherwise="engine"), str(error)) from error
+
+    def transcribe(self, windows: Sequence[Window]) -> Iterator[Result | Failed]:
+        groups: defaultdict[int, list[Window]] = defaultdict(list)
+        for window in windows:
+            # In a batch, all prompts must have their start token at the same place.
+            groups[len(self._prompt_tokens(window.prompt))].append(window)
+        for group in groups.values():
+            try:
+                yield from self._transcribe_together(group)
+            except (RuntimeError, MemoryError) as error:
+                if _kind(error, otherwise="engine") == "out_of_memory":
+                    raise EngineBroken from error
+                yield from (Failed(window.id, "engine", str(error)) for window in group)
+
+    def _transcribe_together(self, windows: Sequence[Window]) -> Iterator[Result]:
+        """Transcribe windows whose prompts have the same length."""
+        began = time.monotonic()
+        samples = [samples_of(window, least=1) for window in windows]
+        secs = [len(each) / RATE for each in samples]
+        encoded = self._model.encode(self._features(samples))
+        languages = self._languages(windows, encoded)
+        tokenizers = [
+            self._tokenizer(language, translate=window.translate)
+            for window, language in zip(windows, languages, strict=True)
+        ]
+        prompts = [
+            _prompt(tokenizer, self._prompt_tokens(window.prompt))
+            for tokenizer, window in zip(tokenizers, windows, strict=True)
+        ]
+        outputs = self._decode(encoded, prompts, secs, beams=1)
+        doubtful = [n for n, each in enumerate(outputs) if each.is_doubtful(tokenizers[n])]
+        if doubtful and not self._abort.is_set():
+            second = self._decode(
+                _some_of(encoded, doubtful),
+                [prompts[n] for n in doubtful],
+                [secs[n] for n in doubtful],
+                beams=BEAMS,
+            )
+            for n, again in zip(doubtful, second, strict=True):
+                outputs[n] = max(outputs[n], again, key=lambda each: each.rank(tokenizers[n]))
+        pieces = [
+            list(_pieces(output.tokens, tokenizer, length))
+            for output, tokenizer, length in zip(outputs, tokenizers, secs, strict=True)
+        ]
+        if not self._abort.is_set():
+            self._align(encoded, windows, tokenizers, secs, pieces)
+        took = (time.monotonic() - began) / len(windows)
+        for window, language, tokenizer, parts in zip(
+            windows, languages, tokenizers, pieces, strict=True
+        ):
+            segments = (piece.segment(tokenizer, language) for piece in parts)
+            yield Result(window.id, language, tuple(segments), took)
+
+    def _features(self, samples: Sequence[NDArray[np.float32]]) -> ctranslate2.StorageView:
+        """The log-mel spectra of windows, all as long as the longest and its tail need."""
+        length = min(WINDOW_S * RATE, max(map(len, samples)) + TAIL_S * RATE)
+        spectra = [
+            self._whisper.feature_extractor(
+                np.pad(each[:length], (0, max(0, length - len(each)))), padding=0
+            )
+            for each in samples
+        ]
+        return ctranslate2.StorageView.from_array(np.stack(spectra).astype(np.float32))
+
+    def _languages(self, windows: Sequence[Window], encoded: ctranslate2.StorageView) -> list[str]:
+        if not self._model.is_multilingual:
+            return ["en"] * len(windows)
+        given = [window.language for window in windows]
+        if None not in given:
+            return [language for language in given if language]
+        found = self._model.detect_language(encoded)  # its best guess first, as <|en|>
+        return [
+            language or guesses[0][0][2:-2] for language, guesses in zip(given, found, strict=True)
+        ]
+
+    def _tokenizer(self, language: str, *, translate: bool) -> Tokenizer:
+        return Tokenizer(
+            self._whisper.hf_tokenizer,
+            self._model.is_multilingual,
+            "translate" if translate else "transcribe",
+            language,
+        )
+
+    def _prompt_tokens(self, prompt: str | None) -> list[int]:
+        if not prompt or not prompt.strip():
+            return []
+        encoding = self._whisper.hf_tokenizer.encode(" " + prompt.strip(), add_special_tokens=False)
+        return list(encoding.ids[-MOST_PROMPT_TOKENS:])
+
+    def _decode(
+        self,
+        encoded: ctranslate2.StorageView,
+        prompts: Sequence[list[int]],
+        secs: Sequence[float],
+        *,
+        beams: int,
+    ) -> "list[_Output]":
+        most = len(prompts[0]) + SPARE_TOKENS + round(TOKENS_A_SECOND * max(secs))
+        results = self._model.generate(
+            encoded,
+            list(prompts),
+            beam_size=beams,
+            max_length=min(CONTEXT, most),
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+        return [_Output(each.sequences_ids[0], each.scores[0]) for each in results]
+
+    def _align(
+        self,
+        encoded: ctranslate2.StorageView,
+        windows: Sequence[Window],
+        tokenizers: Sequence[Tokenizer],
+        secs: Sequence[float],
+        pieces: "Sequence[list[_Piece]]",
+    ) -> None:
+        """Find when each token was said, in the windows that want it."""
+        together: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+        for n, window in enumerate(windows):
+            if window.words and any(piece.tokens for piece in pieces[n]):
+                together[tuple(tokenizers[n].sot_sequence)].append(n)
+        for start, numbers in together.items():
+            results = self._model.align(
+                encoded if len(numbers) == len(windows) else _some_of(encoded, numbers),
+                list(start),
+                [[token for piece in pieces[n] for token in piece.tokens] for n in numbers],
+                [round(secs[n] * FRAMES_A_SECOND) for n in numbers],
+            )
+            for n, result in zip(numbers, results, strict=True):
+                times = _token_times(result.alignments)
+                at = 0
+                for piece in pieces[n]:
+                    end = at + len(piece.tokens)
+                    piece.times = times[at : end + 1]
+                    piece.probabilities = list(result.text_token_probs[at:end])
+                    at = end
+
+
+@dataclass(frozen=True)
+class _Output:
+    tokens: list[int]
+    mean_logprob: float
+
+    def repetition(self, tokenizer: Tokenizer) -> float:
+        """How much shorter the text is when it is compressed."""
+        text = tokenizer.decode(self.tokens).encode()
+        return len(text) / len(zlib.compress(text))
+
+    def is_doubtful(self, tokenizer: Tokenizer) -> bool:
+        return self.mean_logprob < UNSURE or self.repetition(tokenizer) > REPETITIVE
+
+    def rank(self, tokenizer: Tokenizer) -> tuple[bool, float]:
+        return self.repetition(tokenizer) <= REPETITIVE, self.mean_logprob
+
+
+@dataclass
+class _Piece:
+    """The tokens of a segment's text; times are in seconds from the start of the window."""
+
+    tokens: list[int]
+    start: float
+    end: float
+    times: list[float] = field(default_factory=list)
+    """When each token begins, and when the last one ends; empty if nobody has asked."""
+    probabilities: list[float] = field(default_factory=list)
+
+    def segment(self, tokenizer: Tokenizer, language: str) -> EngineSegment:
+        text = tokenizer.decode(self.tokens).strip()
+        if not self.times:
+            return EngineSegment(text, self.start, self.end, ())
+        if self.times[0] == self.times[-1]:  # the alignment found nothing
+            self.times = np.linspace(self.start, self.end, len(self.times)).tolist()
+        characters = []
+        at = 0
+        for part, ids in zip(*tokenizer.split_tokens_on_unicode(self.tokens), strict=True):
+            end = at + len(ids)
+            mean = sum(self.probabilities[at:end]) / len(ids)
+            characters.append(Token(part.encode(), self.times[at], self.times[end], mean))
+            at = end
+        start = min(self.times[0], self.end)
+        stop = max(start, self.times[-1])
+        return EngineSegment(text, start, stop, words_of(characters, language, start, stop))
+
+
+def _pieces(tokens: Sequence[int], tokenizer: Tokenizer, length: float) -> Iterator[_Piece]:
+    """The segments that the timestamps among the tokens mark.
+
+    One without an end goes to the end of the window, which is ``length`` seconds long.
+    """
+    first = tokenizer.timestamp_begin
+    start, text = 0.0, list[int]()
+    for token in tokens:
+        if token < tokenizer.eot:
+            text.append(token)
+        elif token >= first:
+            time_s = min(length, (token - first) * TIMESTAMP_S)
+            if text:
+                yield _Piece(text, start, max(start, time_s))
+                text = []
+            start = time_s
+    if text:
+        yield _Piece(text, start, max(start, length))
+
+
+def _token_times(alignments: Sequence[tuple[int, int]]) -> list[float]:
+    """When each token begins, in seconds; the last is the end of the text.
+
+    ``alignments``: pairs of a token's index and an encoder position, in order.
+    """
+    times: list[float] = []
+    for token, position in alignments:
+        if token >= len(times):
+            times.append(position * TIMESTAMP_S)
+    return times
+
+
+def _prompt(tokenizer: Tokenizer, before: list[int]) -> list[int]:
+    return [*([tokenizer.sot_prev, *before] if before else []), *tokenizer.sot_sequence]
+
+
+def _some_of(encoded: ctranslate2.StorageView, numbers: Sequence[int]) -> ctranslate2.StorageView:
+    rows = np.array(encoded.to_device(ctranslate2.Device.cpu))[list(numbers)]
+    return ctranslate2.StorageView.from_array(rows)
+
+
+def _kind(error: Exception, *, otherwise: str) -> str:
+    """The kind of failure, as in `protocol.Failed`."""
+    out = isinstance(error, MemoryError) or any(sign in str(error) for sign in MEMORY_SIGNS)
+    return "out_of_memory" if out else otherwise

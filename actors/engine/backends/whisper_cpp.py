@@ -1,0 +1,146 @@
+"""whisper.cpp: models as ggml files, on a CPU or with CUDA or Vulkan."""
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import _pywhispercpp as whisper
+import numpy as np
+
+from actors.engine import protocol
+from actors.engine.backends import EngineBroken, LoadFailed
+from actors.engine.backends.audio import samples_of
+from actors.engine.protocol import EngineSegment, Failed, Result, Window
+from actors.engine.words import Token, words_of
+from storage.records import RATE
+
+MIN_SAMPLES = RATE * 12 // 10
+"""Samples. whisper.cpp finds no text in less than a second of audio, so silence is appended to
+shorter windows."""
+BEST_OF = 2
+"""How many samples are decoded at each fallback temperature. The default, five, takes 1.8 times
+as long."""
+OUT_OF_MEMORY_CODE = -7
+"""The code that whisper_full returns. After it, freeing the context would crash, too."""
+
+# Parts of whisper.cpp's messages, in whisper_init_* and whisper_model_load.
+LOAD_FAILED = ("failed to load model", "failed to open", "_cache_init() failed", "to allocate")
+INVALID_FILE = ("bad magic", "unknown tensor", "wrong size in", "not all tensors", "wrong shape")
+GPU_TAKEN = re.compile(r"whisper_backend_init_gpu: using (\S+) backend")
+GPU_FAILED = "whisper_backend_init_gpu: failed to initialize"
+
+
+class WhisperCpp:
+    """One whisper.cpp context."""
+
+    batch = 1
+
+    def __init__(self, load: protocol.Load, abort: threading.Event) -> None:
+        self._abort, self._threads = abort, load.threads
+        self._log_lines: list[str] = []
+        whisper.whisper_log_set(lambda _level, text: self._log_lines.append(text.strip()))
+        params = whisper.whisper_context_default_params()
+        params.use_gpu = load.use_gpu
+        self._context = whisper.whisper_init_from_file_with_params(load.path, params)
+        # A failed load returns an object around NULL, which crashes when it is first used. Only
+        # the log lines show the failure. (If the GPU cannot be used, this is logged as well, but
+        # then the model is loaded on the CPU.)
+        failures = [line for line in self._log_lines if any(sign in line for sign in LOAD_FAILED)]
+        if failures:
+            raise LoadFailed(_failure_kind(self._log_lines), failures[0])
+        self.device = _device(self._log_lines)
+        self.build = whisper.whisper_print_system_info().strip(" |\n")
+        self._english_only = not whisper.whisper_is_multilingual(self._context)
+        self._end_of_text = whisper.whisper_token_eot(self._context)
+
+    def warm_up(self) -> None:
+        silence = np.zeros(MIN_SAMPLES, np.float32)
+        params = self._params("en", False, None)
+        code = whisper.whisper_full(self._context, params, silence, MIN_SAMPLES)
+        if code == OUT_OF_MEMORY_CODE:
+            raise LoadFailed("out_of_memory", "the engine's first inference ran out of memory")
+        if code:
+            raise LoadFailed(
+                _failure_kind(self._log_lines),
+                f"the engine's first inference failed with code {code}",
+            )
+        whisper.whisper_log_set(lambda _level, _text: None)
+
+    def transcribe(self, windows: Sequence[Window]) -> Iterator[Result | Failed]:
+        yield from map(self._transcribe, windows)
+
+    def _transcribe(self, window: Window) -> Result | Failed:
+        began = time.monotonic()
+        samples = samples_of(window, least=MIN_SAMPLES)
+        params = self._params(window.language, window.translate, window.prompt)
+        try:
+            code = whisper.whisper_full(self._context, params, samples, len(samples))
+        except MemoryError:
+            code = OUT_OF_MEMORY_CODE
+        if self._abort.is_set():
+            return Failed(window.id, "aborted", "aborted")
+        if code == OUT_OF_MEMORY_CODE:
+            raise EngineBroken
+        if code:
+            return Failed(
+                window.id, "engine", f"whisper inference failed: whisper_full gave {code}"
+            )
+        language = whisper.whisper_lang_str(whisper.whisper_full_lang_id(self._context))
+        count = whisper.whisper_full_n_segments(self._context)
+        segments = tuple(self._segment(n, language) for n in range(count))
+        return Result(window.id, language, segments, time.monotonic() - began)
+
+    def _params(
+        self, language: str | None, translate: bool, prompt: str | None
+    ) -> "whisper.whisper_full_params":
+        # New parameters for each call, because a value that was set once would stay set.
+        params = whisper.whisper_full_default_params(whisper.WHISPER_SAMPLING_GREEDY)
+        params.n_threads = self._threads
+        params.greedy = {"best_of": BEST_OF}
+        # English-only models cannot detect the language: they would report a random one.
+        params.language = "en" if self._english_only else language or "auto"
+        params.translate = translate and not self._english_only
+        params.initial_prompt = prompt or ""
+        params.no_context = True
+        params.token_timestamps = True
+        params.print_progress = params.print_realtime = params.print_timestamps = False
+        whisper.assign_abort_callback(params, self._abort.is_set)
+        return params
+
+    def _segment(self, n: int, language: str) -> EngineSegment:
+        context = self._context
+        start = whisper.whisper_full_get_segment_t0(context, n) / 100
+        end = max(start, whisper.whisper_full_get_segment_t1(context, n) / 100)
+        text = whisper.whisper_full_get_segment_text(context, n).decode(errors="replace").strip()
+        return EngineSegment(text, start, end, words_of(self._tokens(n), language, start, end))
+
+    def _tokens(self, n: int) -> list[Token]:
+        context = self._context
+        data = [
+            whisper.whisper_full_get_token_data(context, n, k)
+            for k in range(whisper.whisper_full_n_tokens(context, n))
+        ]
+        return [
+            Token(whisper.whisper_token_to_bytes(context, t.id), t.t0 / 100, t.t1 / 100, t.p)
+            for t in data
+            if t.id < self._end_of_text
+        ]
+
+
+def _device(log_lines: list[str]) -> str:
+    """The device that the model was loaded on, from whisper.cpp's log lines.
+
+    If no GPU can be used, whisper.cpp uses the CPU and reports no error.
+    """
+    if any(GPU_FAILED in line for line in log_lines):
+        return "CPU"
+    return next((taken[1] for taken in map(GPU_TAKEN.search, log_lines) if taken), "CPU")
+
+
+def _failure_kind(log_lines: list[str]) -> str:
+    if any("alloc" in line for line in log_lines):
+        return "out_of_memory"
+    if any(sign in line for line in log_lines for sign in INVALID_FILE):
+        return "invalid"
+    return "engine"

@@ -1,0 +1,125 @@
+"""The CTranslate2 backend, with scripted weights through the real library."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from actors.engine import protocol
+from actors.engine.backends import LoadFailed
+from actors.engine.backends.ctranslate2 import (
+    CTranslate2,
+    _Output,
+    _pieces,
+    _token_times,
+)
+from actors.engine.protocol import Result, Window
+from storage.records import RATE, Span
+from tests.audio import babble
+from tests.scripted_folder import scripted_folder
+
+HELLO = "<|0.00|> Hello world.<|2.00|><|2.50|> How are you?<|4.00|>"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scripted_folder(tmp_path_factory.mktemp("models") / "hello", HELLO, language=2)
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path) -> CTranslate2:
+    return CTranslate2(protocol.Load(str(folder), use_gpu=False, threads=2), threading.Event())
+
+
+@pytest.fixture
+def pcm(tmp_path: Path) -> Path:
+    path = tmp_path / "a.pcm"
+    path.write_bytes(babble((30.0, True)).tobytes())
+    return path
+
+
+def window(
+    pcm: Path, number: int = 1, *, seconds: float = 5, language: str | None = None,
+    translate: bool = False, prompt: str | None = None, words: bool = True,
+) -> Window:  # fmt: skip
+    spans = (Span(0, round(seconds * RATE)),)
+    return Window(number, str(pcm), spans, language, translate, prompt, words)
+
+
+def results(engine: CTranslate2, *windows: Window) -> list[Result]:
+    answers = list(engine.transcribe(windows))
+    return [answer for answer in answers if isinstance(answer, Result)]
+
+
+def test_windows_of_one_batch_have_their_own_languages_tasks_and_lengths(
+    engine: CTranslate2, pcm: Path
+) -> None:
+    first, second, third = results(
+        engine,
+        window(pcm, 1),
+        window(pcm, 2, language="fr", seconds=30),
+        window(pcm, 3, language="en", translate=True, seconds=4.5),
+    )
+    assert [each.language for each in (first, second, third)] == ["de", "fr", "en"]
+    for each in (first, second, third):
+        assert [s.text for s in each.segments] == ["Hello world.", "How are you?"]
+
+
+def test_windows_with_prompts_of_other_lengths_are_answered_too(
+    engine: CTranslate2, pcm: Path
+) -> None:
+    batch = [window(pcm, 1), window(pcm, 2, prompt="Bob"), window(pcm, 3, prompt="  ")]
+    assert sorted(each.id for each in results(engine, *batch)) == [1, 2, 3]
+
+
+def test_times_of_words_are_found_only_for_those_who_want_them(
+    engine: CTranslate2, pcm: Path
+) -> None:
+    with_words, without = results(engine, window(pcm, 1), window(pcm, 2, words=False))
+    assert [w.text for s in with_words.segments for w in s.words] == (
+        "Hello world. How are you?".split()
+    )
+    assert [s.words for s in without.segments] == [(), ()]
+    assert [(s.start, s.end) for s in without.segments] == [(0.0, 2.0), (2.5, 4.0)]
+
+
+def test_no_segment_ends_after_its_window(engine: CTranslate2, pcm: Path) -> None:
+    (result,) = results(engine, window(pcm, seconds=3, words=False))
+    assert [(s.start, s.end) for s in result.segments] == [(0.0, 2.0), (2.5, 3.0)]
+
+
+def test_a_window_of_a_few_samples_is_answered(engine: CTranslate2, pcm: Path) -> None:
+    assert len(results(engine, window(pcm, seconds=0.001))) == 1
+
+
+@pytest.mark.parametrize("damaged", ["model.bin", "tokenizer.json"])
+def test_a_damaged_folder_can_never_be_loaded(folder: Path, tmp_path: Path, damaged: str) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in folder.iterdir():
+        (copy / file.name).write_bytes(b"{" if file.name == damaged else file.read_bytes())
+    with pytest.raises(LoadFailed) as failed:
+        CTranslate2(protocol.Load(str(copy), use_gpu=False, threads=2), threading.Event())
+    assert failed.value.kind == "invalid"
+
+
+def test_a_segment_without_an_end_goes_to_the_end_of_the_window(engine: CTranslate2) -> None:
+    tokenizer = engine._tokenizer("en", translate=False)
+    begin = tokenizer.timestamp_begin
+    pieces = list(_pieces([begin, 1, 2, begin + 50, begin + 60, 3], tokenizer, 2.0))
+    assert [(p.tokens, p.start, p.end) for p in pieces] == [([1, 2], 0.0, 1.0), ([3], 1.2, 2.0)]
+
+
+def test_a_token_begins_where_the_alignment_first_reaches_it() -> None:
+    assert _token_times([(0, 0), (0, 5), (1, 10), (2, 10), (2, 20), (3, 30)]) == pytest.approx(
+        [0.0, 0.2, 0.2, 0.6]
+    )
+
+
+def test_a_result_that_repeats_itself_is_worse_than_an_unsure_one(engine: CTranslate2) -> None:
+    tokenizer = engine._tokenizer("en", translate=False)
+    loop = _Output(tokenizer.encode(" Hello" * 60), mean_logprob=-0.1)
+    unsure = _Output(tokenizer.encode(" How are you?"), mean_logprob=-1.5)
+    assert loop.is_doubtful(tokenizer)
+    assert unsure.is_doubtful(tokenizer)
+    assert unsure.rank(tokenizer) > loop.rank(tokenizer)
