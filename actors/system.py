@@ -267,7 +267,7 @@ async def open_system(
         ):
             jobs, deliveries, shares = Jobs(database), Deliveries(database), Shares(database)
             texts, speakers, usage = Texts(database), SpeakerTurns(database), Usage(database)
-            await jobs.count_crash_of_interrupted()
+            suspects = await jobs.count_crash_of_interrupted()
             listeners = await deliveries.listeners()
 
             def build_queue() -> Queue:
@@ -284,6 +284,7 @@ async def open_system(
                     publish=publish,
                     model_for=catalogue.resolve,
                     drained=drained,
+                    suspects=suspects,
                 )
 
             factories: Mapping[str, Callable[[], Any]] = {

@@ -1,6 +1,6 @@
 """All changes of jobs, their plans and their transcripts. Each change is one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from storage.database import NOW, Connection, changed, rows, scalar, write
 from storage.errors import OverQuota
@@ -243,23 +243,27 @@ class Jobs(JobQueries):
         return job
 
     @write
-    async def count_crash_of_interrupted(self, c: Connection) -> None:
+    async def count_crash_of_interrupted(self, c: Connection) -> list[str]:
         """Count a crash against the job that was in flight when the last process ended.
 
-        For the server's start. After a clean stop no job is running, so no crash is counted. The
-        stages of queued jobs are cleared as well, because nothing is being fetched or decoded yet.
+        If there were several, any of them may be the cause: none is charged, and their ids are
+        returned. For the server's start. After a clean stop no job is running, so no crash is
+        counted. The stages of queued jobs are cleared as well, because nothing is being fetched or
+        decoded yet.
         """
-        await c.execute(
-            "UPDATE jobs SET crashes = crashes + 1 WHERE status = 'running' AND engaged"
-        )
+        rows = await c.execute_fetchall("SELECT id FROM jobs WHERE status = 'running' AND engaged")
+        interrupted = [row[0] for row in rows]
+        if len(interrupted) == 1:
+            await c.execute("UPDATE jobs SET crashes = crashes + 1 WHERE id = ?", interrupted)
         await c.execute("UPDATE jobs SET engaged = 0 WHERE engaged")
         await c.execute("UPDATE jobs SET stage = NULL, stage_detail = NULL WHERE status = 'queued'")
+        return interrupted if len(interrupted) > 1 else []
 
     @write
-    async def mark_in_flight(self, c: Connection, job_id: str | None) -> None:
-        """Mark this job, and no other, as in flight: the engine has a chunk of it. None: no job."""
+    async def mark_in_flight(self, c: Connection, job_ids: Collection[str]) -> None:
+        """Mark these jobs, and no others, as in flight: the engine has chunks of them."""
         await c.execute("UPDATE jobs SET engaged = 0 WHERE engaged")
-        await c.execute("UPDATE jobs SET engaged = 1 WHERE id = ?", (job_id,))
+        await c.executemany("UPDATE jobs SET engaged = 1 WHERE id = ?", [(n,) for n in job_ids])
 
     async def count_crash(self, job_id: str) -> Job | None:
         """Count a crash against a job; None if the job has ended."""

@@ -10,13 +10,16 @@ import socket
 import sys
 import threading
 import time
-from queue import SimpleQueue
+from collections import deque
 
 import msgspec
 
 from actors.engine import protocol
 from actors.engine.backends import EngineBroken, LoadFailed, backend_for
 from actors.engine.protocol import Failed, Loaded, Window, frame
+
+GATHER_S = 0.02
+"""Seconds that a batch waits for more windows. It is little beside the time of a window."""
 
 
 class ServerConnection:
@@ -27,15 +30,21 @@ class ServerConnection:
     """
 
     def __init__(self, connection: socket.socket, abort: threading.Event) -> None:
+        """``abort`` is set when all windows of the batch at hand are aborted."""
         self._connection, self._abort = connection, abort
-        self._batches: SimpleQueue[tuple[Window, ...]] = SimpleQueue()
+        self._waiting: deque[Window] = deque()
+        self._at_hand: set[int] = set()
+        """The windows of the batch at hand that are not aborted."""
+        self._changed = threading.Condition()
+        self._sending = threading.Lock()
         self._decode = msgspec.msgpack.Decoder(protocol.ToEngine).decode
 
     def send(self, message: protocol.FromEngine) -> None:
-        try:
-            self._connection.sendall(frame(message))
-        except OSError:
-            os._exit(0)
+        with self._sending:
+            try:
+                self._connection.sendall(frame(message))
+            except OSError:
+                os._exit(0)
 
     def receive(self) -> protocol.ToEngine:
         (length,) = protocol.LENGTH.unpack(self._exactly(protocol.LENGTH.size))
@@ -45,15 +54,36 @@ class ServerConnection:
     def follow(self) -> None:
         """Read messages until the process ends; runs in the reader thread."""
         while True:
-            match self.receive():
-                case protocol.Transcribe(batch):
-                    self._abort.clear()
-                    self._batches.put(batch)
-                case protocol.Abort():
-                    self._abort.set()
+            message = self.receive()
+            with self._changed:
+                match message:
+                    case protocol.Transcribe(windows):
+                        self._waiting.extend(windows)
+                        self._changed.notify()
+                    case protocol.Abort(ids):
+                        self._refuse({window.id for window in self._waiting} & set(ids))
+                        if self._at_hand and self._at_hand <= set(ids):
+                            self._abort.set()
+                        self._at_hand -= set(ids)
+                    case protocol.GiveBack():
+                        self._refuse({window.id for window in self._waiting})
 
-    def next_batch(self) -> tuple[Window, ...]:
-        return self._batches.get()
+    def next_batch(self, most: int) -> list[Window]:
+        """Wait for windows, and take up to ``most`` of them."""
+        with self._changed:
+            self._at_hand = set()
+            self._changed.wait_for(lambda: self._waiting)
+            # The server sends windows one by one, so that the next may be on its way.
+            self._changed.wait_for(lambda: len(self._waiting) >= most, timeout=GATHER_S)
+            batch = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+            self._at_hand = {window.id for window in batch}
+            self._abort.clear()
+            return batch
+
+    def _refuse(self, ids: set[int]) -> None:
+        self._waiting = deque(window for window in self._waiting if window.id not in ids)
+        for number in sorted(ids):
+            self.send(Failed(number, "aborted", "aborted"))
 
     def _exactly(self, length: int) -> bytes:
         data = bytearray()
@@ -85,11 +115,7 @@ def main(fd: int) -> None:
     pipe.send(Loaded(loaded - began, warm_up_secs, engine.batch, engine.device, engine.build))
     threading.Thread(target=pipe.follow, daemon=True).start()
     while True:
-        windows = pipe.next_batch()
-        if abort.is_set():
-            for window in windows:
-                pipe.send(Failed(window.id, "aborted", "aborted"))
-            continue
+        windows = pipe.next_batch(engine.batch)
         try:
             for answer in engine.transcribe(windows):
                 pipe.send(answer)

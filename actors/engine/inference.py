@@ -1,7 +1,7 @@
 """The only actor that uses the engine. The chunks for the GPU wait in its mailbox."""
 
 import logging
-from collections import deque
+from collections.abc import Awaitable
 from contextlib import suppress
 from pathlib import Path
 from typing import assert_never
@@ -20,6 +20,7 @@ from actors.engine.messages import (
     EngineFailed,
     EngineReady,
     EngineUp,
+    GiveBack,
     InferenceMessage,
     Overdue,
     StartEngine,
@@ -51,6 +52,11 @@ SLOWER_THAN_SILENCE_BY = 100
 """As SLOWER_BY, for the first window, when only the engine's warm-up with silence is known."""
 
 
+WINDOWS_PER_PLACE = 2
+"""How many windows the engine is given for each that it decodes at once, so that the next ones are
+there when it has finished."""
+
+
 class Inference(Actor[InferenceMessage]):
     def __init__(
         self,
@@ -67,10 +73,15 @@ class Inference(Actor[InferenceMessage]):
         self._load = 0
         self._engine_task: anyio.CancelScope | None = None
         self._engine: EngineWorker | None = None
-        self._in_flight: Transcribe | None = None
-        self._waiting: deque[Transcribe] = deque()
+        self._in_flight: dict[int, Transcribe] = {}
+        """The chunks that the engine has, by the ids of their windows."""
+        self._waiting: list[Transcribe] = []
+        """Chunks for the engine that is still loading."""
         self._window_id = 0
+        self._batch = 1
         self._answer_timer = anyio.CancelScope()
+        self._abort_timers: dict[tuple[int, ...], anyio.CancelScope] = {}
+        """By the windows that are aborted."""
         self._patience_secs = HANG_S
         """After so many seconds without an answer, the engine that is loaded is taken to hang."""
         self._slowest_secs = 0.0
@@ -87,7 +98,9 @@ class Inference(Actor[InferenceMessage]):
             case StartEngine():
                 return self._start(message)
             case StopEngine():
-                return self._stop()
+                return await self._stop()
+            case GiveBack():
+                return await self._give_back()
             case Transcribe():
                 return await self._transcribe(message)
             case AbortChunk(job_id):
@@ -97,7 +110,7 @@ class Inference(Actor[InferenceMessage]):
             case EngineFailed():
                 return self._failed(message)
             case EngineAnswered(answer):
-                return await self._answered(answer)
+                return self._answered(answer)
             case EngineDown(load):
                 return self._engine_down(load)
             case Overdue():
@@ -108,49 +121,60 @@ class Inference(Actor[InferenceMessage]):
     def _start(self, message: StartEngine) -> None:
         if self._engine_task is not None:
             self._engine_task.cancel()
-        self._lose_chunk("killed")
+        self._lose_chunks("killed")
         self._load, self._stopping, self._killed = message.load, False, False
         self._engine_task = self.spawn(self._run_engine, message.load, message.path)
 
-    def _stop(self) -> None:
+    async def _stop(self) -> None:
         self._stopping = True
-        if self._in_flight is None and self._engine_task is not None:
+        await self._give_back()
+        self._stop_if_idle()
+
+    def _stop_if_idle(self) -> None:
+        if self._stopping and not self._in_flight and self._engine_task is not None:
             self._engine_task.cancel()
+
+    async def _give_back(self) -> None:
+        if self._engine is not None and len(self._in_flight) > 1:
+            await self._tell_engine(self._engine.give_back())
 
     async def _transcribe(self, message: Transcribe) -> None:
         if message.load != self._load:
             return  # it is meant for a model that is gone, and the queue hears of that too
-        if message != self._in_flight and message not in self._waiting:
+        if message not in self._in_flight.values() and message not in self._waiting:
             self._waiting.append(message)
-        await self._begin_next()
+        await self._send_waiting()
 
     async def _abort(self, job_id: str) -> None:
-        if self._engine is None or self._in_flight is None or self._in_flight.job_id != job_id:
-            return
-        try:
-            await self._engine.abort()
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return  # the engine has just ended: EngineDown will arrive
-        self._start_answer_timer(ABORT_GRACE_S, aborted=True)
+        ids = tuple(n for n, chunk in self._in_flight.items() if chunk.job_id == job_id)
+        if self._engine is not None and ids:
+            await self._tell_engine(self._engine.abort(*ids))
+            self._abort_timers[ids] = self.later(ABORT_GRACE_S, Overdue(ids))
 
     def _engine_up(self, message: EngineUp) -> None:
         if message.load == self._load:
             self._engine = message.engine
+            self._batch = message.batch
             self._slowest_secs = 0.0
             self._patience_secs = SLOWER_THAN_SILENCE_BY * message.first_inference_secs
-            self._publish(EngineReady(message.load))
+            self._publish(EngineReady(message.load, WINDOWS_PER_PLACE * message.batch))
 
     def _failed(self, message: EngineFailed) -> None:
         if message.load == self._load:
             self._engine_task = None
             self._publish(message)
 
-    async def _answered(self, answer: Result | Failed) -> None:
-        chunk = self._in_flight
-        if chunk is None or answer.id != self._window_id:
+    def _answered(self, answer: Result | Failed) -> None:
+        chunk = self._in_flight.get(answer.id or 0)
+        if chunk is None:
             return
-        self._in_flight = None
-        self._answer_timer.cancel()
+        if isinstance(answer, Failed) and answer.kind == "out_of_memory":
+            self._lose_chunks(answer.kind, answer.message)  # it ends itself
+            return
+        del self._in_flight[answer.id or 0]
+        self._restart_answer_timer()
+        for ids in [ids for ids in self._abort_timers if not self._in_flight.keys() & set(ids)]:
+            self._abort_timers.pop(ids).cancel()
         match answer:
             case Result():
                 self._slowest_secs = max(self._slowest_secs, answer.secs)
@@ -170,10 +194,7 @@ class Inference(Actor[InferenceMessage]):
                 )
             case Failed(_, kind, problem):
                 self._publish(ChunkFailed(chunk.job_id, chunk.ordinal, kind, problem))
-        if self._stopping:
-            self._stop()
-        else:
-            await self._begin_next()
+        self._stop_if_idle()
 
     def _engine_down(self, load: int) -> None:
         if load != self._load:
@@ -182,33 +203,52 @@ class Inference(Actor[InferenceMessage]):
         if reason == "crashed":
             metrics.ENGINE_CRASHES.inc()
         self._engine_task = None
-        self._lose_chunk("crashed" if reason == "crashed" else "killed")
+        self._lose_chunks("crashed" if reason == "crashed" else "killed")
         self._publish(EngineEnded(load, reason))
 
     def _overdue(self, message: Overdue) -> None:
-        if self._in_flight is not None and message.window == self._window_id and self._engine_task:
-            log.warning("the engine does not answer: ending it")
-            self._killed = message.aborted  # without an abort it is a hang, which is a crash
-            self._engine_task.cancel()
+        self._abort_timers.pop(message.aborted, None)
+        late = self._in_flight.keys() & set(message.aborted)
+        if not self._in_flight or self._engine_task is None or (message.aborted and not late):
+            return
+        if late and late != self._in_flight.keys():
+            # Others may be in the same batch: the engine goes on, and its answers to these are
+            # ignored.
+            for number in sorted(late):
+                chunk = self._in_flight.pop(number)
+                self._publish(ChunkFailed(chunk.job_id, chunk.ordinal, "aborted", "aborted"))
+            return
+        log.warning("the engine does not answer: ending it")
+        self._killed = bool(late)  # without an abort it is a hang, which is a crash
+        self._engine_task.cancel()
 
     # Steps that several of the handlers above use.
 
-    def _lose_chunk(self, kind: str) -> None:
-        """The engine has ended: report the chunk in flight as failed, and forget what waits."""
+    def _lose_chunks(self, kind: str, problem: str = "the engine crashed on this job") -> None:
+        """The engine has ended: report the chunks in flight as failed, and forget what waits."""
         self._answer_timer.cancel()
         self._waiting.clear()
         self._engine = None
-        if chunk := self._in_flight:
-            self._in_flight = None
-            problem = "the engine crashed on this job"
-            self._publish(ChunkFailed(chunk.job_id, chunk.ordinal, kind, problem))
+        lost, self._in_flight = self._in_flight, {}
+        for chunk in lost.values():
+            alone = len(lost) == 1
+            self._publish(ChunkFailed(chunk.job_id, chunk.ordinal, kind, problem, alone))
 
-    async def _begin_next(self) -> None:
-        if self._engine is None or self._in_flight is not None or not self._waiting:
+    async def _send_waiting(self) -> None:
+        if self._engine is None or self._stopping or not self._waiting:
             return
-        self._in_flight = chunk = self._waiting.popleft()
+        chunks, self._waiting = self._waiting, []
+        windows = [self._window(chunk) for chunk in chunks]
+        if not self._in_flight:
+            self._in_flight = dict(zip((window.id for window in windows), chunks, strict=True))
+            self._restart_answer_timer()
+        else:
+            self._in_flight |= zip((window.id for window in windows), chunks, strict=True)
+        await self._tell_engine(self._engine.transcribe(*windows))
+
+    def _window(self, chunk: Transcribe) -> Window:
         self._window_id += 1
-        window = Window(
+        return Window(
             self._window_id,
             str(chunk.pcm),
             chunk.spans,
@@ -218,15 +258,18 @@ class Inference(Actor[InferenceMessage]):
             # Where spans were joined, the words' times say to which side a word belongs.
             chunk.words or len(chunk.spans) > 1,
         )
-        patience_secs = min(HANG_S, max(SHORTEST_HANG_S, self._patience_secs))
-        self._start_answer_timer(patience_secs, aborted=False)
-        # If the engine has just ended, sending fails, and EngineDown will arrive.
-        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-            await self._engine.transcribe(window)
 
-    def _start_answer_timer(self, seconds: float, *, aborted: bool) -> None:
+    async def _tell_engine(self, sending: Awaitable[None]) -> None:
+        """If the engine has just ended, sending fails, and EngineDown will arrive."""
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            await sending
+
+    def _restart_answer_timer(self) -> None:
+        """The engine has as long as a batch may take, from now on, to answer anything."""
         self._answer_timer.cancel()
-        self._answer_timer = self.later(seconds, Overdue(self._window_id, aborted))
+        if self._in_flight:
+            patience_secs = min(HANG_S, max(SHORTEST_HANG_S, self._batch * self._patience_secs))
+            self._answer_timer = self.later(patience_secs, Overdue(()))
 
     # This part runs beside the mailbox, in a task of its own: one engine, from start to end.
 
@@ -238,7 +281,7 @@ class Inference(Actor[InferenceMessage]):
                         str(path), use_gpu=self._use_gpu, threads=self._threads
                     )
                 _log_load(loaded, self._use_gpu)
-                self.me.tell(EngineUp(load, engine, loaded.warm_up_secs))
+                self.me.tell(EngineUp(load, engine, loaded.warm_up_secs, loaded.parallel_windows))
                 while True:
                     answer = await engine.receive()
                     assert isinstance(answer, Result | Failed)

@@ -11,6 +11,8 @@ from storage.records import LeftOut, Segment, Span
 
 class EngineReady(msgspec.Struct, frozen=True):
     load: int
+    capacity: int = 1
+    """How many chunks it can be given at once."""
 
 
 class EngineFailed(msgspec.Struct, frozen=True):
@@ -42,6 +44,8 @@ class ChunkFailed(msgspec.Struct, frozen=True):
     """``crashed``: the engine crashed. ``killed``: the server ended the engine. Other kinds are
     those of `protocol.Failed`."""
     problem: str
+    alone: bool = True
+    """Whether the engine had no other chunk, so that this one must have been the cause."""
 
 
 class StartEngine(msgspec.Struct, frozen=True):
@@ -50,7 +54,11 @@ class StartEngine(msgspec.Struct, frozen=True):
 
 
 class StopEngine(msgspec.Struct, frozen=True):
-    """Stop the engine once the chunk in flight is done."""
+    """Stop the engine once it has done the chunks that it has begun."""
+
+
+class GiveBack(msgspec.Struct, frozen=True):
+    """Report the chunks that the engine has not begun as failed, of kind ``aborted``."""
 
 
 class Transcribe(msgspec.Struct, frozen=True):
@@ -81,6 +89,8 @@ class EngineUp(msgspec.Struct, frozen=True):
     load: int
     engine: EngineWorker
     first_inference_secs: float
+    batch: int
+    """How many windows it decodes at once."""
 
 
 class EngineAnswered(msgspec.Struct, frozen=True):
@@ -92,15 +102,17 @@ class EngineDown(msgspec.Struct, frozen=True):
 
 
 class Overdue(msgspec.Struct, frozen=True):
-    """The engine has not answered for a window in time; ``aborted``: after an abort."""
+    """The engine has not answered in time."""
 
-    window: int
-    aborted: bool
+    aborted: tuple[int, ...]
+    """The windows that were aborted and are late. If there are none, the engine has not answered
+    anything."""
 
 
 InferenceMessage = (
     StartEngine
     | StopEngine
+    | GiveBack
     | Transcribe
     | AbortChunk
     | EngineUp

@@ -1,8 +1,8 @@
 """The messages between the server and the engine child.
 
 They use one socket. Each message is a 4-byte little-endian length, followed by msgpack. The server
-sends a batch of windows, of one job or of several, and the engine answers each window when it is
-done.
+sends windows, of one job or of several, at any time. The engine takes as many together as it can
+decode at once, and answers each window when it is done.
 """
 
 import struct
@@ -39,18 +39,28 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class Transcribe(msgspec.Struct, frozen=True, tag=True):
-    batch: tuple[Window, ...]
+    windows: tuple[Window, ...]
 
 
 class Abort(msgspec.Struct, frozen=True, tag=True):
-    """Stop the current batch. The engine answers its windows with Failed of kind ``aborted``."""
+    """Give these windows up.
+
+    The engine answers those that it has not begun with Failed of kind ``aborted``. It stops the
+    batch at hand, if it can, once all windows of it are aborted.
+    """
+
+    ids: tuple[int, ...]
+
+
+class GiveBack(msgspec.Struct, frozen=True, tag=True):
+    """Answer all windows that have not been begun with Failed of kind ``aborted``."""
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):
     load_secs: float
     warm_up_secs: float
     parallel_windows: int
-    """How many windows the engine works on at once."""
+    """How many windows the engine decodes at once."""
     device: str
     """The device that the model is on, as the engine's library calls it: ``CUDA0`` or ``CPU``."""
     build: str
@@ -93,7 +103,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
-ToEngine = Load | Transcribe | Abort
+ToEngine = Load | Transcribe | Abort | GiveBack
 FromEngine = Loaded | Result | Failed
 
 encode = msgspec.msgpack.Encoder().encode

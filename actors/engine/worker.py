@@ -55,12 +55,17 @@ class EngineWorker:
         assert isinstance(answer, Loaded)
         return answer
 
-    async def transcribe(self, *batch: Window) -> None:
+    async def transcribe(self, *windows: Window) -> None:
         """Send windows; `receive` gives a Result or a Failed for each, in any order."""
-        await self._send(protocol.Transcribe(batch))
+        await self._send(protocol.Transcribe(windows))
 
-    async def abort(self) -> None:
-        await self._send(protocol.Abort())
+    async def abort(self, *ids: int) -> None:
+        """Give these windows up; see `protocol.Abort`."""
+        await self._send(protocol.Abort(ids))
+
+    async def give_back(self) -> None:
+        """Get a Failed for each window that has not been begun."""
+        await self._send(protocol.GiveBack())
 
     async def receive(self) -> FromEngine:
         """The next answer.

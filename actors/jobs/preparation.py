@@ -14,10 +14,14 @@ from actors.media.messages import ChunkerMessage, Fetch, IngestMessage, Split, S
 from storage.blobs import Spool
 from storage.records import Job
 
-DECODE_AHEAD = 2
-"""How many jobs are decoded before their turn, so that the engine does not have to wait."""
+DECODE_AHEAD, CHUNKS_AHEAD = 2, 16
+"""How many jobs are decoded before their turn, so that the engine does not have to wait; and more,
+until they have so many chunks together, so that short jobs can share a batch of the engine."""
 DECODINGS_AT_ONCE = 2
 """So that one decoder that hangs does not hold up all other jobs."""
+BYTES_PER_CHUNK = 100_000
+"""About half a minute of compressed speech. Larger files are taken to have more chunks than they
+do, so that fewer jobs are decoded ahead, and these need less disk."""
 FETCHES_AT_ONCE = 3
 FETCHES_PER_OWNER = 2
 """Less than FETCHES_AT_ONCE, so that one owner's slow sources do not block all fetches."""
@@ -67,9 +71,14 @@ class Preparation:
             for job in self._scheduler.in_order()
             if job.size_bytes is not None and job.id not in decoded_but_resting
         )
-        in_order = (job for job, _ in zip(fetched, range(DECODE_AHEAD), strict=False))
-        under_way = self._ready | self._decoding
-        return next((job for job in in_order if job.id not in under_way), None)
+        chunks = 0
+        for place, job in enumerate(fetched):
+            if place >= DECODE_AHEAD and chunks >= CHUNKS_AHEAD:
+                return None
+            if job.id not in self._ready | self._decoding:
+                return job
+            chunks += _chunks_left(job)
+        return None
 
     def fetch(self, job: Job) -> None:
         assert job.order.source_url
@@ -138,3 +147,10 @@ class Preparation:
     def _fetches_of(self, owner: int | None) -> int:
         jobs = (self._scheduler.get(job_id) for job_id in self._fetching)
         return sum(job is not None and job.order.owner == owner for job in jobs)
+
+
+def _chunks_left(job: Job) -> int:
+    """How many chunks of a job are to be transcribed, or as many as it may become."""
+    if job.chunks_total is None:
+        return 1 + (job.size_bytes or 0) // BYTES_PER_CHUNK
+    return job.chunks_total - job.chunks_done

@@ -7,7 +7,7 @@ are lost, for example in a crash, some work is done again, but no job is lost.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import assert_never
 
@@ -19,6 +19,7 @@ from actors.engine.messages import (
     AbortChunk,
     ChunkDone,
     ChunkFailed,
+    GiveBack,
     InferenceMessage,
     Transcribe,
 )
@@ -94,27 +95,36 @@ class Queue(Actor[QueueMessage]):
         publish: Publish,
         model_for: Callable[[str | None], str],
         drained: anyio.Event,
+        suspects: Collection[str] = (),
     ) -> None:
         """``model_for`` returns the model that the name in an order stands for (None: the default
-        model). ``drained`` is set when a Drain is done: all jobs are parked."""
+        model). ``drained`` is set when a Drain is done: all jobs are parked. ``suspects``: ids of
+        jobs one of which may have ended the last process."""
         super().__init__(mailbox)
         self._jobs, self._spool = jobs, spool
         self._scheduler, self._preparation = scheduler, preparation
         self._lifecycle, self._inference = lifecycle, inference
         self._publish, self._model_for, self._drained = publish, model_for, drained
-        self._chunk_in_flight: tuple[str, int] | None = None
-        """The chunk that was given to the engine: the job's id and the chunk's ordinal."""
+        self._in_flight: dict[tuple[str, int], ChunkDone | None] = {}
+        """The chunks that were given to the engine and are not committed, by the job's id and the
+        chunk's ordinal. One that is done waits here until those before it are committed."""
+        self._suspects = dict.fromkeys(suspects, 0)
+        """Jobs of which several chunks were in flight when the engine crashed, each with the last
+        of these chunks. Until that is committed they are transcribed one chunk at a time and with
+        no other job, so that the next crash shows its cause."""
         self._model: str | None = None
         """The model that is loaded."""
         self._load = 0
         """The number of its load."""
+        self._capacity = 1
+        """How many chunks the engine can be given at once."""
         self._unavailable_model: str | None = None
         """The model that could not be loaded at the last try."""
         self._resting: set[str] = set()
         """Jobs that wait after a crash."""
         self._draining = False
-        self._job_in_flight: str | None = None
-        """The job that is marked in the database as in flight."""
+        self._marked: set[str] = set()
+        """The jobs that are marked in the database as in flight."""
         self._announced_work: Work | None = None
 
     async def started(self) -> None:
@@ -197,7 +207,7 @@ class Queue(Actor[QueueMessage]):
         ended = await self._finish(job.id, Status.CANCELLED)
         if ended is None:
             raise Conflict(f"job {job.id} is already in terminal state {job.status}")
-        if self._chunk_in_flight and self._chunk_in_flight[0] == job.id:
+        if job.id in self._jobs_in_flight():
             self._inference.tell(AbortChunk(job.id))
         self._preparation.stop(job.id)
         await self._begin_next_work()
@@ -283,29 +293,45 @@ class Queue(Actor[QueueMessage]):
         await self._begin_next_work()
 
     async def _chunk_done(self, message: ChunkDone) -> None:
-        self._chunk_over(message.job_id, message.ordinal)
         job = self._scheduler.get(message.job_id)
-        if job is not None:
-            segments = [
-                msgspec.structs.replace(segment, index=job.segments + n)
-                for n, segment in enumerate(message.segments)
-            ]
-            committed = await self._jobs.commit_chunk(
-                job.id, message.ordinal, message.language, segments, message.left_out
-            )
-            if committed is not None:
-                self._progressed(committed, job.segments, segments)
-                if committed.chunks_done == committed.chunks_total:
-                    await self._finish(job.id, Status.DONE)
+        if job is None or message.ordinal < job.chunks_done:
+            self._in_flight.pop((message.job_id, message.ordinal), None)
+        else:
+            self._in_flight[message.job_id, message.ordinal] = message
+            await self._commit_in_order(job)
         await self._begin_next_work()
 
+    async def _commit_in_order(self, job: Job) -> None:
+        """Commit the chunks that are done, up to the first that is not."""
+        while (done := self._in_flight.get((job.id, job.chunks_done))) is not None:
+            segments = [
+                msgspec.structs.replace(segment, index=job.segments + n)
+                for n, segment in enumerate(done.segments)
+            ]
+            committed = await self._jobs.commit_chunk(
+                job.id, done.ordinal, done.language, segments, done.left_out
+            )
+            del self._in_flight[job.id, done.ordinal]
+            if committed is None:
+                return
+            if done.ordinal >= self._suspects.get(job.id, done.ordinal):
+                self._suspects.pop(job.id, None)
+            self._progressed(committed, job.segments, segments)
+            if committed.chunks_done == committed.chunks_total:
+                await self._finish(job.id, Status.DONE)
+            job = committed
+
     async def _chunk_failed(self, message: ChunkFailed) -> None:
-        self._chunk_over(message.job_id, message.ordinal)
+        self._in_flight.pop((message.job_id, message.ordinal), None)
         if message.kind in ("crashed", "out_of_memory", "killed"):
             self._model = None  # until the lifecycle reports the next engine
         match message.kind:
             case "crashed" | "out_of_memory":
-                await self._crashed(message.job_id, message.problem)
+                if message.alone:
+                    await self._crashed(message.job_id, message.problem)
+                elif self._scheduler.get(message.job_id) is not None:
+                    last = self._suspects.get(message.job_id, 0)
+                    self._suspects[message.job_id] = max(last, message.ordinal)
             case "aborted" | "killed":
                 pass
             case _:
@@ -314,16 +340,18 @@ class Queue(Actor[QueueMessage]):
 
     async def _model_ready(self, message: ModelReady) -> None:
         self._model, self._load = message.model, message.load
+        self._capacity = message.capacity
         self._unavailable_model = None
         await self._begin_next_work()
 
     async def _model_gone(self) -> None:
         """No model is loaded now.
 
-        If the chunk in flight has not been answered yet, it never will be.
+        The chunks in flight that have not been answered yet never will be.
         """
-        self._model = self._chunk_in_flight = self._announced_work = None
-        await self._mark_in_flight(None)
+        self._model = self._announced_work = None
+        self._in_flight = {key: done for key, done in self._in_flight.items() if done is not None}
+        await self._mark_in_flight(set())
         await self._begin_next_work()
 
     async def _model_waits(self, message: ModelWaits) -> None:
@@ -351,17 +379,18 @@ class Queue(Actor[QueueMessage]):
         They wait for their turn or for the model; without a heartbeat they would look stalled.
         """
         for job in self._scheduler.all():
-            if job.status is Status.RUNNING and not (
-                self._chunk_in_flight and self._chunk_in_flight[0] == job.id
-            ):
+            if job.status is Status.RUNNING and job.id not in self._jobs_in_flight():
                 ready = self._model == self._model_of(job)
                 detail = "waiting for its turn" if ready else "waiting for the model"
                 await self._set_stage(job, Stage.TRANSCRIBING, detail)
 
     async def _drain(self, message: Drain) -> None:
         self._draining = True
-        if message.hurry and self._chunk_in_flight:
-            self._inference.tell(AbortChunk(self._chunk_in_flight[0]))
+        if len(self._in_flight) > 1:
+            self._inference.tell(GiveBack())
+        if message.hurry:
+            for job_id in self._jobs_in_flight():
+                self._inference.tell(AbortChunk(job_id))
         await self._begin_next_work()
 
     # What happens next; called after almost every message.
@@ -370,8 +399,8 @@ class Queue(Actor[QueueMessage]):
         if not self._draining:
             await self._prepare_next()
             await self._finish_those_without_chunks_left()
-            await self._transcribe_next()
-        elif self._chunk_in_flight is None and not self._drained.is_set():
+            await self._fill_engine()
+        elif not self._jobs_in_flight() and not self._drained.is_set():
             for job in self._scheduler.all():
                 if job.status is Status.RUNNING:
                     await self._jobs.requeue(job.id)
@@ -396,35 +425,57 @@ class Queue(Actor[QueueMessage]):
                 await self._finish(job.id, Status.DONE)
                 await self._prepare_next()
 
-    async def _transcribe_next(self) -> None:
-        if self._chunk_in_flight is not None:
-            return
-        ready = self._is_ready
-        job = self._choose(self._can_run) or self._choose(ready)
-        self._announce_work(job or self._choose(_has_recording))
-        if job is None or self._model != self._model_of(job):
-            return
-        if not self._preparation.has_decoded_audio(job):
-            await self._prepare_next()
-            return
-        next_in_turn = self._scheduler.choose(ready, self._model_of, None)
+    async def _fill_engine(self) -> None:
+        """Give the engine chunks until it has as many as it can be given at once."""
+        while True:
+            job = self._next_to_transcribe()
+            if job is None:
+                return
+            if not self._preparation.has_decoded_audio(job):
+                await self._prepare_next()
+                continue
+            await self._transcribe(job)
+
+    def _next_to_transcribe(self) -> Job | None:
+        """The job whose next chunk the engine is to be given now; None if it is to have no more.
+
+        If it needs another model, the engine first finishes what it has.
+        """
+        jobs_in_flight = self._jobs_in_flight()
+        if len(self._in_flight) >= self._capacity or jobs_in_flight & self._suspects.keys():
+            return None
+        suspect = self._choose(lambda job: job.id in self._suspects and self._can_run(job))
+        job = suspect or self._choose(self._can_run) or self._choose(self._has_work)
+        if job is None:
+            if not jobs_in_flight:
+                self._announce_work(self._choose(_has_recording))
+            return None
+        if jobs_in_flight and (suspect or self._model != self._model_of(job)):
+            return None
+        self._announce_work(job)
+        return job if self._model == self._model_of(job) else None
+
+    async def _transcribe(self, job: Job) -> None:
+        ordinal = self._next_ordinal(job)
+        assert ordinal is not None
+        next_in_turn = self._scheduler.choose(self._has_work, self._model_of, None)
         if job.status is Status.QUEUED:
             job = await self._jobs.start(job.id, self._model_of(job)) or job
             self._changed(job)
-        chunk = await self._jobs.chunk(job, job.chunks_done)
+        chunk = await self._jobs.chunk(job, ordinal)
         if chunk is None:
             await self._finish(job.id, Status.FAILED, "the chunks of this job are missing")
             return
-        await self._mark_in_flight(job.id)
+        await self._mark_in_flight(self._jobs_in_flight() | {job.id})
         self._scheduler.chunk_started(
             job, out_of_turn=next_in_turn is not None and next_in_turn.id != job.id
         )
-        self._chunk_in_flight = (job.id, chunk.ordinal)
+        self._in_flight[job.id, ordinal] = None
         self._inference.tell(
             Transcribe(
                 self._load,
                 job.id,
-                chunk.ordinal,
+                ordinal,
                 self._spool.pcm(job.id),
                 chunk.spans,
                 chunk.speech or chunk.spans,
@@ -435,11 +486,29 @@ class Queue(Actor[QueueMessage]):
             )
         )
 
-    async def _mark_in_flight(self, job_id: str | None) -> None:
-        """Store which job is in flight: if the server crashes now, this job may be the cause."""
-        if job_id != self._job_in_flight:
-            await self._jobs.mark_in_flight(job_id)
-            self._job_in_flight = job_id
+    def _next_ordinal(self, job: Job) -> int | None:
+        """The first chunk of the job that is not in flight; None if it has to wait.
+
+        The first chunk finds the job's language, if it is not given: the others wait for that.
+        """
+        if job.chunks_total is None:
+            return None
+        ordinal = job.chunks_done
+        while (job.id, ordinal) in self._in_flight:
+            ordinal += 1
+        if ordinal > job.chunks_done and job.language is None:
+            return None
+        return ordinal if ordinal < job.chunks_total else None
+
+    def _jobs_in_flight(self) -> set[str]:
+        """The jobs of which the engine has chunks."""
+        return {job_id for (job_id, _), done in self._in_flight.items() if done is None}
+
+    async def _mark_in_flight(self, job_ids: set[str]) -> None:
+        """Store which jobs are in flight: if the server crashes now, one may be the cause."""
+        if job_ids != self._marked:
+            await self._jobs.mark_in_flight(job_ids)
+            self._marked = job_ids
 
     def _announce_work(self, job: Job | None) -> None:
         work = Work(job.id, self._model_of(job)) if job else Work(None)
@@ -458,8 +527,11 @@ class Queue(Actor[QueueMessage]):
     def _choose(self, able: Callable[[Job], bool]) -> Job | None:
         return self._scheduler.choose(able, self._model_of, self._model)
 
+    def _has_work(self, job: Job) -> bool:
+        return self._is_ready(job) and self._next_ordinal(job) is not None
+
     def _can_run(self, job: Job) -> bool:
-        return self._is_ready(job) and self._model_of(job) != self._unavailable_model
+        return self._has_work(job) and self._model_of(job) != self._unavailable_model
 
     def _model_of(self, job: Job) -> str:
         return self._model_for(job.order.model)
@@ -475,10 +547,10 @@ class Queue(Actor[QueueMessage]):
     def _forget(self, job_id: str) -> None:
         self._scheduler.drop(job_id)
         self._preparation.forget(job_id)
-
-    def _chunk_over(self, job_id: str, ordinal: int) -> None:
-        if self._chunk_in_flight == (job_id, ordinal):
-            self._chunk_in_flight = None
+        self._suspects.pop(job_id, None)
+        for key, done in list(self._in_flight.items()):
+            if key[0] == job_id and done is not None:
+                del self._in_flight[key]
 
     def _progressed(self, job: Job, first: int, segments: list[Segment]) -> None:
         self._scheduler.put(job)

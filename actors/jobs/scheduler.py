@@ -12,7 +12,7 @@ from itertools import islice
 
 from storage.records import Job
 
-LOOK_AHEAD = 8
+LOOK_AHEAD = 32
 """How many jobs of each owner are considered; the owner's other jobs come after these anyway."""
 MAX_OVERTAKES = 20
 """How many chunks in a row may be transcribed before the job whose turn it is. Each is about half a

@@ -97,6 +97,7 @@ class Lifecycle(Actor[LifecycleMessage]):
         self._load = 0
         self._provisioning = anyio.CancelScope()
         self._memory_mb = 0
+        self._capacity = 1
         self._work = Work(None)
         self._stopping = False
         self._unload_requested = False
@@ -207,7 +208,7 @@ class Lifecycle(Actor[LifecycleMessage]):
                 self._stop_engine()
             case Ready(model=loaded) if not self._stopping:
                 # The queue may have been restarted since.
-                self._publish(ModelReady(loaded, self._load))
+                self._publish(ModelReady(loaded, self._load, self._capacity))
 
     def _weights_pulled(self, message: WeightsPulled) -> None:
         if message.load == self._load and isinstance(self._state, Loading):
@@ -246,7 +247,8 @@ class Lifecycle(Actor[LifecycleMessage]):
         self._failed_loads = 0
         ready = Ready(self._state.model, utc(time.time()))
         self._set_state(ready)
-        self._publish(ModelReady(ready.model, self._load))
+        self._capacity = message.capacity
+        self._publish(ModelReady(ready.model, self._load, self._capacity))
         self._publish(ModelLoaded(ready.loaded_at))
         if self._work.waiting:
             self._work_changed(self._work)

@@ -117,6 +117,8 @@ class ModelReady(msgspec.Struct, frozen=True):
     model: str
     load: int
     """The number of the load: what is to be transcribed names it, so that no other model does."""
+    capacity: int = 1
+    """How many chunks the engine can be given at once."""
 
 
 class ModelGone(msgspec.Struct, frozen=True):

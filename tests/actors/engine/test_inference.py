@@ -41,6 +41,8 @@ pytestmark = pytest.mark.anyio
 
 SPANS = (Span(10 * RATE, 12 * RATE), Span(50 * RATE, 55 * RATE))
 LOADED = Loaded(1.0, HANG_S / SLOWER_BY, 1, "CPU", "a build")
+CAPACITY = 2
+"""Of an engine that decodes one window at once."""
 CRASHED = "the engine crashed on this job"
 
 
@@ -57,7 +59,9 @@ class Engine:
         self._answers, self._hears = anyio.create_memory_object_stream[Result | Failed](10)
         self.loaded_with: tuple[str, bool, int] | None = None
         self.windows: list[Window] = []
-        self.aborts = 0
+        self._unanswered = (window.id for window in self.windows)
+        self.aborted: list[int] = []
+        self.given_back = 0
         self.may_load = anyio.Event()
         self.deaf = False
         """Its pipe is broken, which nobody has seen yet."""
@@ -72,26 +76,29 @@ class Engine:
             raise self._loads
         return self._loads
 
-    async def transcribe(self, *batch: Window) -> None:
+    async def transcribe(self, *windows: Window) -> None:
         if self.deaf:
             raise anyio.BrokenResourceError
-        self.windows += batch
+        self.windows += windows
 
-    async def abort(self) -> None:
+    async def abort(self, *ids: int) -> None:
         if self.deaf:
             raise anyio.BrokenResourceError
-        self.aborts += 1
+        self.aborted += ids
+
+    async def give_back(self) -> None:
+        self.given_back += 1
 
     async def receive(self) -> Result | Failed:
         return await self._hears.receive()
 
     def says(self, text: str = "Hello.", window: int | None = None) -> None:
-        """The answer to the last window, or to that one."""
-        number = self.windows[-1].id if window is None else window
+        """The answer to the first window that has none, or to that one."""
+        number = next(self._unanswered) if window is None else window
         self._answers.send_nowait(Result(number, "en", (EngineSegment(text, 0.0, 1.0, ()),), 0.1))
 
     def fails(self, kind: str) -> None:
-        self._answers.send_nowait(Failed(self.windows[-1].id, kind, f"it was {kind}"))
+        self._answers.send_nowait(Failed(next(self._unanswered), kind, f"it was {kind}"))
 
     def ends(self) -> None:
         self._answers.close()
@@ -125,14 +132,14 @@ class House:
 
     async def up(self, load: int = 1) -> Engine:
         """An engine that has loaded."""
-        assert EngineReady(load) in await self.told(StartEngine(load, Path("m.bin")))
+        assert EngineReady(load, CAPACITY) in await self.told(StartEngine(load, Path("m.bin")))
         return self.engines[-1]
 
     async def at_work(self, *chunks: Transcribe) -> Engine:
         """An engine that has these chunks to do, or the first of job ``a``."""
         engine = await self.up()
         assert await self.told(*(chunks or (chunk(),))) == []
-        assert len(engine.windows) == 1
+        assert len(engine.windows) == max(1, len(chunks))
         return engine
 
 
@@ -163,7 +170,7 @@ async def house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
 
 
 async def test_an_engine_loads_what_it_is_told_to(house: House) -> None:
-    assert await house.told(StartEngine(7, Path("m.bin"))) == [EngineReady(7)]
+    assert await house.told(StartEngine(7, Path("m.bin"))) == [EngineReady(7, CAPACITY)]
     assert house.engines[0].loaded_with == ("m.bin", True, 4)
 
 
@@ -179,7 +186,7 @@ async def test_a_chunk_that_comes_before_the_engine_is_up_waits_for_it(house: Ho
     assert await house.told(StartEngine(1, Path("m.bin")), chunk()) == []
     (engine,) = house.engines
     engine.may_load.set()
-    assert await house.told() == [EngineReady(1)]
+    assert await house.told() == [EngineReady(1, CAPACITY)]
     await house.told(chunk())
     engine.says()
     assert await house.told() == [done()]
@@ -193,23 +200,33 @@ async def test_a_chunk_for_a_model_that_is_gone_is_not_given_to_the_next(house: 
     await house.told(StartEngine(2, Path("other.bin")), late)
     engine = house.engines[-1]
     engine.may_load.set()
-    assert await house.told() == [EngineReady(2)]
+    assert await house.told() == [EngineReady(2, CAPACITY)]
     assert engine.windows == []
     assert await house.told(chunk(load=2)) == []
     assert len(engine.windows) == 1
 
 
-async def test_chunks_go_to_the_engine_one_after_the_other(house: House) -> None:
+async def test_chunks_go_to_the_engine_at_once_and_are_answered_in_any_order(house: House) -> None:
     engine = await house.at_work(chunk("a", 0), chunk("b", 0), chunk("a", 1))
-    for expected in (done("a", 0), done("b", 0), done("a", 1)):
-        engine.says()
-        assert await house.told() == [expected]
     assert [w.id for w in engine.windows] == [1, 2, 3]
+    for window, expected in ((2, done("b", 0)), (3, done("a", 1)), (1, done("a", 0))):
+        engine.says(window=window)
+        assert await house.told() == [expected]
+    engine.says(window=2)
+    assert await house.told() == [], "it has been answered"
+
+
+async def test_an_engine_that_decodes_several_windows_at_once_can_be_given_twice_as_many(
+    house: House,
+) -> None:
+    house.loads = Loaded(1.0, 1.0, 8, "CPU", "a build")
+    assert await house.told(StartEngine(1, Path("m.bin"))) == [EngineReady(1, 16)]
 
 
 async def test_a_chunk_that_is_told_twice_is_heard_once(house: House) -> None:
     at_hand, waiting = chunk("a", 0), chunk("a", 1)
-    engine = await house.at_work(at_hand, waiting, at_hand, waiting)
+    engine = await house.at_work(at_hand, waiting)
+    await house.told(at_hand, waiting)
     for expected in (done("a", 0), done("a", 1)):
         engine.says()
         assert await house.told() == [expected]
@@ -225,15 +242,24 @@ async def test_a_chunk_that_was_done_may_be_told_again(house: House) -> None:
     assert await house.told() == [done(text="again")]
 
 
-@pytest.mark.parametrize("kind", ["engine", "out_of_memory"])
-async def test_a_chunk_that_the_engine_fails_is_told_and_the_next_goes_on(
-    house: House, kind: str
-) -> None:
+async def test_a_chunk_that_the_engine_fails_is_told_and_the_next_goes_on(house: House) -> None:
     engine = await house.at_work(chunk("a"), chunk("b"))
-    engine.fails(kind)
-    assert await house.told() == [ChunkFailed("a", 0, kind, f"it was {kind}")]
+    engine.fails("engine")
+    assert await house.told() == [ChunkFailed("a", 0, "engine", "it was engine")]
     engine.says()
     assert await house.told() == [done("b")]
+
+
+async def test_an_engine_that_is_out_of_memory_loses_all_its_chunks_at_once(house: House) -> None:
+    engine = await house.at_work(chunk("a"), chunk("b"))
+    engine.fails("out_of_memory")
+    engine.fails("out_of_memory")
+    engine.ends()
+    assert await house.told() == [
+        ChunkFailed("a", 0, "out_of_memory", "it was out_of_memory", alone=False),
+        ChunkFailed("b", 0, "out_of_memory", "it was out_of_memory", alone=False),
+        EngineEnded(1, "crashed"),
+    ]
 
 
 async def test_an_engine_that_never_answers_is_ended_and_counts_as_crashed(house: House) -> None:
@@ -304,7 +330,7 @@ async def test_after_a_load_that_failed_the_next_is_as_the_first(house: House) -
     house.loads = EngineError("out_of_memory", "cudaMalloc failed")
     await house.told(StartEngine(1, Path("m.bin")))
     house.loads = LOADED
-    assert await house.told(StartEngine(2, Path("m.bin"))) == [EngineReady(2)]
+    assert await house.told(StartEngine(2, Path("m.bin"))) == [EngineReady(2, CAPACITY)]
 
 
 async def test_the_failure_of_a_load_that_is_not_wanted_any_more_is_ignored(house: House) -> None:
@@ -328,7 +354,7 @@ async def test_the_answer_of_an_earlier_engine_is_ignored(house: House) -> None:
     earlier = await house.at_work()
     earlier.says("late")
     facts = await house.told(StartEngine(2, Path("m.bin")), chunk("b", load=2))
-    assert facts == [ChunkFailed("a", 0, "killed", CRASHED), EngineReady(2)]
+    assert facts == [ChunkFailed("a", 0, "killed", CRASHED), EngineReady(2, CAPACITY)]
     assert (earlier.gone, len(house.engines)) == (True, 2)
     assert await house.told(chunk("b", load=2)) == []
     house.engines[1].says()
@@ -342,7 +368,7 @@ async def test_an_abort_that_is_answered_leaves_the_engine_as_it_is(house: House
     engine.fails("aborted")
     assert await house.told() == [ChunkFailed("a", 0, "aborted", "it was aborted")]
     await anyio.sleep(10 * ABORT_GRACE_S)
-    assert (await house.told(), engine.gone, engine.aborts) == ([], False, 1)
+    assert (await house.told(), engine.gone, engine.aborted) == ([], False, [1])
     engine.says()
     assert await house.told() == [done("b")]
 
@@ -369,11 +395,21 @@ async def test_a_result_in_spite_of_an_abort_is_a_result(house: House) -> None:
     assert (await house.told(), engine.gone) == ([], False)
 
 
-async def test_only_the_chunk_at_hand_is_aborted(house: House) -> None:
+async def test_an_abort_names_the_windows_of_one_job(house: House) -> None:
+    engine = await house.at_work(chunk("a", 0), chunk("b", 0), chunk("a", 1))
+    assert await house.told(AbortChunk("a"), AbortChunk("nobody")) == []
+    assert engine.aborted == [1, 3]
+
+
+async def test_a_batch_that_does_not_answer_an_abort_goes_on_for_the_others(house: House) -> None:
     engine = await house.at_work(chunk("a"), chunk("b"))
-    await house.told(AbortChunk("b"), AbortChunk("nobody"))
-    await anyio.sleep(10 * ABORT_GRACE_S)
-    assert (await house.told(), engine.gone, engine.aborts) == ([], False, 0)
+    await house.told(AbortChunk("a"))
+    await anyio.sleep(1.1 * ABORT_GRACE_S)
+    assert await house.told() == [ChunkFailed("a", 0, "aborted", "aborted")]
+    engine.says(window=1)
+    engine.says(window=2)
+    assert await house.told() == [done("b")]
+    assert not engine.gone
 
 
 async def test_an_engine_that_was_killed_counts_as_crashed_the_next_time(house: House) -> None:
@@ -389,9 +425,15 @@ async def test_an_engine_that_was_killed_counts_as_crashed_the_next_time(house: 
 async def test_a_stop_waits_for_the_chunk_at_hand_and_for_no_other(house: House) -> None:
     engine = await house.at_work(chunk("a", 0), chunk("a", 1))
     assert (await house.told(StopEngine()), engine.gone) == ([], False)
+    assert engine.given_back == 1
     engine.says()
-    assert await house.told() == [done(), EngineEnded(1, "stopped")]
-    assert (engine.gone, len(engine.windows)) == (True, 1)
+    engine.fails("aborted")
+    assert await house.told() == [
+        done(),
+        ChunkFailed("a", 1, "aborted", "it was aborted"),
+        EngineEnded(1, "stopped"),
+    ]
+    assert engine.gone
 
 
 async def test_a_stop_without_work_is_immediate(house: House) -> None:
@@ -410,7 +452,7 @@ async def test_a_stop_ends_a_load(house: House) -> None:
 async def test_a_start_takes_the_place_of_the_engine_that_runs(house: House) -> None:
     earlier = await house.at_work()
     facts = await house.told(StartEngine(2, Path("other.bin")))
-    assert facts == [ChunkFailed("a", 0, "killed", CRASHED), EngineReady(2)]
+    assert facts == [ChunkFailed("a", 0, "killed", CRASHED), EngineReady(2, CAPACITY)]
     assert (earlier.gone, house.engines[1].gone) == (True, False)
     await house.told(chunk("b", load=2))
     house.engines[1].says()
@@ -421,7 +463,7 @@ async def test_a_start_takes_the_place_of_a_load(house: House) -> None:
     house.loads = None
     await house.told(StartEngine(1, Path("m.bin")))
     house.loads = LOADED
-    assert await house.told(StartEngine(2, Path("other.bin"))) == [EngineReady(2)]
+    assert await house.told(StartEngine(2, Path("other.bin"))) == [EngineReady(2, CAPACITY)]
     assert [engine.gone for engine in house.engines] == [True, False]
 
 
@@ -441,18 +483,20 @@ async def test_an_engine_that_ends_by_itself_has_crashed(house: House) -> None:
     assert await house.told() == [EngineEnded(1, "crashed")]
 
 
-async def test_an_engine_that_ends_by_itself_takes_the_chunk_at_hand_with_it(
-    house: House,
+@pytest.mark.parametrize("names", [("a",), ("a", "b")])
+async def test_an_engine_that_ends_by_itself_takes_its_chunks_with_it(
+    house: House, names: tuple[str, ...]
 ) -> None:
-    engine = await house.at_work(chunk("a"), chunk("b"))
+    engine = await house.at_work(*map(chunk, names))
     engine.ends()
+    alone = len(names) == 1
     assert await house.told() == [
-        ChunkFailed("a", 0, "crashed", CRASHED),
+        *(ChunkFailed(name, 0, "crashed", CRASHED, alone) for name in names),
         EngineEnded(1, "crashed"),
     ]
     again = await house.up(load=2)
     assert await house.told(chunk("c", load=2)) == []
-    assert [w.pcm for w in again.windows] == ["c.pcm"], "who wants b must tell it again"
+    assert [w.pcm for w in again.windows] == ["c.pcm"], "who wants the others must tell them again"
 
 
 async def test_chunks_that_are_over_leave_no_timers_behind(house: House) -> None:

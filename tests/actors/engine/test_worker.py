@@ -73,18 +73,30 @@ async def test_a_batch_is_answered_window_by_window(model: Path, pcm: Path) -> N
     assert [a.id for a in answers if isinstance(a, Result)] == [1, 2, 3]
 
 
-async def test_an_abort_ends_the_batch_and_the_engine_goes_on(slow: Path, pcm: Path) -> None:
+async def test_an_abort_ends_the_windows_it_names_and_the_engine_goes_on(
+    slow: Path, pcm: Path
+) -> None:
     async with spawn() as engine:
         await load(engine, slow)
-        await engine.transcribe(window(pcm, 1, 30), window(pcm, 2, 30))
-        await engine.abort()
-        answers = [await engine.receive() for _ in range(2)]
-        assert [(a.id, a.kind) for a in answers if isinstance(a, Failed)] == [
-            (1, "aborted"),
-            (2, "aborted"),
-        ]
-        await engine.transcribe(window(pcm, 3, 2))
+        await engine.transcribe(window(pcm, 1, 30), window(pcm, 2, 30), window(pcm, 3, 2))
+        await engine.abort(1, 2)
+        answers = [await engine.receive() for _ in range(3)]
+    assert sorted(a.id for a in answers if isinstance(a, Failed) and a.kind == "aborted") == [1, 2]
+    assert [a.id for a in answers if isinstance(a, Result)] == [3]
+
+
+async def test_windows_that_were_not_begun_are_given_back(slow: Path, pcm: Path) -> None:
+    async with spawn() as engine:
+        await load(engine, slow)
+        await engine.transcribe(window(pcm, 1, 2))
         assert isinstance(await engine.receive(), Result)
+        await engine.transcribe(window(pcm, 2, 30))
+        await anyio.sleep(0.2)  # it has begun this one
+        await engine.transcribe(window(pcm, 3), window(pcm, 4))
+        await engine.give_back()
+        answers = [await engine.receive() for _ in range(3)]
+    assert sorted(a.id for a in answers if isinstance(a, Failed)) == [3, 4]
+    assert [a.id for a in answers if isinstance(a, Result)] == [2]
 
 
 async def test_a_killed_engine_is_an_end_of_stream(slow: Path, pcm: Path) -> None:

@@ -4,12 +4,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import anyio
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from actors.engine.messages import AbortChunk, ChunkDone, ChunkFailed, Transcribe
+from actors.engine.messages import AbortChunk, ChunkDone, ChunkFailed, GiveBack, Transcribe
 from actors.jobs import preparation, queue
 from actors.jobs.messages import (
     Cancel,
@@ -28,7 +31,7 @@ from actors.jobs.messages import (
     Rested,
     Submit,
 )
-from actors.jobs.preparation import Preparation
+from actors.jobs.preparation import CHUNKS_AHEAD, Preparation
 from actors.jobs.queue import MAX_CRASHES, Queue
 from actors.jobs.scheduler import Scheduler
 from actors.media.messages import (
@@ -71,6 +74,7 @@ class House:
     facts: Probe[Any] = field(default_factory=Probe)
     """What the queue publishes."""
     drained: anyio.Event = field(default_factory=anyio.Event)
+    suspects: list[str] = field(default_factory=list)
 
     def queue(self) -> Queue:
         scheduler = Scheduler()
@@ -87,6 +91,7 @@ class House:
             publish=self.facts.tell,
             model_for=lambda name: MODELS.get(name, name or "base"),
             drained=self.drained,
+            suspects=self.suspects,
         )
 
     def published(self, *kinds: type) -> list[Any]:
@@ -119,6 +124,25 @@ class House:
         )
         self.me.tell(ChunkDone(chunk.job_id, chunk.ordinal, "en", segments))
 
+    async def chunks(self, count: int) -> list[tuple[str, int]]:
+        """The next chunks that the engine is given, as job and ordinal; there are no more."""
+        found = [await self.chunk() for _ in range(count)]
+        await self.job(found[0].job_id)
+        assert not [m for m in self.inference.told() if isinstance(m, Transcribe)]
+        return [(chunk.job_id, chunk.ordinal) for chunk in found]
+
+    def says(self, job_id: str, ordinal: int) -> None:
+        segments = (Segment(index=0, start=0.0, end=1.0, text=str(ordinal)),)
+        self.me.tell(ChunkDone(job_id, ordinal, "en", segments))
+
+    def crashes(self, *chunks: tuple[str, int]) -> None:
+        """The engine ends while it has these chunks, and the next is up."""
+        for job_id, ordinal in chunks:
+            alone = len(chunks) == 1
+            self.me.tell(ChunkFailed(job_id, ordinal, "crashed", "it crashed", alone))
+        self.me.tell(ModelGone())
+        self.me.tell(ModelReady("base", 2, 8))
+
     async def chunk(self) -> Transcribe:
         message = await self.inference.next(Transcribe)
         assert isinstance(message, Transcribe)
@@ -137,7 +161,7 @@ class House:
 async def living(folder: Path) -> AsyncIterator[House]:
     async with open_database(folder / "a.db") as database:
         house = House(Jobs(database), Spool(folder))
-        await house.jobs.count_crash_of_interrupted()
+        house.suspects = await house.jobs.count_crash_of_interrupted()
         async with anyio.create_task_group() as group:
             group.start_soon(house.queue().run)
             yield house
@@ -202,11 +226,21 @@ async def test_jobs_run_in_the_order_of_arrival(house: House) -> None:
 
 
 async def test_the_next_job_is_decoded_while_one_is_transcribed(house: House) -> None:
-    for name in ("a", "b", "c"):
+    for name in ("a", "b", "c", "d"):
         await house.submit(name)
-    house.planned("a")
+    house.planned("a", chunks=CHUNKS_AHEAD)
     await house.job("a")
     assert house.chunker.told() == [Split("a"), Split("b")]
+
+
+async def test_short_jobs_are_decoded_until_they_can_fill_the_engine(house: House) -> None:
+    names = [f"job-{n:02}" for n in range(CHUNKS_AHEAD + 3)]
+    for name in names:
+        await house.submit(name)
+    for name in names:
+        house.planned(name)
+        await house.job(name)
+    assert house.chunker.told() == [Split(name) for name in names[:CHUNKS_AHEAD]]
 
 
 async def test_a_job_without_speech_needs_no_engine(house: House) -> None:
@@ -739,3 +773,157 @@ async def owners(house: House, count: int) -> AsyncIterator[None]:
     for n in range(count):
         await accounts.add(f"{n}@x", "hash", admin=False, may=[], now="")
     yield
+
+
+# Several chunks in flight.
+
+
+async def test_the_engine_is_given_as_many_chunks_as_it_can_take(house: House) -> None:
+    for name in ("a", "b"):
+        await house.submit(name, language="en")
+        house.planned(name, chunks=3)
+    house.me.tell(ModelReady("base", 1, 4))
+    assert await house.chunks(4) == [("a", 0), ("a", 1), ("a", 2), ("b", 0)]
+    house.says("a", 0)
+    assert await house.chunks(1) == [("b", 1)]
+
+
+async def test_short_jobs_of_several_owners_are_in_flight_together(house: House) -> None:
+    async with owners(house, 2):
+        for name, owner in (("a", 1), ("b", 2), ("c", 1)):
+            await house.submit(name, owner=owner, language="en")
+            house.planned(name, chunks=2)
+        house.me.tell(ModelReady("base", 1, 4))
+        assert await house.chunks(4) == [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
+
+
+async def test_the_first_chunk_finds_the_language_for_the_others(house: House) -> None:
+    await house.submit("a")
+    house.planned("a", chunks=3)
+    house.me.tell(ModelReady("base", 1, 4))
+    assert await house.chunks(1) == [("a", 0)]
+    house.says("a", 0)
+    assert await house.chunks(2) == [("a", 1), ("a", 2)]
+
+
+@given(st.permutations(range(5)))
+@settings(max_examples=30, deadline=None)
+def test_chunks_are_committed_in_order_in_whatever_order_they_are_done(order: list[int]) -> None:
+    async def run() -> None:
+        with TemporaryDirectory() as folder:
+            async with living(Path(folder)) as house:
+                await house.submit("a", language="en")
+                house.planned("a", chunks=5)
+                house.me.tell(ModelReady("base", 1, 5))
+                await house.chunks(5)
+                done: set[int] = set()
+                for ordinal in order:
+                    house.says("a", ordinal)
+                    done.add(ordinal)
+                    job = await house.job("a")
+                    assert job.chunks_done == next(n for n in range(6) if n not in done)
+                assert job.status is Status.DONE
+                texts = [(s.index, s.text) for s in await house.jobs.transcript(job)]
+                assert texts == [(n, str(n)) for n in range(5)]
+                committed = house.published(ChunkCommitted)
+                assert [m.first_segment for m in committed] == list(range(5))
+                house.facts.told()
+
+    anyio.run(run)
+
+
+async def test_of_several_chunks_in_a_crash_none_is_charged_and_each_is_tried_alone(
+    house: House,
+) -> None:
+    for name in ("a", "b"):
+        await house.submit(name, language="en")
+        house.planned(name, chunks=1)
+    house.me.tell(ModelReady("base", 1, 8))
+    assert await house.chunks(2) == [("a", 0), ("b", 0)]
+    house.crashes(("a", 0), ("b", 0))
+    assert await house.chunks(1) == [("a", 0)]
+    assert [(await house.job(name)).crashes for name in ("a", "b")] == [0, 0]
+    house.crashes(("a", 0))
+    assert await house.chunks(1) == [("b", 0)], "a rests, and b is still tried alone"
+    assert [(await house.job(name)).crashes for name in ("a", "b")] == [1, 0]
+    house.says("b", 0)
+    assert (await house.job("b")).status is Status.DONE
+
+
+async def test_a_job_shares_the_engine_again_when_the_chunks_of_the_crash_are_done(
+    house: House,
+) -> None:
+    await house.submit("a", language="en")
+    house.planned("a", chunks=6)
+    house.me.tell(ModelReady("base", 1, 2))
+    lost = await house.chunks(2)
+    house.crashes(*lost)
+    for ordinal in (0, 1):
+        assert await house.chunks(1) == [("a", ordinal)]
+        house.says("a", ordinal)
+    assert len(await house.chunks(4)) == 4
+
+
+async def test_a_kill_with_several_jobs_in_flight_charges_none_and_tries_each_alone(
+    tmp_path: Path,
+) -> None:
+    async with living(tmp_path) as house:
+        for name in ("a", "b"):
+            await house.submit(name, language="en")
+            house.planned(name, chunks=1)
+        house.me.tell(ModelReady("base", 1, 8))
+        await house.chunks(2)
+    async with living(tmp_path) as house:
+        assert sorted(house.suspects) == ["a", "b"]
+        house.me.tell(ModelReady("base", 1, 8))
+        assert await house.chunks(1) == [("a", 0)]
+    async with living(tmp_path) as house:
+        assert [(await house.job(name)).crashes for name in ("a", "b")] == [1, 0]
+
+
+async def test_the_engine_finishes_what_it_has_before_another_model_is_wanted(
+    house: House,
+) -> None:
+    await house.submit("a", language="en")
+    house.planned("a", chunks=2)
+    await house.submit("b", model="tiny")
+    house.planned("b")
+    house.me.tell(ModelReady("base", 1, 8))
+    await house.chunks(2)
+    house.says("a", 0)
+    await house.job("a")
+    assert house.lifecycle.told()[-1] == Work("a", "base")
+    house.says("a", 1)
+    await house.job("a")
+    assert house.lifecycle.told() == [Work("b", "tiny")]
+
+
+async def test_a_cancelled_job_leaves_nothing_behind_that_waits_to_be_committed(
+    house: House,
+) -> None:
+    await house.submit("a", language="en")
+    house.planned("a", chunks=3)
+    house.me.tell(ModelReady("base", 1, 2))
+    await house.chunks(2)
+    house.says("a", 1)
+    await house.me.ask(Cancel("a"))
+    assert await house.inference.next() == AbortChunk("a")
+    house.me.tell(ChunkFailed("a", 0, "aborted", "aborted"))
+    await house.submit("b", language="en")
+    house.planned("b", chunks=2)
+    assert await house.chunks(2) == [("b", 0), ("b", 1)]
+
+
+async def test_a_drain_waits_for_what_is_begun_and_asks_for_the_rest_back(house: House) -> None:
+    await house.submit("a", language="en")
+    house.planned("a", chunks=3)
+    house.me.tell(ModelReady("base", 1, 3))
+    await house.chunks(3)
+    house.me.tell(Drain())
+    assert await house.inference.next() == GiveBack()
+    house.me.tell(ChunkFailed("a", 2, "aborted", "aborted"))
+    house.me.tell(ChunkFailed("a", 1, "aborted", "aborted"))
+    house.says("a", 0)
+    await house.drained.wait()
+    job = await house.job("a")
+    assert (job.status, job.crashes, job.chunks_done) == (Status.QUEUED, 0, 1)
