@@ -11,6 +11,7 @@ import msgspec
 
 from actors.engine import metrics
 from actors.engine.messages import (
+    WINDOWS_PER_PLACE,
     AbortChunk,
     ChunkDone,
     ChunkFailed,
@@ -50,11 +51,6 @@ as long as 15 windows without one."""
 SLOWER_BY = 20
 SLOWER_THAN_SILENCE_BY = 100
 """As SLOWER_BY, for the first window, when only the engine's warm-up with silence is known."""
-
-
-WINDOWS_PER_PLACE = 2
-"""How many windows the engine is given for each that it decodes at once, so that the next ones are
-there when it has finished."""
 
 
 class Inference(Actor[InferenceMessage]):
@@ -255,8 +251,7 @@ class Inference(Actor[InferenceMessage]):
             chunk.language,
             chunk.translate,
             chunk.prompt,
-            # Where spans were joined, the words' times say to which side a word belongs.
-            chunk.words or len(chunk.spans) > 1,
+            chunk.words,
         )
 
     async def _tell_engine(self, sending: Awaitable[None]) -> None:

@@ -8,6 +8,10 @@ from actors.engine.protocol import Failed, Result
 from actors.engine.worker import EngineWorker
 from storage.records import LeftOut, Segment, Span
 
+WINDOWS_PER_PLACE = 2
+"""How many windows the engine is given for each that it decodes at once, so that the next ones are
+there when it has finished."""
+
 
 class EngineReady(msgspec.Struct, frozen=True):
     load: int

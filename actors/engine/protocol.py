@@ -34,8 +34,8 @@ class Window(msgspec.Struct, frozen=True):
     translate: bool
     prompt: str | None
     words: bool
-    """Whether somebody needs the words' times. An engine for which they cost nothing gives them in
-    any case."""
+    """Whether the words' times are wanted. They are given in any case where they cost nothing, and
+    where a segment begins in one span and ends in another."""
 
 
 class Transcribe(msgspec.Struct, frozen=True, tag=True):

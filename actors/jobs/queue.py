@@ -16,6 +16,7 @@ import msgspec
 from prometheus_client import Counter
 
 from actors.engine.messages import (
+    WINDOWS_PER_PLACE,
     AbortChunk,
     ChunkDone,
     ChunkFailed,
@@ -489,14 +490,16 @@ class Queue(Actor[QueueMessage]):
     def _next_ordinal(self, job: Job) -> int | None:
         """The first chunk of the job that is not in flight; None if it has to wait.
 
-        The first chunk finds the job's language, if it is not given: the others wait for that.
+        If the language is not given, the others wait until the first has found it. Of a short job
+        all go at once to an engine that can take them together: it finds the language in all.
         """
         if job.chunks_total is None:
             return None
         ordinal = job.chunks_done
         while (job.id, ordinal) in self._in_flight:
             ordinal += 1
-        if ordinal > job.chunks_done and job.language is None:
+        together = job.chunks_total <= self._capacity // WINDOWS_PER_PLACE
+        if ordinal > job.chunks_done and job.language is None and not together:
             return None
         return ordinal if ordinal < job.chunks_total else None
 

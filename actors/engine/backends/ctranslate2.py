@@ -3,9 +3,10 @@
 import threading
 import time
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import ctranslate2
 import numpy as np
@@ -138,13 +139,14 @@ class CTranslate2:
     def _languages(self, windows: Sequence[Window], encoded: ctranslate2.StorageView) -> list[str]:
         if not self._model.is_multilingual:
             return ["en"] * len(windows)
-        given = [window.language for window in windows]
-        if None not in given:
-            return [language for language in given if language]
-        found = self._model.detect_language(encoded)  # its best guess first, as <|en|>
-        return [
-            language or guesses[0][0][2:-2] for language, guesses in zip(given, found, strict=True)
-        ]
+        if all(window.language for window in windows):
+            return [window.language or "" for window in windows]
+        # Windows of one recording have one language: the one that they make likely together.
+        shares: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for window, guesses in zip(windows, self._model.detect_language(encoded), strict=True):
+            for token, share in guesses:
+                shares[window.pcm][token[2:-2]] += share  # from <|en|>
+        return [window.language or shares[window.pcm].most_common(1)[0][0] for window in windows]
 
     def _tokenizer(self, language: str, *, translate: bool) -> Tokenizer:
         return Tokenizer(
@@ -187,10 +189,10 @@ class CTranslate2:
         secs: Sequence[float],
         pieces: "Sequence[list[_Piece]]",
     ) -> None:
-        """Find when each token was said, in the windows that want it."""
+        """Find when each token was said, in the windows that need it."""
         together: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
         for n, window in enumerate(windows):
-            if window.words and any(piece.tokens for piece in pieces[n]):
+            if pieces[n] and (window.words or _goes_across_a_join(window, pieces[n])):
                 together[tuple(tokenizers[n].sot_sequence)].append(n)
         for start, numbers in together.items():
             results = self._model.align(
@@ -273,6 +275,15 @@ def _pieces(tokens: Sequence[int], tokenizer: Tokenizer, length: float) -> Itera
             start = time_s
     if text:
         yield _Piece(text, start, max(start, length))
+
+
+def _goes_across_a_join(window: Window, pieces: Sequence[_Piece]) -> bool:
+    """Whether a segment begins in one span of the window and ends in another.
+
+    The server cuts it there, and needs its words' times for that.
+    """
+    joins = [end / RATE for end in accumulate(span.length for span in window.spans[:-1])]
+    return any(piece.start < join < piece.end for piece in pieces for join in joins)
 
 
 def _token_times(alignments: Sequence[tuple[int, int]]) -> list[float]:

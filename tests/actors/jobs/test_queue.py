@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.engine.messages import AbortChunk, ChunkDone, ChunkFailed, GiveBack, Transcribe
+from actors.engine.messages import (
+    WINDOWS_PER_PLACE,
+    AbortChunk,
+    ChunkDone,
+    ChunkFailed,
+    GiveBack,
+    Transcribe,
+)
 from actors.jobs import preparation, queue
 from actors.jobs.messages import (
     Cancel,
@@ -797,7 +804,16 @@ async def test_short_jobs_of_several_owners_are_in_flight_together(house: House)
         assert await house.chunks(4) == [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
 
 
-async def test_the_first_chunk_finds_the_language_for_the_others(house: House) -> None:
+async def test_all_chunks_of_a_short_job_find_its_language_together(house: House) -> None:
+    await house.submit("a")
+    house.planned("a", chunks=3)
+    house.me.tell(ModelReady("base", 1, 3 * WINDOWS_PER_PLACE))
+    assert await house.chunks(3) == [("a", 0), ("a", 1), ("a", 2)]
+
+
+async def test_the_first_chunk_of_a_long_job_finds_the_language_for_the_others(
+    house: House,
+) -> None:
     await house.submit("a")
     house.planned("a", chunks=3)
     house.me.tell(ModelReady("base", 1, 4))

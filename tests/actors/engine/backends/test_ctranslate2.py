@@ -83,6 +83,14 @@ def test_times_of_words_are_found_only_for_those_who_want_them(
     assert [(s.start, s.end) for s in without.segments] == [(0.0, 2.0), (2.5, 4.0)]
 
 
+def test_a_segment_that_goes_across_a_join_has_its_words_in_any_case(
+    engine: CTranslate2, pcm: Path
+) -> None:
+    spans = Span(0, RATE), Span(5 * RATE, 9 * RATE)
+    (result,) = results(engine, Window(1, str(pcm), spans, "en", False, None, words=False))
+    assert [w.text for w in result.segments[0].words] == ["Hello", "world."]
+
+
 def test_no_segment_ends_after_its_window(engine: CTranslate2, pcm: Path) -> None:
     (result,) = results(engine, window(pcm, seconds=3, words=False))
     assert [(s.start, s.end) for s in result.segments] == [(0.0, 2.0), (2.5, 3.0)]
