@@ -14,7 +14,7 @@ from actors.kernel.processes import ChildFailed, Killed, retry_if_killed
 from actors.kernel.publisher import Publish
 from actors.kernel.tasks import Tasks
 from actors.media import silence
-from actors.media.decoding import BROKEN, decode
+from actors.media.decoding import BROKEN, Spare, decode
 from actors.media.messages import (
     ChunkerMessage,
     Heartbeat,
@@ -53,8 +53,10 @@ class Chunker(Actor[ChunkerMessage]):
         super().__init__(mailbox)
         self._spool, self._publish = spool, publish
         self._splits = Tasks(self)
+        self._spare = Spare()
 
     async def started(self) -> None:
+        self.spawn(self._spare.run)
         self._publish(SplitsLost())
 
     async def handle(self, message: ChunkerMessage) -> object:
@@ -107,7 +109,8 @@ class Chunker(Actor[ChunkerMessage]):
         notices: list[str] = []
         try:
             with part.open("wb") as file:
-                async with aclosing(decode(source, message.audio_track, notices)) as blocks:
+                track = message.audio_track
+                async with aclosing(decode(source, track, notices, self._spare)) as blocks:
                     async for sound in blocks:
                         block = sound.pcm
                         likelihood += sound.likelihood

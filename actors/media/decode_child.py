@@ -1,5 +1,7 @@
-"""The decode child: ``python -m actors.media.decode_child FILE [TRACK]``.
+"""The decode child: ``python -m actors.media.decode_child``.
 
+Reads one line of JSON from stdin, ``{"path": "a file", "track": null}`` (which audio track, from 1;
+null: the file's default), and ends if there is none. It may be started before there is a recording.
 Writes units of 512 samples of 16 kHz mono s16 little-endian PCM to stdout, each with a byte after
 it: the probability that somebody speaks in it, times 255. Ends with one line of JSON on stderr:
 with code 0 and ``{"samples": how many, "notices": ["what the user should know", …]}``, or with code
@@ -38,9 +40,12 @@ ADDRESS_SPACE = 4 << 30
 of resident memory."""
 
 
-def main(path: str, track: int | None = None) -> None:
+def main() -> None:
     limit_process()
-    decoder = Decoder(path, track=track)
+    line = sys.stdin.readline()
+    if not line:
+        return  # no recording has come
+    decoder = Decoder(**json.loads(line))
     try:
         written = _write(decoder)
     except OSError:
@@ -126,4 +131,4 @@ def _say(what: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    main()

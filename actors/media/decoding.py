@@ -3,12 +3,14 @@
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
 import anyio.abc
 import msgspec
 import numpy as np
+from anyio.abc import Process
 
 from actors.kernel.processes import ChildFailed, Killed, check, open_child
 from actors.media.silence import take_whole
@@ -45,13 +47,69 @@ SILENT_S = 120.0
 a large file to its end first."""
 
 
+SPARE_S = 60.0
+"""How long a child that was started ahead waits for a recording."""
+
+
+class Spare:
+    """A decode child that was started before its recording comes.
+
+    The start takes a quarter of a second, which is long beside a short recording. Each child still
+    decodes one recording only. Nothing is kept in an idle server.
+    """
+
+    def __init__(self) -> None:
+        self._child: Process | None = None
+        self._wanted, self._taken = anyio.Event(), anyio.Event()
+
+    @property
+    def is_ready(self) -> bool:
+        return self._child is not None
+
+    def take(self) -> Process | None:
+        child, self._child = self._child, None
+        self._taken.set()
+        return child if child is not None and child.returncode is None else None
+
+    def want(self) -> None:
+        """Another recording is likely to follow soon."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Keep a child while one is wanted, until this is cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted, self._taken = anyio.Event(), anyio.Event()
+            self._child = child = await start()
+            try:
+                with anyio.move_on_after(SPARE_S):
+                    await self._taken.wait()
+            finally:
+                if self._child is child:
+                    self._child = None
+                    child.kill()
+                    with anyio.CancelScope(shield=True):
+                        await child.aclose()
+
+
+async def start() -> Process:
+    """A decode child that waits for its recording."""
+    return await open_child(
+        [sys.executable, "-m", "actors.media.decode_child"], stdin=subprocess.PIPE
+    )
+
+
 async def decode(
-    source: Path, track: int | None = None, notices: list[str] | None = None
+    source: Path,
+    track: int | None = None,
+    notices: list[str] | None = None,
+    spare: Spare | None = None,
 ) -> AsyncGenerator[Sound, None]:
     """Decode an audio or video file, and say where somebody speaks in it.
 
     ``track``: which audio track, from 1; None: the file's default. What the user should know about
-    the recording is added to ``notices`` after the last block, in sentences.
+    the recording is added to ``notices`` after the last block, in sentences. ``spare``: has a child
+    that was started ahead, or is told that one is wanted.
 
     To be closed, with `contextlib.aclosing`, before its caller goes on.
 
@@ -62,13 +120,15 @@ async def decode(
             what it wrote to stderr.
         Killed: a signal ended the child, or it gave nothing for SILENT_S and was ended.
     """
-    command = [sys.executable, "-m", "actors.media.decode_child", str(source)]
-    if track is not None:
-        command.append(str(track))
-    async with await open_child(command, stdin=subprocess.DEVNULL) as child:
+    order = msgspec.json.encode({"path": str(source), "track": track})
+    async with (spare and spare.take()) or await start() as child:
+        assert child.stdin
         assert child.stdout
         assert child.stderr
         try:
+            with suppress(anyio.BrokenResourceError):  # it has ended: its output says why
+                await child.stdin.send(order + b"\n")
+            await child.stdin.aclose()
             held = bytearray()
             while (block := await _next_block(child.stdout)) is not None:
                 held += block
@@ -83,6 +143,8 @@ async def decode(
         if child.returncode:
             raise _failure(said)
         decoded = msgspec.json.decode(said.splitlines()[-1], type=_Decoded)
+        if spare is not None:
+            spare.want()
         if notices is not None:
             notices += decoded.notices
         last = _sound(bytes(held))

@@ -1,15 +1,20 @@
 import struct
 import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import av
+import msgspec
 import numpy as np
 import pytest
+from anyio.abc import Process
 
 from actors.kernel.processes import ChildFailed, Killed
 from actors.media import decoding
-from actors.media.decoding import BROKEN, decode
+from actors.media.decoding import BROKEN, Spare, decode
 from storage.errors import Invalid
 from storage.records import RATE, SAMPLE_BYTES
 from tests.actors.media import recordings
@@ -185,7 +190,8 @@ async def test_a_decoder_that_hangs_is_ended(
 async def test_a_lower_memory_limit_of_the_operators_is_no_reason_to_fail(tmp_path: Path) -> None:
     """systemd's LimitAS=, which a process cannot raise."""
     command = f"ulimit -v 3000000; exec {sys.executable} -m actors.media.decode_child"
-    done = await anyio.run_process(["sh", "-c", f"{command} {spoken(tmp_path / 'a.wav')}"])
+    order = msgspec.json.encode({"path": str(spoken(tmp_path / "a.wav")), "track": None})
+    done = await anyio.run_process(["sh", "-c", command], input=order)
     assert len(done.stdout) > RATE
 
 
@@ -194,3 +200,69 @@ async def test_stopping_early_leaves_no_child(tmp_path: Path) -> None:
     blocks = decode(path)
     assert await anext(blocks)
     await blocks.aclose()
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Process]:
+    """The decode children in the order of their starts."""
+    children: list[Process] = []
+    start = decoding.start
+
+    async def noted() -> Process:
+        children.append(await start())
+        return children[-1]
+
+    monkeypatch.setattr(decoding, "start", noted)
+    return children
+
+
+@asynccontextmanager
+async def kept_spare() -> AsyncIterator[Spare]:
+    spare = Spare()
+    async with anyio.create_task_group() as group:
+        group.start_soon(spare.run)
+        yield spare
+        group.cancel_scope.cancel()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with anyio.fail_after(10):
+        while not condition():  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+
+
+async def test_a_child_that_was_started_ahead_decodes_the_next_recording(
+    tmp_path: Path, started: list[Process]
+) -> None:
+    path = spoken(tmp_path / "a.wav", [3.0])
+    async with kept_spare() as spare:
+        await anyio.lowlevel.checkpoint()
+        assert started == [], "an idle server has none"
+        pcm = [sound.pcm async for sound in decode(path, spare=spare)]
+        await until(lambda: spare.is_ready)
+        again = [sound.pcm async for sound in decode(path, spare=spare)]
+        assert b"".join(again) == b"".join(pcm)
+        assert [child.returncode for child in started[:2]] == [0, 0], "each decodes one recording"
+    await until(lambda: all(child.returncode is not None for child in started))
+
+
+async def test_a_child_for_which_no_recording_comes_is_ended(
+    started: list[Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "SPARE_S", 0.0)
+    async with kept_spare() as spare:
+        spare.want()
+        await until(lambda: bool(started) and started[0].returncode is not None)
+        assert spare.take() is None
+
+
+async def test_a_child_that_has_ended_meanwhile_is_not_taken(
+    tmp_path: Path, started: list[Process]
+) -> None:
+    path = spoken(tmp_path / "a.wav", [3.0])
+    async with kept_spare() as spare:
+        spare.want()
+        await until(lambda: spare.is_ready)
+        started[0].kill()
+        await started[0].wait()
+        assert [sound async for sound in decode(path, spare=spare)]
