@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accuracy, engine, latency, memory, pages, speakers, speech, streams, uploads
+from bench import accuracy, engine, latency, memory, pages, peer, speakers, speech, streams, uploads
 
 Measure = Callable[[Path], list[str]]
 
 BENCHMARKS: dict[str, Measure] = {
     "accuracy": accuracy.measure,
     "engine": engine.measure,
+    "peer": peer.measure,
     "memory": memory.measure,
     "long-file": memory.measure_long_file,
     "uploads": uploads.measure,

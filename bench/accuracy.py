@@ -31,7 +31,7 @@ def measure(folder: Path) -> list[str]:
     with serving(
         folder, WHISPER_MODEL_PATH=WEIGHTS, QUEUE_WHEN_UNLOADED="true", REQUESTS_PER_MINUTE=0
     ) as server:
-        for name, language, reference in _recordings():
+        for name, language, reference in recordings():
             wanted = _units(reference, language)
             for vad in ("on", "off"):
                 job_id = server.submit(SPEECH / name, vad=vad)
@@ -47,7 +47,7 @@ def measure(folder: Path) -> list[str]:
     ]
 
 
-def _recordings() -> list[tuple[str, str, str]]:
+def recordings() -> list[tuple[str, str, str]]:
     with (SPEECH / "manifest.tsv").open() as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     return [

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from storage.records import LeftOut, Segment
 
 SOUND = "it describes a sound"
+SILENCE = "the model is unsure of it, and hears no speech there"
 _TAG = re.compile(r"(\[[^][]*\]|\([^()]*\)|\*[^*]*\*|[♪♫🎵🎶\s.…\-–—]+)+")
 """``[Music]``, ``(applause)``, ``*laughs*``, ``♪``: how the captions that Whisper learned from
 write sounds. Of 104 recordings of game music and effects, the base model gave such a tag for seven,

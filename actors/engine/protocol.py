@@ -81,6 +81,8 @@ class EngineSegment(msgspec.Struct, frozen=True, array_like=True):
     start: float
     end: float
     words: tuple[EngineWord, ...]
+    is_silence: bool = False
+    """Whether the engine takes the window for silence, and is unsure of this text."""
 
 
 class Result(msgspec.Struct, frozen=True, tag=True):

@@ -6,7 +6,7 @@ from itertools import accumulate
 import msgspec
 
 from actors.engine.edges import move_edges_to_speech
-from actors.engine.evidence import without_sounds
+from actors.engine.evidence import SILENCE, without_sounds
 from actors.engine.protocol import EngineSegment, EngineWord
 from actors.engine.repetition import without_loops
 from actors.media.planning import file_seconds
@@ -22,8 +22,19 @@ def segments_of(
     A segment that goes across a pause that was cut out becomes one on each side, or is cut to the
     side that has its words. Loops are removed.
     """
+    unsure = [
+        LeftOut(
+            start=file_seconds(spans, each.start),
+            end=file_seconds(spans, each.end, end=True),
+            text=each.text,
+            reason=SILENCE,
+        )
+        for each in heard
+        if each.is_silence and each.text
+    ]
     joins = list(_joins(spans, speech))
-    pieces = [piece for each in heard for piece in _cut_at_pauses(each, joins) if piece.text]
+    spoken = [each for each in heard if not each.is_silence]
+    pieces = [piece for each in spoken for piece in _cut_at_pauses(each, joins) if piece.text]
     segments = [
         Segment(
             index=0,
@@ -36,7 +47,8 @@ def segments_of(
     ]
     moved = list(move_edges_to_speech(segments, speech))
     kept, left_out = without_sounds(without_loops(moved, speech))
-    return [msgspec.structs.replace(each, index=n) for n, each in enumerate(kept)], left_out
+    indexed = [msgspec.structs.replace(each, index=n) for n, each in enumerate(kept)]
+    return indexed, sorted(unsure + left_out, key=lambda each: each.start)
 
 
 def _joins(spans: Sequence[Span], speech: Sequence[Span]) -> Iterator[tuple[float, float]]:

@@ -2,13 +2,13 @@
 
 import threading
 import time
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
 import ctranslate2
+import msgspec
 import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
@@ -36,9 +36,11 @@ CONTEXT, TOKENS_A_SECOND, SPARE_TOKENS = 448, 15, 50
 otherwise fill all of it while the rest of the batch waits."""
 TIMESTAMP_S = 0.02
 FRAMES_A_SECOND = 100
-REPETITIVE, UNSURE = 2.4, -1.0
-"""The compression ratio above which, and the mean log probability of a token below which, a result
-of greedy decoding is not trusted: OpenAI's transcribe.py."""
+UNSURE, SILENT = -1.0, 0.6
+"""The mean log probability of a token below which a text is not trusted, and the probability of
+silence above which such a text is taken for none: OpenAI's transcribe.py. Its third sign, that a
+text repeats itself, is not used here, because people do repeat themselves; only a loop fills all of
+the context that its window may use."""
 BEAMS = 5
 MEMORY_SIGNS = ("out of memory", "bad_alloc", "ALLOC_FAILED", "Failed to allocate")
 
@@ -102,7 +104,7 @@ class CTranslate2:
             for tokenizer, window in zip(tokenizers, windows, strict=True)
         ]
         outputs = self._decode(encoded, prompts, secs, beams=1)
-        doubtful = [n for n, each in enumerate(outputs) if each.is_doubtful(tokenizers[n])]
+        doubtful = [n for n, each in enumerate(outputs) if each.is_doubtful]
         if doubtful and not self._abort.is_set():
             second = self._decode(
                 _some_of(encoded, doubtful),
@@ -111,7 +113,7 @@ class CTranslate2:
                 beams=BEAMS,
             )
             for n, again in zip(doubtful, second, strict=True):
-                outputs[n] = max(outputs[n], again, key=lambda each: each.rank(tokenizers[n]))
+                outputs[n] = max(outputs[n], again, key=lambda each: each.rank)
         pieces = [
             list(_pieces(output.tokens, tokenizer, length))
             for output, tokenizer, length in zip(outputs, tokenizers, secs, strict=True)
@@ -119,11 +121,15 @@ class CTranslate2:
         if not self._abort.is_set():
             self._align(encoded, windows, tokenizers, secs, pieces)
         took = (time.monotonic() - began) / len(windows)
-        for window, language, tokenizer, parts in zip(
-            windows, languages, tokenizers, pieces, strict=True
+        for window, language, tokenizer, output, parts in zip(
+            windows, languages, tokenizers, outputs, pieces, strict=True
         ):
             segments = (piece.segment(tokenizer, language) for piece in parts)
-            yield Result(window.id, language, tuple(segments), took)
+            marked = (
+                msgspec.structs.replace(segment, is_silence=output.is_silence)
+                for segment in segments
+            )
+            yield Result(window.id, language, tuple(marked), took)
 
     def _features(self, samples: Sequence[NDArray[np.float32]]) -> ctranslate2.StorageView:
         """The log-mel spectra of windows, all as long as the longest and its tail need."""
@@ -170,16 +176,24 @@ class CTranslate2:
         *,
         beams: int,
     ) -> "list[_Output]":
-        most = len(prompts[0]) + SPARE_TOKENS + round(TOKENS_A_SECOND * max(secs))
+        most = min(CONTEXT, len(prompts[0]) + SPARE_TOKENS + round(TOKENS_A_SECOND * max(secs)))
         results = self._model.generate(
             encoded,
             list(prompts),
             beam_size=beams,
-            max_length=min(CONTEXT, most),
+            max_length=most,
             return_scores=True,
             return_no_speech_prob=True,
         )
-        return [_Output(each.sequences_ids[0], each.scores[0]) for each in results]
+        return [
+            _Output(
+                each.sequences_ids[0],
+                each.scores[0],
+                each.no_speech_prob,
+                is_loop=len(each.sequences_ids[0]) >= most - len(prompts[0]),
+            )
+            for each in results
+        ]
 
     def _align(
         self,
@@ -215,17 +229,21 @@ class CTranslate2:
 class _Output:
     tokens: list[int]
     mean_logprob: float
+    no_speech_prob: float
+    is_loop: bool
+    """Whether it did not end by itself."""
 
-    def repetition(self, tokenizer: Tokenizer) -> float:
-        """How much shorter the text is when it is compressed."""
-        text = tokenizer.decode(self.tokens).encode()
-        return len(text) / len(zlib.compress(text))
+    @property
+    def is_doubtful(self) -> bool:
+        return self.mean_logprob < UNSURE or self.is_loop
 
-    def is_doubtful(self, tokenizer: Tokenizer) -> bool:
-        return self.mean_logprob < UNSURE or self.repetition(tokenizer) > REPETITIVE
+    @property
+    def is_silence(self) -> bool:
+        return self.no_speech_prob > SILENT and self.mean_logprob < UNSURE
 
-    def rank(self, tokenizer: Tokenizer) -> tuple[bool, float]:
-        return self.repetition(tokenizer) <= REPETITIVE, self.mean_logprob
+    @property
+    def rank(self) -> tuple[bool, float]:
+        return not self.is_loop, self.mean_logprob
 
 
 @dataclass

@@ -39,6 +39,13 @@ def test_what_describes_a_sound_is_left_out_with_its_reason(tag: str) -> None:
     assert (said.text, left.text, left.reason) == ("Hello.", tag, "it describes a sound")
 
 
+def test_what_the_engine_takes_for_silence_is_left_out_with_its_reason() -> None:
+    unsure = EngineSegment("Thank you.", 2.5, 3.0, (), is_silence=True)
+    (said,), (left,) = segments_of([heard("Hello.", 0, 1), unsure], SPANS, SPANS)
+    assert (said.text, left.text, left.start, left.end) == ("Hello.", "Thank you.", 50.5, 51.0)
+    assert left.reason == "the model is unsure of it, and hears no speech there"
+
+
 @pytest.mark.parametrize("text", ["Yes (no).", "[He] said so.", "2 * 3 * 4", "- Well"])
 def test_what_has_words_of_its_own_stays(text: str) -> None:
     assert [text for text, *_ in told(heard(text, 0, 1))] == [text]

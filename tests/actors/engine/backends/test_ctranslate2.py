@@ -124,10 +124,25 @@ def test_a_token_begins_where_the_alignment_first_reaches_it() -> None:
     )
 
 
-def test_a_result_that_repeats_itself_is_worse_than_an_unsure_one(engine: CTranslate2) -> None:
-    tokenizer = engine._tokenizer("en", translate=False)
-    loop = _Output(tokenizer.encode(" Hello" * 60), mean_logprob=-0.1)
-    unsure = _Output(tokenizer.encode(" How are you?"), mean_logprob=-1.5)
-    assert loop.is_doubtful(tokenizer)
-    assert unsure.is_doubtful(tokenizer)
-    assert unsure.rank(tokenizer) > loop.rank(tokenizer)
+def output(logprob: float, *, no_speech: float = 0.0, loop: bool = False) -> _Output:
+    return _Output([1], logprob, no_speech, loop)
+
+
+def test_an_unsure_result_where_the_model_hears_no_speech_is_silence() -> None:
+    assert output(-1.1, no_speech=0.7).is_silence
+    assert not output(-0.9, no_speech=0.7).is_silence
+    assert not output(-1.1, no_speech=0.5).is_silence
+
+
+def test_a_loop_is_worse_than_an_unsure_result_and_both_are_doubtful() -> None:
+    sure, unsure, loop = output(-0.5), output(-1.5), output(-0.1, loop=True)
+    assert [each.is_doubtful for each in (sure, unsure, loop)] == [False, True, True]
+    assert sorted((sure, unsure, loop), key=lambda each: each.rank) == [loop, unsure, sure]
+
+
+def test_a_text_that_does_not_end_is_a_loop(tmp_path: Path, pcm: Path) -> None:
+    endless = scripted_folder(tmp_path / "endless", "<|0.00|>" + " Hello" * 440)
+    engine = CTranslate2(protocol.Load(str(endless), use_gpu=False, threads=2), threading.Event())
+    (result,) = results(engine, window(pcm, seconds=2, words=False))
+    (segment,) = result.segments
+    assert len(segment.text.split()) < 100, "a window of 2 s may not use the whole context"
