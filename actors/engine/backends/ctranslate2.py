@@ -31,9 +31,9 @@ some silence after it. With 5 s of silence it takes a quarter of the time and ma
 repeats itself."""
 MOST_PROMPT_TOKENS = 223
 """Half of the decoder's context, less one token: OpenAI's decoding.py."""
-CONTEXT, TOKENS_A_SECOND, SPARE_TOKENS = 448, 15, 50
-"""The decoder's context, and how much of it a window may use. A loop in a short window would
-otherwise fill all of it while the rest of the batch waits."""
+MOST_TOKENS, TOKENS_A_SECOND, SPARE_TOKENS = 224, 15, 50
+"""Half of the decoder's context, and how much of that a window may use. A loop in a short window
+would otherwise fill all of it while the rest of the batch waits."""
 TIMESTAMP_S = 0.02
 FRAMES_A_SECOND = 100
 UNSURE, SILENT = -1.0, 0.6
@@ -176,12 +176,12 @@ class CTranslate2:
         *,
         beams: int,
     ) -> "list[_Output]":
-        most = min(CONTEXT, len(prompts[0]) + SPARE_TOKENS + round(TOKENS_A_SECOND * max(secs)))
+        most = min(MOST_TOKENS, SPARE_TOKENS + round(TOKENS_A_SECOND * max(secs)))
         results = self._model.generate(
             encoded,
             list(prompts),
             beam_size=beams,
-            max_length=most,
+            max_length=2 * most,  # it generates up to half of this: CTranslate2's whisper.cc
             return_scores=True,
             return_no_speech_prob=True,
         )
@@ -190,7 +190,7 @@ class CTranslate2:
                 each.sequences_ids[0],
                 each.scores[0],
                 each.no_speech_prob,
-                is_loop=len(each.sequences_ids[0]) >= most - len(prompts[0]),
+                is_loop=len(each.sequences_ids[0]) >= most,
             )
             for each in results
         ]
