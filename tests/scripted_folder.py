@@ -44,13 +44,9 @@ def scripted_folder(
     spec.decoder.embeddings.weight = tensors["decoder.token_embedding.weight"]
     spec.decoder.projection.weight = tensors["decoder.token_embedding.weight"]
     _normalise(spec.decoder.layer_norm, tensors, "decoder.ln")
-    for side in (spec.encoder, spec.decoder):
+    for name, side in (("encoder", spec.encoder), ("decoder", spec.decoder)):
         for number, layer in enumerate(side.layer):
-            _fill(
-                layer,
-                tensors,
-                f"{'encoder' if side is spec.encoder else 'decoder'}.blocks.{number}",
-            )
+            _fill(layer, tensors, f"{name}.blocks.{number}")
     words = _vocabulary(frame)
     spec.register_vocabulary(words)
     spec.config.suppress_ids, spec.config.suppress_ids_begin = [], []

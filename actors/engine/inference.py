@@ -235,11 +235,10 @@ class Inference(Actor[InferenceMessage]):
             return
         chunks, self._waiting = self._waiting, []
         windows = [self._window(chunk) for chunk in chunks]
-        if not self._in_flight:
-            self._in_flight = dict(zip((window.id for window in windows), chunks, strict=True))
+        was_idle = not self._in_flight
+        self._in_flight |= zip((window.id for window in windows), chunks, strict=True)
+        if was_idle:
             self._restart_answer_timer()
-        else:
-            self._in_flight |= zip((window.id for window in windows), chunks, strict=True)
         await self._tell_engine(self._engine.transcribe(*windows))
 
     def _window(self, chunk: Transcribe) -> Window:

@@ -62,10 +62,6 @@ class Spare:
         self._child: Process | None = None
         self._wanted, self._taken = anyio.Event(), anyio.Event()
 
-    @property
-    def is_ready(self) -> bool:
-        return self._child is not None
-
     def take(self) -> Process | None:
         child, self._child = self._child, None
         self._taken.set()

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import msgspec
 
+from actors.models.weights import FOLDER_MARK
 from storage.errors import Invalid
 
 SEGMENTATION, EMBEDDING = "segmentation.onnx", "embedding.onnx"
 """The file names of the two voice models."""
 REPOSITORY = "ggerganov/whisper.cpp"
 DEMO = "demo"
-FOLDER_MARK = "model.bin"
-"""The file that makes a folder a model for CTranslate2."""
 
 # whisper.cpp's names: models/download-ggml-model.sh.
 _PLAIN = (

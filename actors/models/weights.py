@@ -30,10 +30,13 @@ BLOCKS = {
 MOST = 1 << 20
 """The highest number that a header may contain. The dimensions of Whisper models are far smaller,
 so a file with higher numbers is damaged."""
-FOLDER_FILES = ("config.json", "tokenizer.json", "model.bin")
+FOLDER_MARK = "model.bin"
+"""The file that makes a folder a model for CTranslate2."""
+FOLDER_FILES = ("config.json", "tokenizer.json", FOLDER_MARK)
 """What a folder for CTranslate2 must have. Without the tokenizer, faster-whisper would download
 one."""
 FOLDER_VERSION = 6
+"""The newest version of CTranslate2's format: ``CURRENT_BINARY_VERSION`` in its model_spec.py."""
 _ENCODER_LAYER = re.compile(r"encoder/layer_\d+/")
 
 
@@ -78,7 +81,7 @@ def _inspect_folder(folder: Path) -> Weights:
     for name in FOLDER_FILES:
         if not (folder / name).is_file():
             raise Unavailable(f"the model folder {folder.name} has no {name}")
-    path = folder / "model.bin"
+    path = folder / FOLDER_MARK
     with path.open("rb") as file:
         return _FolderReader(file, path).weights()
 

@@ -36,18 +36,16 @@ def _list(_: argparse.Namespace, settings: Settings) -> int:
     for name in (DEMO, *NAMES, *sorted(there.keys() - set(NAMES))):
         model = catalogue.find(name)
         table.add_row(name, _size(model.path), _form(model.path))
-    voices = [model.path for model in catalogue.voices()]
-    there_too = [path.stat().st_size for path in voices if path.exists()]
-    complete = len(there_too) == len(voices)
-    table.add_row(SPEAKERS, f"{sum(there_too) / 2**20:,.0f} MiB" if complete else "", "")
+    table.add_row(SPEAKERS, _size(*(model.path for model in catalogue.voices())), "")
     Console().print(table)
     return 0
 
 
-def _size(path: Path) -> str:
-    if not path.exists():
+def _size(*paths: Path) -> str:
+    """The size of these files and folders together; empty unless all are there."""
+    if not all(path.exists() for path in paths):
         return ""
-    files = path.iterdir() if path.is_dir() else [path]
+    files = (file for path in paths for file in (path.iterdir() if path.is_dir() else [path]))
     return f"{sum(file.stat().st_size for file in files) / 2**20:,.0f} MiB"
 
 

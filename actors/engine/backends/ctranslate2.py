@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 import ctranslate2
-import msgspec
 import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
@@ -76,20 +75,24 @@ class CTranslate2:
             raise LoadFailed(_kind(error, otherwise="engine"), str(error)) from error
 
     def transcribe(self, windows: Sequence[Window]) -> Iterator[Result | Failed]:
-        groups: defaultdict[int, list[Window]] = defaultdict(list)
+        # In a batch, all prompts must have their start token at the same place.
+        groups: defaultdict[int, list[tuple[Window, list[int]]]] = defaultdict(list)
         for window in windows:
-            # In a batch, all prompts must have their start token at the same place.
-            groups[len(self._prompt_tokens(window.prompt))].append(window)
+            before = self._prompt_tokens(window.prompt)
+            groups[len(before)].append((window, before))
         for group in groups.values():
+            together, befores = zip(*group, strict=True)
             try:
-                yield from self._transcribe_together(group)
+                yield from self._transcribe_together(together, befores)
             except (RuntimeError, MemoryError) as error:
                 if _kind(error, otherwise="engine") == "out_of_memory":
                     raise EngineBroken from error
-                yield from (Failed(window.id, "engine", str(error)) for window in group)
+                yield from (Failed(window.id, "engine", str(error)) for window in together)
 
-    def _transcribe_together(self, windows: Sequence[Window]) -> Iterator[Result]:
-        """Transcribe windows whose prompts have the same length."""
+    def _transcribe_together(
+        self, windows: Sequence[Window], befores: Sequence[list[int]]
+    ) -> Iterator[Result]:
+        """Transcribe windows whose prompts, ``befores``, have the same length in tokens."""
         began = time.monotonic()
         samples = [samples_of(window, least=1) for window in windows]
         secs = [len(each) / RATE for each in samples]
@@ -100,8 +103,8 @@ class CTranslate2:
             for window, language in zip(windows, languages, strict=True)
         ]
         prompts = [
-            _prompt(tokenizer, self._prompt_tokens(window.prompt))
-            for tokenizer, window in zip(tokenizers, windows, strict=True)
+            _prompt(tokenizer, before)
+            for tokenizer, before in zip(tokenizers, befores, strict=True)
         ]
         outputs = self._decode(encoded, prompts, secs, beams=1)
         doubtful = [n for n, each in enumerate(outputs) if each.is_doubtful]
@@ -124,12 +127,10 @@ class CTranslate2:
         for window, language, tokenizer, output, parts in zip(
             windows, languages, tokenizers, outputs, pieces, strict=True
         ):
-            segments = (piece.segment(tokenizer, language) for piece in parts)
-            marked = (
-                msgspec.structs.replace(segment, is_silence=output.is_silence)
-                for segment in segments
+            segments = (
+                piece.segment(tokenizer, language, is_silence=output.is_silence) for piece in parts
             )
-            yield Result(window.id, language, tuple(marked), took)
+            yield Result(window.id, language, tuple(segments), took)
 
     def _features(self, samples: Sequence[NDArray[np.float32]]) -> ctranslate2.StorageView:
         """The log-mel spectra of windows, all as long as the longest and its tail need."""
@@ -257,10 +258,10 @@ class _Piece:
     """When each token begins, and when the last one ends; empty if nobody has asked."""
     probabilities: list[float] = field(default_factory=list)
 
-    def segment(self, tokenizer: Tokenizer, language: str) -> EngineSegment:
+    def segment(self, tokenizer: Tokenizer, language: str, *, is_silence: bool) -> EngineSegment:
         text = tokenizer.decode(self.tokens).strip()
         if not self.times:
-            return EngineSegment(text, self.start, self.end, ())
+            return EngineSegment(text, self.start, self.end, (), is_silence)
         if self.times[0] == self.times[-1]:  # the alignment found nothing
             self.times = np.linspace(self.start, self.end, len(self.times)).tolist()
         characters = []
@@ -272,7 +273,8 @@ class _Piece:
             at = end
         start = min(self.times[0], self.end)
         stop = max(start, self.times[-1])
-        return EngineSegment(text, start, stop, words_of(characters, language, start, stop))
+        words = words_of(characters, language, start, stop)
+        return EngineSegment(text, start, stop, words, is_silence)
 
 
 def _pieces(tokens: Sequence[int], tokenizer: Tokenizer, length: float) -> Iterator[_Piece]:

@@ -131,6 +131,13 @@ class House:
         )
         self.me.tell(ChunkDone(chunk.job_id, chunk.ordinal, "en", segments))
 
+    async def at_engine(self, name: str, *, chunks: int, capacity: int) -> list[tuple[str, int]]:
+        """The chunks of a new job that the engine is given at once."""
+        await self.submit(name, language="en")
+        self.planned(name, chunks=chunks)
+        self.me.tell(ModelReady("base", 1, capacity))
+        return await self.chunks(min(chunks, capacity))
+
     async def chunks(self, count: int) -> list[tuple[str, int]]:
         """The next chunks that the engine is given, as job and ordinal; there are no more."""
         found = [await self.chunk() for _ in range(count)]
@@ -828,10 +835,7 @@ def test_chunks_are_committed_in_order_in_whatever_order_they_are_done(order: li
     async def run() -> None:
         with TemporaryDirectory() as folder:
             async with living(Path(folder)) as house:
-                await house.submit("a", language="en")
-                house.planned("a", chunks=5)
-                house.me.tell(ModelReady("base", 1, 5))
-                await house.chunks(5)
+                await house.at_engine("a", chunks=5, capacity=5)
                 done: set[int] = set()
                 for ordinal in order:
                     house.says("a", ordinal)
@@ -869,10 +873,7 @@ async def test_of_several_chunks_in_a_crash_none_is_charged_and_each_is_tried_al
 async def test_a_job_shares_the_engine_again_when_the_chunks_of_the_crash_are_done(
     house: House,
 ) -> None:
-    await house.submit("a", language="en")
-    house.planned("a", chunks=6)
-    house.me.tell(ModelReady("base", 1, 2))
-    lost = await house.chunks(2)
+    lost = await house.at_engine("a", chunks=6, capacity=2)
     house.crashes(*lost)
     for ordinal in (0, 1):
         assert await house.chunks(1) == [("a", ordinal)]
@@ -917,10 +918,7 @@ async def test_the_engine_finishes_what_it_has_before_another_model_is_wanted(
 async def test_a_cancelled_job_leaves_nothing_behind_that_waits_to_be_committed(
     house: House,
 ) -> None:
-    await house.submit("a", language="en")
-    house.planned("a", chunks=3)
-    house.me.tell(ModelReady("base", 1, 2))
-    await house.chunks(2)
+    await house.at_engine("a", chunks=3, capacity=2)
     house.says("a", 1)
     await house.me.ask(Cancel("a"))
     assert await house.inference.next() == AbortChunk("a")
@@ -931,10 +929,7 @@ async def test_a_cancelled_job_leaves_nothing_behind_that_waits_to_be_committed(
 
 
 async def test_a_drain_waits_for_what_is_begun_and_asks_for_the_rest_back(house: House) -> None:
-    await house.submit("a", language="en")
-    house.planned("a", chunks=3)
-    house.me.tell(ModelReady("base", 1, 3))
-    await house.chunks(3)
+    await house.at_engine("a", chunks=3, capacity=3)
     house.me.tell(Drain())
     assert await house.inference.next() == GiveBack()
     house.me.tell(ChunkFailed("a", 2, "aborted", "aborted"))

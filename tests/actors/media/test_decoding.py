@@ -239,7 +239,7 @@ async def test_a_child_that_was_started_ahead_decodes_the_next_recording(
         await anyio.lowlevel.checkpoint()
         assert started == [], "an idle server has none"
         pcm = [sound.pcm async for sound in decode(path, spare=spare)]
-        await until(lambda: spare.is_ready)
+        await until(lambda: len(started) == 2)
         again = [sound.pcm async for sound in decode(path, spare=spare)]
         assert b"".join(again) == b"".join(pcm)
         assert [child.returncode for child in started[:2]] == [0, 0], "each decodes one recording"
@@ -262,7 +262,7 @@ async def test_a_child_that_has_ended_meanwhile_is_not_taken(
     path = spoken(tmp_path / "a.wav", [3.0])
     async with kept_spare() as spare:
         spare.want()
-        await until(lambda: spare.is_ready)
+        await until(lambda: len(started) == 1)
         started[0].kill()
         await started[0].wait()
         assert [sound async for sound in decode(path, spare=spare)]
