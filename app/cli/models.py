@@ -91,7 +91,7 @@ def _remove(args: argparse.Namespace, settings: Settings) -> int:
             f"{args.name} has not been downloaded to {settings.models.whisper_models_dir}"
         )
     for model in there:
-        if model.path.is_dir():
+        if model.path.is_dir() and not model.path.is_symlink():
             shutil.rmtree(model.path)
         else:
             model.path.unlink()

@@ -11,6 +11,7 @@ import pytest
 from tests.acceptance.conftest import Start
 from tests.acceptance.server import Server
 from tests.media_server import MediaServer, gives
+from tests.scripted_folder import scripted_folder
 
 
 def whisperbox(*arguments: object, **environment: object) -> subprocess.CompletedProcess[str]:
@@ -149,6 +150,20 @@ def test_models_are_listed_and_removed(tmp_path: Path, scripted: Path) -> None:
     assert not (tmp_path / "ggml-tiny.bin").exists()
     again = whisperbox("models", "rm", "tiny", WHISPER_MODELS_DIR=tmp_path)
     assert (again.returncode, "has not been downloaded" in again.stderr) == (1, True)
+
+
+def test_a_model_that_is_a_folder_is_listed_and_removed(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    scripted_folder(models / "mine", "<|0.00|> Hello.<|2.00|>")
+    elsewhere = scripted_folder(tmp_path / "elsewhere", "<|0.00|> Hello.<|2.00|>")
+    (models / "linked").symlink_to(elsewhere)
+    listed = whisperbox("models", "list", WHISPER_MODELS_DIR=models)
+    assert listed.stdout.count("CTranslate2") == 2
+    for name in ("mine", "linked"):
+        done = whisperbox("models", "rm", name, WHISPER_MODELS_DIR=models)
+        assert done.returncode == 0, done.stderr
+        assert not (models / name).exists()
+    assert (elsewhere / "model.bin").exists(), "only the link is removed"
 
 
 def test_the_doctor_names_what_is_wrong_and_the_cure(tmp_path: Path, scripted: Path) -> None:
