@@ -9,7 +9,7 @@ READY := .venv/ready
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    a server with the bundled model, transcribing the bundled recording"
+	@echo "make demo    a server that transcribes a recording, with real weights where they can be had"
 	@echo "make serve   a server with the model that fits this box"
 	@echo "make test    all tests"
 	@echo "make torture two minutes of kills, power cuts and faults (needs gcc)"
@@ -30,8 +30,10 @@ demo: $(READY)
 serve: $(READY)
 	@$(BIN)/whisperbox serve
 
-# Most tests wait for a server of their own, so more processes than cores pay.
+# Most tests wait for a server of their own, so more processes than cores pay. Without the weights,
+# the tests that need them are skipped.
 test: $(READY)
+	-@$(BIN)/python -m tools.real_weights
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal
 
 lint: $(READY)

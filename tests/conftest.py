@@ -8,6 +8,7 @@ import pytest
 from tests.audio import spoken
 from tests.media_server import MediaServer
 from tests.scripted import scripted_model, slow_model
+from tools.real_weights import RealWeights, cached
 
 hypothesis.settings.register_profile("shared", deadline=None)  # other tests use the cores, too
 hypothesis.settings.load_profile("shared")
@@ -30,6 +31,14 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that takes a second or two for a window."""
     return slow_model(tmp_path_factory.mktemp("models") / "slow.bin")
+
+
+@pytest.fixture(scope="session")
+def real_weights() -> RealWeights:
+    weights = cached()
+    if not weights.are_here:
+        pytest.skip("no real weights: python -m tools.real_weights fetches them")
+    return weights
 
 
 @pytest.fixture(scope="session")

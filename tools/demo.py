@@ -1,4 +1,8 @@
-"""``make demo``: starts a server with the demo model and transcribes the demo recording."""
+"""``make demo``: starts a server and transcribes a recording.
+
+The model is Whisper base and the recording a real one where they can be had; elsewhere both are the
+bundled toys.
+"""
 
 import os
 import secrets
@@ -7,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -19,6 +24,7 @@ from app.settings import Settings
 from storage.accounts import Accounts
 from storage.database import DATABASE, open_database
 from storage.times import utc
+from tools import real_weights
 
 START_S = 30.0
 STOP_S = 20.0
@@ -26,7 +32,17 @@ PORTS = 20
 EMAIL = "demo@whisperbox.example"
 
 
+@dataclass(frozen=True)
+class Show:
+    """What the demo transcribes, and with which model."""
+
+    settings: dict[str, str]
+    recording: Path
+    about: str
+
+
 def main() -> int:
+    show = _show_of_real_weights() or _bundled_show()
     settings = Settings.from_environment(os.environ)
     port = _free_port(settings.server.port)
     server = f"http://127.0.0.1:{port}"
@@ -36,13 +52,13 @@ def main() -> int:
     password = anyio.run(_account, data_dir)
     environment = os.environ | {
         "DATA_DIR": str(data_dir),
-        "WHISPER_MODEL": "demo",
+        **show.settings,
         "PORT": str(port),
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "warning"),
     }
     child = subprocess.Popen([sys.executable, "-m", "app.cli", "serve"], env=environment)
     try:
-        anyio.run(_show, server, child)
+        anyio.run(_transcribe, server, child, show)
         terminal.print(
             f"\nThe server is running. Open {server} and sign in as\n\n"
             f"    {EMAIL}\n    {password or '(the password that you have set)'}\n\n"
@@ -79,14 +95,40 @@ async def _account(data_dir: Path) -> str | None:
         return password if await verify(found[1], password) else None
 
 
-async def _show(server: str, child: subprocess.Popen[bytes]) -> None:
-    recording = Path(str(resources.files("actors.engine") / "demo" / "demo.wav"))
+def _show_of_real_weights() -> Show | None:
+    if not real_weights.cached().are_here:
+        terminal.print("Fetching the weights of Whisper base (150 MB, once) …")
+    try:
+        weights = real_weights.fetch()
+    except OSError as error:
+        terminal.print(
+            f"They cannot be had: {error}\n"
+            "This demo uses the bundled model, a toy that knows forty words.",
+            markup=False,
+        )
+        return None
+    return Show(
+        {"WHISPER_MODEL_PATH": str(weights.ctranslate2)},
+        weights.recording,
+        "11 s of President Kennedy's inaugural address, with Whisper base",
+    )
+
+
+def _bundled_show() -> Show:
+    return Show(
+        {"WHISPER_MODEL": "demo", "WHISPER_MODEL_PATH": ""},
+        Path(str(resources.files("actors.engine") / "demo" / "demo.wav")),
+        "a dialogue in English and German, with the bundled model",
+    )
+
+
+async def _transcribe(server: str, child: subprocess.Popen[bytes], show: Show) -> None:
     terminal.print(f"Starting the server at {server} …")
     await _until_it_answers(server, child)
-    terminal.print(f"Transcribing {recording.name}, a dialogue in English and German:\n")
+    terminal.print(f"Transcribing {show.recording.name}: {show.about}.\n")
     async with connect(server) as client:
         with bar() as progress:
-            job = await transcribe(client, recording, {}, progress, live=True)
+            job = await transcribe(client, show.recording, {}, progress, live=True)
     terminal.print(f"\n{len(job['segments'])} segments, language {job['language']}.")
 
 

@@ -219,7 +219,9 @@ def _name(name: str) -> str:
 def _attention(weights: dict[str, Array], side: str, layer: int) -> dict[str, Array]:
     """The tensors that CTranslate2 stacks: query, key and value, of which key has no bias."""
     ours, theirs = f"{side}.blocks.{layer}", f"{side}/layer_{layer}"
-    stacks = [("attn", ("query", "key", "value"), "self_attention/linear_0")]
+    stacks: list[tuple[str, tuple[str, ...], str]] = [
+        ("attn", ("query", "key", "value"), "self_attention/linear_0")
+    ]
     if side == "decoder":
         stacks.append(("cross_attn", ("key", "value"), "attention/linear_1"))
     tensors = {}

@@ -1,0 +1,140 @@
+"""A real recording with Whisper's real weights, through the whole server, with both engines.
+
+The recordings with faults are made here from the good one. They are of kinds that users of servers
+like this one reported.
+"""
+
+import re
+import wave
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.acceptance.server import Server
+from tools.demo_model.evaluate import errors
+from tools.real_weights import RealWeights
+
+RATE = 16_000
+CLOSE_S = 0.3
+SLOWEST_S = 60
+SAID = (
+    "and so my fellow americans ask not what your country can do for you ask what you can do for "
+    "your country"
+).split()
+BEGINS, ENDS = 0.3, 10.6
+"""Seconds: when the first word of the recording begins and the last one ends, by ear."""
+MOST_WRONG = 2
+
+Samples = NDArray[np.float32]
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module", params=["whisper.cpp", "CTranslate2"])
+def server(
+    request: pytest.FixtureRequest,
+    real_weights: RealWeights,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Server]:
+    path = real_weights.ggml if request.param == "whisper.cpp" else real_weights.ctranslate2
+    folder = tmp_path_factory.mktemp("real")
+    with Server(folder, WHISPER_MODEL_PATH=path, QUEUE_WHEN_UNLOADED="true").start() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def speech(real_weights: RealWeights) -> Samples:
+    with wave.open(str(real_weights.recording)) as file:
+        assert file.getframerate() == RATE
+        data = file.readframes(file.getnframes())
+    return np.frombuffer(data, "<i2").astype(np.float32) / 2**15
+
+
+def transcribed(server: Server, folder: Path, samples: Samples, **fields: str) -> dict[str, Any]:
+    """The job of a recording; ``samples`` has one row for each channel, if there are several."""
+    path = folder / "recording.wav"
+    channels = np.atleast_2d(samples)
+    with wave.open(str(path), "wb") as file:
+        file.setparams((len(channels), 2, RATE, 0, "NONE", ""))
+        file.writeframes((np.clip(channels.T, -1, 1) * (2**15 - 1)).astype("<i2").tobytes())
+    job_id = server.submit(path, **fields)
+    server.until(lambda: server.job(job_id)["status"] in ("done", "failed"), within=SLOWEST_S)
+    job = server.job(job_id)
+    assert job["status"] == "done", job
+    return job
+
+
+def words(job: dict[str, Any]) -> list[str]:
+    text = " ".join(segment["text"] for segment in job["segments"])
+    return re.sub(r"[^\w ]", "", text.lower()).split()
+
+
+def silence(secs: float) -> Samples:
+    return np.zeros(round(secs * RATE), np.float32)
+
+
+def noise(secs: float, level: float) -> Samples:
+    return np.random.default_rng(0).normal(0, level, round(secs * RATE)).astype(np.float32)
+
+
+def hum(samples: Samples) -> Samples:
+    time_s = np.arange(len(samples)) / RATE
+    return samples + 0.1 * np.sin(2 * np.pi * 50 * time_s).astype(np.float32)
+
+
+FAULTS: dict[str, tuple[Callable[[Samples], Samples], float]] = {
+    "none": (lambda speech: speech, 0.0),
+    "a constant offset": (lambda speech: speech + 0.1, 0.0),
+    "mains hum": (hum, 0.0),
+    "one channel upside down": (lambda speech: np.stack([speech, -speech]), 0.0),
+    "one channel silent": (lambda speech: np.stack([0 * speech, speech]), 0.0),
+    "clipping": (lambda speech: np.clip(speech * 8, -1, 1), 0.0),
+    "20 s of silence before it": (lambda speech: np.concatenate([silence(20), speech]), 20.0),
+    "20 s of noise before it": (lambda speech: np.concatenate([noise(20, 0.05), speech]), 20.0),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_all_that_was_said_comes_out_in_its_place(
+    server: Server, speech: Samples, tmp_path: Path, fault: str
+) -> None:
+    change, shift_s = FAULTS[fault]
+    job = transcribed(server, tmp_path, change(speech))
+    assert errors(SAID, words(job)) <= MOST_WRONG, words(job)
+    assert job["language"] == "en"
+    assert job["segments"][0]["start"] == pytest.approx(shift_s + BEGINS, abs=CLOSE_S)
+    assert job["segments"][-1]["end"] == pytest.approx(shift_s + ENDS, abs=CLOSE_S)
+
+
+def test_what_is_said_twice_is_written_twice(
+    server: Server, speech: Samples, tmp_path: Path
+) -> None:
+    job = transcribed(server, tmp_path, np.concatenate([speech, silence(20), speech]))
+    assert errors(SAID + SAID, words(job)) <= 2 * MOST_WRONG, words(job)
+
+
+def test_every_word_has_its_time_and_its_probability(
+    server: Server, speech: Samples, tmp_path: Path
+) -> None:
+    job = transcribed(server, tmp_path, speech, word_timestamps="true")
+    timed = [word for segment in job["segments"] for word in segment["words"]]
+    assert len(timed) == len(words(job))
+    assert all(a["start"] <= a["end"] <= b["start"] + 0.01 for a, b in pairwise(timed))
+    assert all(0 < word["probability"] <= 1 for word in timed)
+
+
+@pytest.mark.parametrize("level", [0.001, 0.02, 0.2])
+def test_noise_gives_no_text(server: Server, tmp_path: Path, level: float) -> None:
+    assert transcribed(server, tmp_path, noise(15, level))["segments"] == []
+
+
+def test_english_that_is_to_be_translated_stays_as_it_is(
+    server: Server, speech: Samples, tmp_path: Path
+) -> None:
+    job = transcribed(server, tmp_path, speech, task="translate", language="en")
+    assert errors(SAID, words(job)) <= MOST_WRONG, words(job)
