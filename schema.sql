@@ -138,6 +138,8 @@ CREATE TABLE segments (
     text       TEXT NOT NULL,
     words      TEXT NOT NULL,
     repair     TEXT,                  -- what was done to the engine's text, where anything was
+    language   TEXT,                  -- what the engine heard; NULL from older versions
+    evidence   TEXT,                  -- JSON, what speaks for the text; NULL from older versions
     PRIMARY KEY (job_number, position)
 ) STRICT, WITHOUT ROWID;
 

@@ -10,12 +10,14 @@ from storage.job_rows import OPEN, segment_of, select_jobs, visible_to
 from storage.records import Callback, Chunk, Job, LeftOut, LogLine, Segment, Span, Status, View
 
 _RAW = (
-    "SELECT position, start_secs, end_secs, text, words, repair, 0 AS corrected FROM segments "
+    "SELECT position, start_secs, end_secs, text, words, repair, language, evidence, "
+    "0 AS corrected FROM segments "
     "WHERE job_number = ? AND position >= ? ORDER BY position LIMIT ?"
 )
 _CORRECTED = (
     "SELECT s.position, start_secs, end_secs, coalesce(c.text, s.text) AS text, "
-    "iif(c.text IS NULL, s.words, c.words) AS words, repair, c.text IS NOT NULL AS corrected "
+    "iif(c.text IS NULL, s.words, c.words) AS words, repair, language, evidence, "
+    "c.text IS NOT NULL AS corrected "
     "FROM segments s LEFT JOIN corrections c ON c.number = (SELECT max(number) FROM corrections "
     "WHERE job_number = s.job_number AND position = s.position) "
     "WHERE s.job_number = ? AND s.position >= ? ORDER BY s.position LIMIT ?"

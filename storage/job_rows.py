@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from storage.database import Connection, fields, rows
-from storage.records import Job, Order, Segment, Stage, Status, Task, View, Word
+from storage.records import Evidence, Job, Order, Segment, Stage, Status, Task, View, Word
 
 ORDER_COLUMNS = ", ".join(Order.__struct_fields__)
 JOB_COLUMNS = (
@@ -18,6 +18,7 @@ _FLAGS = [field.name for field in msgspec.structs.fields(Order) if field.type is
 OPEN = "status IN ('queued', 'running')"
 
 _words = msgspec.json.Decoder(tuple[tuple[str, float, float, float], ...])
+_evidence = msgspec.json.Decoder(Evidence)
 _texts = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -65,9 +66,21 @@ def segment_of(row: Any) -> Segment:
         words=tuple(Word(*word) for word in _words.decode(row["words"])),
         repair=row["repair"],
         corrected=bool(row["corrected"]),
+        language=row["language"],
+        evidence=row["evidence"] and _evidence.decode(row["evidence"]),
     )
 
 
 def segment_values(s: Segment) -> tuple[object, ...]:
     words = [msgspec.structs.astuple(word) for word in s.words]
-    return (s.index, s.start, s.end, s.text, msgspec.json.encode(words).decode(), s.repair)
+    evidence = s.evidence and msgspec.json.encode(s.evidence).decode()
+    return (
+        s.index,
+        s.start,
+        s.end,
+        s.text,
+        msgspec.json.encode(words).decode(),
+        s.repair,
+        s.language,
+        evidence,
+    )

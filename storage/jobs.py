@@ -233,7 +233,7 @@ class Jobs(JobQueries):
         if job is None:
             return None
         await c.executemany(
-            "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(job.number, *segment_values(segment)) for segment in segments],
         )
         await c.executemany(

@@ -227,6 +227,22 @@ class Word(msgspec.Struct, frozen=True):
     probability: float
 
 
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What speaks for or against the engine's text of a segment."""
+
+    avg_logprob: float | None
+    """The mean log probability of the tokens: those of the segment, or, with CTranslate2, those of
+    the whole window that was decoded together."""
+    no_speech_prob: float | None
+    """How likely the model finds it that nobody speaks in the window; None with whisper.cpp, whose
+    Python package does not tell it."""
+    compression_ratio: float
+    """The length of the text's UTF-8 bytes divided by their length after zlib has compressed them:
+    high where a text repeats itself. See ``compression_ratio`` in openai/whisper."""
+    speech_share: float
+    """The part of the segment's time, 0 to 1, in which the voice activity model hears speech."""
+
+
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a transcript, about a sentence; times are in seconds of the submitted file."""
 
@@ -239,6 +255,10 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """How the engine's text was changed, e.g. because it had a loop; None if it was not changed."""
     corrected: bool = False
     """Whether a person has corrected the text."""
+    language: str | None = None
+    """The language that the engine heard here; None in transcripts of older versions."""
+    evidence: Evidence | None = None
+    """None in transcripts of older versions."""
 
 
 class LeftOut(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,9 +1,10 @@
 """Tells what was said from what the engine wrote for sounds. Pure functions."""
 
 import re
+import zlib
 from collections.abc import Sequence
 
-from storage.records import LeftOut, Segment
+from storage.records import RATE, LeftOut, Segment, Span
 
 SOUND = "it describes a sound"
 SILENCE = "the model is unsure of it, and hears no speech there"
@@ -27,3 +28,22 @@ def without_sounds(segments: Sequence[Segment]) -> tuple[list[Segment], list[Lef
         else:
             kept.append(segment)
     return kept, left_out
+
+
+def compression_ratio(text: str) -> float:
+    """How many times shorter zlib makes the text; see `storage.records.Evidence`."""
+    data = text.encode()
+    return len(data) / len(zlib.compress(data))
+
+
+def speech_share(start: float, end: float, speech: Sequence[Span]) -> float:
+    """The part of the time from ``start`` to ``end`` (seconds) that lies in ``speech``: 0 to 1.
+
+    For a moment without length: 1 if it lies in speech, else 0.
+    """
+    if start >= end:
+        return float(any(span.start <= start * RATE <= span.end for span in speech))
+    spoken = sum(
+        max(0.0, min(end, span.end / RATE) - max(start, span.start / RATE)) for span in speech
+    )
+    return min(1.0, spoken / (end - start))

@@ -176,7 +176,9 @@ class Inference(Actor[InferenceMessage]):
                 self._slowest_secs = max(self._slowest_secs, answer.secs)
                 self._patience_secs = SLOWER_BY * self._slowest_secs
                 self._count(chunk, answer)
-                segments, left_out = segments_of(answer.segments, chunk.spans, chunk.speech)
+                segments, left_out = segments_of(
+                    answer.segments, answer.language, chunk.spans, chunk.speech
+                )
                 if not chunk.words:
                     segments = [msgspec.structs.replace(each, words=()) for each in segments]
                 self._publish(

@@ -83,6 +83,9 @@ class EngineSegment(msgspec.Struct, frozen=True, array_like=True):
     words: tuple[EngineWord, ...]
     is_silence: bool = False
     """Whether the engine takes the window for silence, and is unsure of this text."""
+    avg_logprob: float | None = None
+    """As in `storage.records.Evidence`, and the next one, too."""
+    no_speech_prob: float | None = None
 
 
 class Result(msgspec.Struct, frozen=True, tag=True):

@@ -6,21 +6,21 @@ from itertools import accumulate
 import msgspec
 
 from actors.engine.edges import move_edges_to_speech
-from actors.engine.evidence import SILENCE, without_sounds
+from actors.engine.evidence import SILENCE, compression_ratio, speech_share, without_sounds
 from actors.engine.protocol import EngineSegment, EngineWord
 from actors.engine.repetition import without_loops
 from actors.media.planning import file_seconds
-from storage.records import RATE, LeftOut, Segment, Span, Word
+from storage.records import RATE, Evidence, LeftOut, Segment, Span, Word
 
 
 def segments_of(
-    heard: Sequence[EngineSegment], spans: Sequence[Span], speech: Sequence[Span]
+    heard: Sequence[EngineSegment], language: str, spans: Sequence[Span], speech: Sequence[Span]
 ) -> tuple[list[Segment], list[LeftOut]]:
     """The segments of a chunk, indexed from 0, and what is left out; times in seconds of the file.
 
-    ``spans``: what the engine heard, joined to one piece; ``speech``: where somebody speaks in it.
-    A segment that goes across a pause that was cut out becomes one on each side, or is cut to the
-    side that has its words. Loops are removed.
+    ``language``: what the engine heard; ``spans``: the audio that it heard, joined to one piece;
+    ``speech``: where somebody speaks in it. A segment that goes across a pause that was cut out
+    becomes one on each side, or is cut to the side that has its words. Loops are removed.
     """
     unsure = [
         LeftOut(
@@ -42,12 +42,29 @@ def segments_of(
             end=max(start, file_seconds(spans, piece.end, end=True)),
             text=piece.text,
             words=tuple(_word(spans, *msgspec.structs.astuple(word)) for word in piece.words),
+            language=language,
+            evidence=Evidence(
+                avg_logprob=piece.avg_logprob,
+                no_speech_prob=piece.no_speech_prob,
+                compression_ratio=compression_ratio(piece.text),
+                speech_share=0.0,  # until its edges are where they stay
+            ),
         )
         for piece in pieces
     ]
     moved = list(move_edges_to_speech(segments, speech))
     kept, left_out = without_sounds(without_loops(moved, speech))
-    indexed = [msgspec.structs.replace(each, index=n) for n, each in enumerate(kept)]
+    indexed = [
+        msgspec.structs.replace(
+            each,
+            index=n,
+            evidence=each.evidence
+            and msgspec.structs.replace(
+                each.evidence, speech_share=speech_share(each.start, each.end, speech)
+            ),
+        )
+        for n, each in enumerate(kept)
+    ]
     return indexed, sorted(unsure + left_out, key=lambda each: each.start)
 
 

@@ -47,6 +47,11 @@ class HubSegment(TypedDict):
     end: float
     text: str
     speaker_label: str | None
+    language: str | None
+    avg_logprob: float | None
+    no_speech_prob: float | None
+    compression_ratio: float | None
+    speech_share: float | None
 
 
 class MadeText(TypedDict):

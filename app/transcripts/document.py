@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from storage.records import Job, LeftOut, Segment, Status
+from storage.records import Evidence, Job, LeftOut, Segment, Status
 
 
 class WordDocument(msgspec.Struct):
@@ -29,6 +29,21 @@ class SegmentDocument(msgspec.Struct, omit_defaults=True):
     ]
     repair: Annotated[
         str | None, Meta(description="What was done to a looping segment, where anything was")
+    ] = None
+    language: Annotated[
+        str | None, Meta(description="ISO 639-1, what was heard in this segment")
+    ] = None
+    avg_logprob: Annotated[
+        float | None, Meta(description="Mean log probability of the tokens; below -1 is doubtful")
+    ] = None
+    no_speech_prob: Annotated[
+        float | None, Meta(description="0 to 1: how likely nobody speaks; CTranslate2 only")
+    ] = None
+    compression_ratio: Annotated[
+        float | None, Meta(description="Above 2.4, the text repeats itself")
+    ] = None
+    speech_share: Annotated[
+        float | None, Meta(description="0 to 1: the part of its time in which somebody speaks")
     ] = None
 
 
@@ -97,4 +112,12 @@ def segment_document(segment: Segment) -> SegmentDocument:
             for w in segment.words
         ],
         repair=segment.repair,
+        language=segment.language,
+        **evidence_numbers(segment.evidence),
     )
+
+
+def evidence_numbers(evidence: Evidence | None) -> dict[str, float | None]:
+    """The evidence of a segment, rounded, by the names of both dialects; None what is unknown."""
+    values = {name: getattr(evidence, name, None) for name in Evidence.__struct_fields__}
+    return {name: None if x is None else round(x, 3) for name, x in values.items()}

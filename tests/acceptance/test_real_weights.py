@@ -128,6 +128,15 @@ def test_every_word_has_its_time_and_its_probability(
     assert all(0 < word["probability"] <= 1 for word in timed)
 
 
+def test_clear_speech_has_evidence_for_it(server: Server, speech: Samples, tmp_path: Path) -> None:
+    for segment in transcribed(server, tmp_path, speech)["segments"]:
+        assert segment["language"] == "en"
+        assert -0.6 < segment["avg_logprob"] < 0
+        assert segment.get("no_speech_prob", 0) < 0.6
+        assert 0 < segment["compression_ratio"] < 2.4
+        assert segment["speech_share"] > 0.7
+
+
 @pytest.mark.parametrize("level", [0.001, 0.02, 0.2])
 def test_noise_gives_no_text(server: Server, tmp_path: Path, level: float) -> None:
     assert transcribed(server, tmp_path, noise(15, level))["segments"] == []

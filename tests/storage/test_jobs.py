@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from storage.database import open_database
 from storage.deliveries import Deliveries
 from storage.jobs import Jobs
-from storage.records import Chunk, Job, LeftOut, Order, Segment, Span, Status, Word
+from storage.records import Chunk, Evidence, Job, LeftOut, Order, Segment, Span, Status, Word
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +35,18 @@ def jobs(store: tuple[Jobs, Deliveries]) -> Jobs:
 
 def segment(index: int) -> Segment:
     word = Word("hello", 0.5, 1.0, 0.9)
-    return Segment(index=index, start=0.5, end=1.5, text="hello", words=(word,), repair="noted")
+    return Segment(
+        index=index,
+        start=0.5,
+        end=1.5,
+        text="hello",
+        words=(word,),
+        repair="noted",
+        language="en",
+        evidence=Evidence(
+            avg_logprob=-0.2, no_speech_prob=None, compression_ratio=0.4, speech_share=1.0
+        ),
+    )
 
 
 async def test_an_order_comes_back_as_submitted(jobs: Jobs) -> None:

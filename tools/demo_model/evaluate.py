@@ -102,7 +102,7 @@ async def evaluate(model: str, count: int, seed: int) -> None:
                     result = await engine.receive()
                     assert isinstance(result, Result)
                     language = result.language
-                    segments += segments_of(result.segments, chunk.spans, chunk.speech)[0]
+                    segments += segments_of(result.segments, language, chunk.spans, chunk.speech)[0]
                 wanted = [word for *_, words in said for word in words]
                 wrong += errors(wanted, spelled(*segments))
                 total += len(wanted)

@@ -127,9 +127,7 @@ class CTranslate2:
         for window, language, tokenizer, output, parts in zip(
             windows, languages, tokenizers, outputs, pieces, strict=True
         ):
-            segments = (
-                piece.segment(tokenizer, language, is_silence=output.is_silence) for piece in parts
-            )
+            segments = (piece.segment(tokenizer, language, output) for piece in parts)
             yield Result(window.id, language, tuple(segments), took)
 
     def _features(self, samples: Sequence[NDArray[np.float32]]) -> ctranslate2.StorageView:
@@ -258,10 +256,11 @@ class _Piece:
     """When each token begins, and when the last one ends; empty if nobody has asked."""
     probabilities: list[float] = field(default_factory=list)
 
-    def segment(self, tokenizer: Tokenizer, language: str, *, is_silence: bool) -> EngineSegment:
+    def segment(self, tokenizer: Tokenizer, language: str, output: _Output) -> EngineSegment:
         text = tokenizer.decode(self.tokens).strip()
+        evidence = output.is_silence, output.mean_logprob, output.no_speech_prob
         if not self.times:
-            return EngineSegment(text, self.start, self.end, (), is_silence)
+            return EngineSegment(text, self.start, self.end, (), *evidence)
         if self.times[0] == self.times[-1]:  # the alignment found nothing
             self.times = np.linspace(self.start, self.end, len(self.times)).tolist()
         characters = []
@@ -274,7 +273,7 @@ class _Piece:
         start = min(self.times[0], self.end)
         stop = max(start, self.times[-1])
         words = words_of(characters, language, start, stop)
-        return EngineSegment(text, start, stop, words, is_silence)
+        return EngineSegment(text, start, stop, words, *evidence)
 
 
 def _pieces(tokens: Sequence[int], tokenizer: Tokenizer, length: float) -> Iterator[_Piece]:

@@ -1,5 +1,6 @@
 """whisper.cpp: models as ggml files, on a CPU or with CUDA or Vulkan."""
 
+import math
 import re
 import threading
 import time
@@ -21,6 +22,8 @@ shorter windows."""
 BEST_OF = 2
 """How many samples are decoded at each fallback temperature. The default, five, takes 1.8 times
 as long."""
+LEAST_PROBABILITY = 1e-9
+"""What takes the place of a probability of 0, which has no logarithm."""
 OUT_OF_MEMORY_CODE = -7
 """The code that whisper_full returns. After it, freeing the context would crash, too."""
 
@@ -113,7 +116,9 @@ class WhisperCpp:
         start = whisper.whisper_full_get_segment_t0(context, n) / 100
         end = max(start, whisper.whisper_full_get_segment_t1(context, n) / 100)
         text = whisper.whisper_full_get_segment_text(context, n).decode(errors="replace").strip()
-        return EngineSegment(text, start, end, words_of(self._tokens(n), language, start, end))
+        tokens = self._tokens(n)
+        words = words_of(tokens, language, start, end)
+        return EngineSegment(text, start, end, words, avg_logprob=_mean_logprob(tokens))
 
     def _tokens(self, n: int) -> list[Token]:
         context = self._context
@@ -126,6 +131,12 @@ class WhisperCpp:
             for t in data
             if t.id < self._end_of_text
         ]
+
+
+def _mean_logprob(tokens: Sequence[Token]) -> float | None:
+    if not tokens:
+        return None
+    return sum(math.log(max(each.probability, LEAST_PROBABILITY)) for each in tokens) / len(tokens)
 
 
 def _device(log_lines: list[str]) -> str:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import trio.testing
 
+from actors.engine.evidence import compression_ratio
 from actors.engine.inference import (
     ABORT_GRACE_S,
     HANG_S,
@@ -34,7 +35,7 @@ from actors.engine.messages import (
 from actors.engine.protocol import EngineSegment, Failed, Loaded, Result, Window
 from actors.engine.worker import EngineError
 from actors.kernel.mailbox import Mailbox
-from storage.records import RATE, Segment, Span
+from storage.records import RATE, Evidence, Segment, Span
 from tests.probe import Probe
 
 pytestmark = pytest.mark.anyio
@@ -152,7 +153,14 @@ def chunk(job_id: str = "a", ordinal: int = 0, load: int = 1) -> Transcribe:
 
 def done(job_id: str = "a", ordinal: int = 0, text: str = "Hello.") -> ChunkDone:
     """What comes of `Engine.says`."""
-    return ChunkDone(job_id, ordinal, "en", (Segment(index=0, start=10.0, end=11.0, text=text),))
+    evidence = Evidence(
+        avg_logprob=None,
+        no_speech_prob=None,
+        compression_ratio=compression_ratio(text),
+        speech_share=1.0,
+    )
+    segment = Segment(index=0, start=10.0, end=11.0, text=text, language="en", evidence=evidence)
+    return ChunkDone(job_id, ordinal, "en", (segment,))
 
 
 @pytest.fixture
