@@ -1,4 +1,4 @@
-"""A real recording with Whisper's real weights, through the whole server, with both engines.
+"""A real recording with Whisper's real weights, through the whole server.
 
 The recordings with faults are made here from the good one. They are of kinds that users of servers
 like this one reported.
@@ -21,7 +21,7 @@ from tools.real_weights import RealWeights
 
 RATE = 16_000
 CLOSE_S = 0.3
-SLOWEST_S = 60
+SLOWEST_S = 150
 SAID = (
     "and so my fellow americans ask not what your country can do for you ask what you can do for "
     "your country"
@@ -35,15 +35,21 @@ Samples = NDArray[np.float32]
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture(scope="module", params=["whisper.cpp", "CTranslate2"])
-def server(
-    request: pytest.FixtureRequest,
-    real_weights: RealWeights,
-    tmp_path_factory: pytest.TempPathFactory,
+@pytest.fixture(scope="module")
+def server(real_weights: RealWeights, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One with CTranslate2, which is the faster engine."""
+    yield from serving(real_weights.ctranslate2, tmp_path_factory.mktemp("ctranslate2"))
+
+
+@pytest.fixture(scope="module")
+def with_whisper_cpp(
+    real_weights: RealWeights, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    path = real_weights.ggml if request.param == "whisper.cpp" else real_weights.ctranslate2
-    folder = tmp_path_factory.mktemp("real")
-    with Server(folder, WHISPER_MODEL_PATH=path, QUEUE_WHEN_UNLOADED="true").start() as server:
+    yield from serving(real_weights.ggml, tmp_path_factory.mktemp("whisper_cpp"))
+
+
+def serving(model: Path, folder: Path) -> Iterator[Server]:
+    with Server(folder, WHISPER_MODEL_PATH=model, QUEUE_WHEN_UNLOADED="true").start() as server:
         yield server
 
 
@@ -72,6 +78,22 @@ def transcribed(server: Server, folder: Path, samples: Samples, **fields: str) -
 def words(job: dict[str, Any]) -> list[str]:
     text = " ".join(segment["text"] for segment in job["segments"])
     return re.sub(r"[^\w ]", "", text.lower()).split()
+
+
+def check_words(job: dict[str, Any]) -> None:
+    timed = [word for segment in job["segments"] for word in segment["words"]]
+    assert len(timed) == len(words(job))
+    assert all(a["start"] <= a["end"] <= b["start"] + 0.01 for a, b in pairwise(timed))
+    assert all(0 < word["probability"] <= 1 for word in timed)
+
+
+def check_evidence(job: dict[str, Any]) -> None:
+    for segment in job["segments"]:
+        assert segment["language"] == "en"
+        assert -0.6 < segment["avg_logprob"] < 0
+        assert segment.get("no_speech_prob", 0) < 0.6
+        assert 0 < segment["compression_ratio"] < 2.4
+        assert segment["speech_share"] > 0.7
 
 
 def silence(secs: float) -> Samples:
@@ -111,6 +133,17 @@ def test_all_that_was_said_comes_out_in_its_place(
     assert job["segments"][-1]["end"] == pytest.approx(shift_s + ENDS, abs=CLOSE_S)
 
 
+def test_whisper_cpp_hears_the_same_and_has_evidence_for_it(
+    with_whisper_cpp: Server, speech: Samples, tmp_path: Path
+) -> None:
+    job = transcribed(with_whisper_cpp, tmp_path, speech, word_timestamps="true")
+    assert errors(SAID, words(job)) <= MOST_WRONG, words(job)
+    assert job["segments"][0]["start"] == pytest.approx(BEGINS, abs=CLOSE_S)
+    assert job["segments"][-1]["end"] == pytest.approx(ENDS, abs=CLOSE_S)
+    check_words(job)
+    check_evidence(job)
+
+
 def test_what_is_said_twice_is_written_twice(
     server: Server, speech: Samples, tmp_path: Path
 ) -> None:
@@ -122,19 +155,11 @@ def test_every_word_has_its_time_and_its_probability(
     server: Server, speech: Samples, tmp_path: Path
 ) -> None:
     job = transcribed(server, tmp_path, speech, word_timestamps="true")
-    timed = [word for segment in job["segments"] for word in segment["words"]]
-    assert len(timed) == len(words(job))
-    assert all(a["start"] <= a["end"] <= b["start"] + 0.01 for a, b in pairwise(timed))
-    assert all(0 < word["probability"] <= 1 for word in timed)
+    check_words(job)
 
 
 def test_clear_speech_has_evidence_for_it(server: Server, speech: Samples, tmp_path: Path) -> None:
-    for segment in transcribed(server, tmp_path, speech)["segments"]:
-        assert segment["language"] == "en"
-        assert -0.6 < segment["avg_logprob"] < 0
-        assert segment.get("no_speech_prob", 0) < 0.6
-        assert 0 < segment["compression_ratio"] < 2.4
-        assert segment["speech_share"] > 0.7
+    check_evidence(transcribed(server, tmp_path, speech))
 
 
 @pytest.mark.parametrize("level", [0.001, 0.02, 0.2])
