@@ -1,5 +1,6 @@
 """The known models, where their files are, and which model suits which computer."""
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -14,6 +15,7 @@ SEGMENTATION, EMBEDDING = "segmentation.onnx", "embedding.onnx"
 REPOSITORY = "ggerganov/whisper.cpp"
 DEMO = "demo"
 
+_ENGLISH = re.compile(r"\.en(?![a-z])")
 # whisper.cpp's names: models/download-ggml-model.sh.
 _PLAIN = (
     "tiny tiny.en base base.en small small.en medium medium.en "
@@ -149,6 +151,11 @@ def file_name(name: str) -> str:
 def named_by(path: Path) -> str:
     """The model's name from its file's name: ``ggml-tiny.bin`` is ``tiny``."""
     return path.name.removeprefix("ggml-").removesuffix(".bin")
+
+
+def knows_only_english(name: str) -> bool:
+    """Whether a model's name says that it was trained for English alone, as ``tiny.en`` does."""
+    return _ENGLISH.search(name) is not None
 
 
 def suitable_model(vram_mb: int | None, cores: int) -> str:

@@ -109,6 +109,10 @@ async def submit(
     )
     if not upload.size:
         raise Invalid("audio field is empty" if upload.found else "missing 'audio' field")
+    form.check_together()
+    if form.errors:
+        submissions.discard(submission)
+        check()
     order = Order(
         **form.values,
         filename=upload.filename,

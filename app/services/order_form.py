@@ -15,7 +15,7 @@ from typing import Any
 from litestar.openapi.spec import OpenAPIFormat, OpenAPIType, Schema
 
 from actors.engine.languages import LANGUAGES
-from actors.models.catalogue import Catalogue
+from actors.models.catalogue import Catalogue, knows_only_english
 from actors.net.address_policy import AddressPolicy, Forbidden, check_url, host_of
 from storage.errors import Invalid
 from storage.records import Task
@@ -77,6 +77,18 @@ class OrderForm:
         for item in items:
             if item is not None and not (isinstance(item, str) and not item.strip()):
                 self._parse(known, name, item)
+
+    def check_together(self) -> None:
+        """Check what only all fields together show; call it when all have been taken."""
+        model = self._context.catalogue.resolve(self.values.get("model"))
+        if not knows_only_english(model):
+            return
+        for name, fits in (("language", (None, "en")), ("task", (None, Task.TRANSCRIBE))):
+            if (value := self.values.get(name)) not in fits:
+                label = self._labels.get(name, name)
+                self.errors[name].append(
+                    f"{label} '{value}' needs another model: '{model}' knows only English"
+                )
 
     def _parse(self, known: Field, name: str, value: object) -> None:
         try:

@@ -153,6 +153,7 @@ class SubmitService:
         for each in required:
             if each not in form.errors and not form.typed.get(each, "").strip():
                 form.errors[each].append(f"{each} is required")
+        form.check_together()
         if form.errors:
             self.discard(submission)
             raise Unprocessable(form.errors, form.typed)

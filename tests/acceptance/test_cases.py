@@ -15,7 +15,7 @@ SHARED = Path(__file__).parents[3] / "shared"
 CASES = SHARED / "cases"
 WEIGHTS = Path(os.environ.get("WEIGHTS", SHARED / "models" / "ggml-base-q8_0.bin"))
 CLOSE_S = 0.3
-SLOWEST_S = 60
+SLOWEST_S = 150
 
 pytestmark = [
     pytest.mark.skipif(not CASES.exists() or not WEIGHTS.exists(), reason="no weights, no cases"),

@@ -417,3 +417,17 @@ def test_the_server_may_have_as_many_files_as_the_system_allows(shared: Server) 
     row = next(line for line in limits.splitlines() if line.startswith("Max open files"))
     soft, hard = row.split()[3:5]
     assert soft == hard
+
+
+def test_a_model_for_english_refuses_another_language_and_keeps_nothing(
+    start: Start, scripted: Path, clip: Path, tmp_path: Path
+) -> None:
+    (english := tmp_path / "ggml-tiny.en.bin").symlink_to(scripted)
+    server = start(WHISPER_MODEL_PATH=english, QUEUE_WHEN_UNLOADED="true")
+    response = server.http.post(
+        "/jobs", files={"audio": ("a.wav", clip.read_bytes())}, data={"language": "de"}
+    )
+    assert response.status_code == 400
+    assert "knows only English" in response.json()["error"]
+    assert server.http.get("/jobs").json()["jobs"] == []
+    assert not any(path.is_file() for path in (server.folder / "data" / "spool").rglob("*"))

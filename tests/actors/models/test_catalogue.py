@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.models.catalogue import NAMES, Catalogue, suitable_model
+from actors.models.catalogue import NAMES, Catalogue, knows_only_english, suitable_model
 from storage.errors import Invalid
 
 
@@ -54,3 +54,18 @@ def test_what_is_no_name_is_never_looked_up(tmp_path: Path, name: str) -> None:
 def test_the_default_fits_the_box(vram_mb: int | None, cores: int, name: str) -> None:
     assert suitable_model(vram_mb, cores) == name
     assert name in NAMES
+
+
+@pytest.mark.parametrize(
+    ("name", "english"),
+    [
+        ("tiny.en", True),
+        ("small.en-q5_1", True),
+        ("faster-distil-whisper-small.en", True),
+        ("base", False),
+        ("large-v3", False),
+        ("my.engine", False),
+    ],
+)
+def test_the_name_of_a_model_says_whether_it_knows_only_english(name: str, english: bool) -> None:
+    assert knows_only_english(name) is english
