@@ -44,6 +44,8 @@ class Line:
     """Which of COLOURS the speaker has."""
     begins_turn: bool
     corrected: bool
+    language: str | None
+    """The language of the text, for screen readers, spelling checkers and hyphenation."""
 
     @property
     def spoken(self) -> list[tuple[Word, str]]:
@@ -173,7 +175,10 @@ def _why_not_restart(job: Job) -> str | None:
             return "The job has not ended yet."
 
 
-def lines(segments: Sequence[Segment], people: Speakers | None) -> list[Line]:
+def lines(
+    segments: Sequence[Segment], people: Speakers | None, *, written_in: str | None = None
+) -> list[Line]:
+    """``written_in``: the language of all texts, where it is not the one that was spoken."""
     named = labels(segments, people.turns if people else ())
     names = people.names if people else ()
     colours = {name: n % COLOURS for n, (_, name) in enumerate(names)}
@@ -188,6 +193,7 @@ def lines(segments: Sequence[Segment], people: Speakers | None) -> list[Line]:
             colour=colours.get(label, 0) if label else 0,
             begins_turn=label is not None and label != before,
             corrected=segment.corrected,
+            language=written_in or segment.language,
         )
         for segment, label, before in zip(segments, named, [None, *named], strict=False)
     ]

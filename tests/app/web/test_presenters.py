@@ -100,6 +100,15 @@ def test_a_turn_begins_where_the_speaker_changes() -> None:
     assert shown[0].text == "0"
 
 
+def test_a_line_is_in_the_language_that_was_spoken_unless_it_is_translated() -> None:
+    spoken = [
+        Segment(index=n, start=n, end=n + 1, text="…", language=language)
+        for n, language in enumerate(["de", "fr", None])
+    ]
+    assert [line.language for line in lines(spoken, None)] == ["de", "fr", None]
+    assert {line.language for line in lines(spoken, None, written_in="en")} == {"en"}
+
+
 @pytest.mark.parametrize(
     ("state", "line"),
     [
