@@ -120,4 +120,5 @@ def segment_document(segment: Segment) -> SegmentDocument:
 def evidence_numbers(evidence: Evidence | None) -> dict[str, float | None]:
     """The evidence of a segment, rounded, by the names of both dialects; None what is unknown."""
     values = {name: getattr(evidence, name, None) for name in Evidence.__struct_fields__}
-    return {name: None if x is None else round(x, 3) for name, x in values.items()}
+    # + 0.0, because a small negative number becomes -0.0
+    return {name: None if x is None else round(x, 3) + 0.0 for name, x in values.items()}

@@ -57,9 +57,11 @@ def test_an_upload_goes_from_queued_to_its_transcript(ann: Member, clip: Path) -
     done = ann.ended(job["id"])
     assert done["status"] == "completed"
     assert done["transcript_text"] == TEXT
-    assert done["transcript_segments"][0] == {
+    assert done["transcript_segments"][0].items() >= {
         "start": 0.0, "end": 2.0, "text": "Hello world.", "speaker_label": None,
-    }  # fmt: skip
+    }.items()  # fmt: skip
+    assert done["transcript_segments"][0]["language"] == "en"
+    assert 0 < done["transcript_segments"][0]["speech_share"] <= 1
     assert (done["source_label"], done["source_note"]) == ("Interview", "a note")
     assert (done["source_mime"], done["source_size_bytes"]) == ("audio/wav", clip.stat().st_size)
     assert [line["message"] for line in done["runtime_log"]][-1] == "done"

@@ -38,11 +38,19 @@ def test_a_submit_before_the_model_is_loaded_loads_it_and_is_asked_to_come_back(
     assert server.ended(server.submit(clip))["status"] == "done"
 
 
+EVIDENCE = ("avg_logprob", "compression_ratio", "speech_share")  # whisper.cpp tells no more
+
+
 def test_a_finished_job_is_the_guides_document(shared: Server, clip: Path) -> None:
     job_id = shared.submit(clip, language="EN")
     job = shared.ended(job_id)
     assert TIME.fullmatch(job.pop("created_at"))
     assert TIME.fullmatch(job.pop("completed_at"))
+    for segment in job["segments"]:
+        evidence = {name: segment.pop(name) for name in EVIDENCE}
+        assert evidence["avg_logprob"] <= 0 < evidence["compression_ratio"]
+        assert 0 < evidence["speech_share"] <= 1
+        assert segment.pop("language") == "en"
     assert job == {
         "id": job_id,
         "status": "done",
