@@ -67,13 +67,12 @@ def segment_of(row: Any) -> Segment:
         repair=row["repair"],
         corrected=bool(row["corrected"]),
         language=row["language"],
-        evidence=row["evidence"] and _evidence.decode(row["evidence"]),
+        evidence=_evidence.decode(row["evidence"] or "{}"),
     )
 
 
 def segment_values(s: Segment) -> tuple[object, ...]:
     words = [msgspec.structs.astuple(word) for word in s.words]
-    evidence = s.evidence and msgspec.json.encode(s.evidence).decode()
     return (
         s.index,
         s.start,
@@ -82,5 +81,5 @@ def segment_values(s: Segment) -> tuple[object, ...]:
         msgspec.json.encode(words).decode(),
         s.repair,
         s.language,
-        evidence,
+        msgspec.json.encode(s.evidence).decode(),
     )

@@ -126,6 +126,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str | None = None
     """The file's media type, as the client or the fetched server said."""
 
+    @property
+    def written_in(self) -> str | None:
+        """The language of the transcript, if Whisper translates the speech; None: as spoken."""
+        return ENGLISH if self.task is Task.TRANSLATE else None
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     number: int
@@ -228,18 +233,18 @@ class Word(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What speaks for or against the engine's text of a segment."""
+    """What speaks for or against the engine's text of a segment; older versions stored none."""
 
-    avg_logprob: float | None
+    avg_logprob: float | None = None
     """The mean log probability of the tokens: those of the segment, or, with CTranslate2, those of
     the whole window that was decoded together."""
-    no_speech_prob: float | None
+    no_speech_prob: float | None = None
     """How likely the model finds it that nobody speaks in the window; None with whisper.cpp, whose
     Python package does not tell it."""
-    compression_ratio: float
+    compression_ratio: float | None = None
     """The length of the text's UTF-8 bytes divided by their length after zlib has compressed them:
     high where a text repeats itself. See ``compression_ratio`` in openai/whisper."""
-    speech_share: float
+    speech_share: float | None = None
     """The part of the segment's time, 0 to 1, in which the voice activity model hears speech."""
 
 
@@ -257,8 +262,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a person has corrected the text."""
     language: str | None = None
     """The language that the engine heard here; None in transcripts of older versions."""
-    evidence: Evidence | None = None
-    """None in transcripts of older versions."""
+    evidence: Evidence = Evidence()
 
 
 class LeftOut(msgspec.Struct, frozen=True, kw_only=True):

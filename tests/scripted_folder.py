@@ -11,6 +11,7 @@ from ctranslate2.specs import WhisperSpec
 
 from tests.scripted import END_OF_TEXT, FIRST_LANGUAGE, FIRST_TIMESTAMP, scripted_tensors
 from tools.ggml_whisper import Frame
+from tools.real_weights import byte_letters
 
 LANGUAGES = (
     "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da".split()
@@ -94,10 +95,7 @@ def _normalise(norm: Any, tensors: Mapping[str, np.ndarray], name: str) -> None:
 
 def _vocabulary(frame: Frame) -> list[str]:
     """Each token as GPT-2 writes it: every byte as one printable character."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = (byte for byte in range(256) if byte not in printable)
-    character = {byte: chr(byte) for byte in printable}
-    character |= {byte: chr(256 + n) for n, byte in enumerate(others)}
+    character = byte_letters()
     words = ["".join(character[byte] for byte in word) for word in frame.words[:END_OF_TEXT]]
     named = SPECIAL | {FIRST_LANGUAGE + n: f"<|{code}|>" for n, code in enumerate(LANGUAGES)}
     for number in range(len(words), frame.dimensions.n_vocab):

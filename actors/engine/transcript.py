@@ -37,35 +37,32 @@ def segments_of(
     pieces = [piece for each in spoken for piece in _cut_at_pauses(each, joins) if piece.text]
     segments = [
         Segment(
-            index=0,
+            index=n,
             start=(start := file_seconds(spans, piece.start)),
             end=max(start, file_seconds(spans, piece.end, end=True)),
             text=piece.text,
             words=tuple(_word(spans, *msgspec.structs.astuple(word)) for word in piece.words),
             language=language,
-            evidence=Evidence(
-                avg_logprob=piece.avg_logprob,
-                no_speech_prob=piece.no_speech_prob,
-                compression_ratio=compression_ratio(piece.text),
-                speech_share=0.0,  # until its edges are where they stay
-            ),
         )
-        for piece in pieces
+        for n, piece in enumerate(pieces)
     ]
     moved = list(move_edges_to_speech(segments, speech))
     kept, left_out = without_sounds(without_loops(moved, speech))
     indexed = [
-        msgspec.structs.replace(
-            each,
-            index=n,
-            evidence=each.evidence
-            and msgspec.structs.replace(
-                each.evidence, speech_share=speech_share(each.start, each.end, speech)
-            ),
-        )
+        msgspec.structs.replace(each, index=n, evidence=_evidence(pieces[each.index], each, speech))
         for n, each in enumerate(kept)
     ]
     return indexed, sorted(unsure + left_out, key=lambda each: each.start)
+
+
+def _evidence(heard: EngineSegment, segment: Segment, speech: Sequence[Span]) -> Evidence:
+    """``segment`` is what has become of ``heard``: its edges may have moved."""
+    return Evidence(
+        avg_logprob=heard.avg_logprob,
+        no_speech_prob=heard.no_speech_prob,
+        compression_ratio=compression_ratio(heard.text),
+        speech_share=speech_share(segment, speech),
+    )
 
 
 def _joins(spans: Sequence[Span], speech: Sequence[Span]) -> Iterator[tuple[float, float]]:

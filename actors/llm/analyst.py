@@ -16,7 +16,7 @@ from actors.llm.child import Answer
 from actors.llm.messages import AnalystMessage, RequestText, TextWritten
 from storage.errors import Conflict, NotFound
 from storage.jobs import Jobs
-from storage.records import ENGLISH, Job, Status, Task, Text, TextKind
+from storage.records import Job, Status, Text, TextKind
 from storage.texts import Texts
 from storage.times import utc
 from storage.usage import Usage
@@ -120,7 +120,9 @@ class Analyst(Actor[AnalystMessage]):
         if await self._over_token_quota(job):
             return Answer(error="the language model's budget for today is used up")
         lines = [line for s in await self._jobs.transcript(job) if (line := s.text.strip())]
-        if text.kind is TextKind.TRANSLATION and text.language == _transcript_language(job):
+        if text.kind is TextKind.TRANSLATION and text.language == (
+            job.order.written_in or job.language
+        ):
             return Answer(text="\n".join(lines))
         return await self._write(text.kind, text.language, lines)
 
@@ -130,8 +132,3 @@ class Analyst(Actor[AnalystMessage]):
             return False
         _, spent = await self._usage.last_day(owner)
         return spent >= self._tokens_a_day
-
-
-def _transcript_language(job: Job) -> str | None:
-    """The transcript's language: English if Whisper has translated the speech."""
-    return ENGLISH if job.order.task is Task.TRANSLATE else job.language

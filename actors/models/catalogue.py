@@ -16,6 +16,7 @@ REPOSITORY = "ggerganov/whisper.cpp"
 DEMO = "demo"
 
 _ENGLISH = re.compile(r"\.en(?![a-z])")
+
 # whisper.cpp's names: models/download-ggml-model.sh.
 _PLAIN = (
     "tiny tiny.en base base.en small small.en medium medium.en "

@@ -5,6 +5,8 @@ Moments are ISO 8601 in UTC, lengths seconds; None where there is nothing to say
 
 from typing import Literal, TypedDict
 
+from app.transcripts.document import SegmentEvidence
+
 State = Literal["queued", "downloading", "transcribing", "finalizing", "completed", "failed"]
 TextState = Literal["pending", "running", "completed", "failed"]
 SpeakersState = Literal["pending", "running", "completed", "failed", "skipped", "unavailable"]
@@ -42,16 +44,11 @@ class May(TypedDict):
     can_analyze_transcript: bool
 
 
-class HubSegment(TypedDict):
+class HubSegment(SegmentEvidence):
     start: float
     end: float
     text: str
     speaker_label: str | None
-    language: str | None
-    avg_logprob: float | None
-    no_speech_prob: float | None
-    compression_ratio: float | None
-    speech_share: float | None
 
 
 class MadeText(TypedDict):

@@ -28,7 +28,7 @@ from app.services.jobs import CHANNEL_LABELS, JobDetails
 from app.services.progress import elapsed_secs, human, speed
 from app.services.share import share_url
 from app.transcripts.attribution import dialogue, labels
-from app.transcripts.document import evidence_numbers
+from app.transcripts.document import segment_evidence
 from storage.records import (
     Action,
     Callback,
@@ -210,11 +210,7 @@ def _segments(segments: Sequence[Segment], named: Sequence[str | None]) -> list[
             "end": round(segment.end, 3),
             "text": segment.text.strip(),
             "speaker_label": label,
-            "language": segment.language,
-            "avg_logprob": (evidence := evidence_numbers(segment.evidence))["avg_logprob"],
-            "no_speech_prob": evidence["no_speech_prob"],
-            "compression_ratio": evidence["compression_ratio"],
-            "speech_share": evidence["speech_share"],
+            **segment_evidence(segment),
         }
         for segment, label in zip(segments, named, strict=True)
     ]

@@ -4,12 +4,12 @@ A field that may be left out has the default None and is left out then.
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import msgspec
 from msgspec import Meta
 
-from storage.records import Evidence, Job, LeftOut, Segment, Status
+from storage.records import Job, LeftOut, Segment, Status
 
 
 class WordDocument(msgspec.Struct):
@@ -17,6 +17,16 @@ class WordDocument(msgspec.Struct):
     start: Annotated[float, Meta(description="Seconds")]
     end: Annotated[float, Meta(description="Seconds")]
     probability: Annotated[float, Meta(description="0 to 1")]
+
+
+class SegmentEvidence(TypedDict):
+    """What speaks for a segment, by the names of both dialects."""
+
+    language: str | None
+    avg_logprob: float | None
+    no_speech_prob: float | None
+    compression_ratio: float | None
+    speech_share: float | None
 
 
 class SegmentDocument(msgspec.Struct, omit_defaults=True):
@@ -112,13 +122,21 @@ def segment_document(segment: Segment) -> SegmentDocument:
             for w in segment.words
         ],
         repair=segment.repair,
-        language=segment.language,
-        **evidence_numbers(segment.evidence),
+        **segment_evidence(segment),
     )
 
 
-def evidence_numbers(evidence: Evidence | None) -> dict[str, float | None]:
-    """The evidence of a segment, rounded, by the names of both dialects; None what is unknown."""
-    values = {name: getattr(evidence, name, None) for name in Evidence.__struct_fields__}
+def segment_evidence(segment: Segment) -> SegmentEvidence:
+    evidence = segment.evidence
+    return {
+        "language": segment.language,
+        "avg_logprob": _rounded(evidence.avg_logprob),
+        "no_speech_prob": _rounded(evidence.no_speech_prob),
+        "compression_ratio": _rounded(evidence.compression_ratio),
+        "speech_share": _rounded(evidence.speech_share),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
     # + 0.0, because a small negative number becomes -0.0
-    return {name: None if x is None else round(x, 3) + 0.0 for name, x in values.items()}
+    return None if value is None else round(value, 3) + 0.0

@@ -16,7 +16,7 @@ from app.web.presenters import Line, lines
 from app.web.queue import number_in, shell
 from app.web.render import app_page, fragment
 from storage.errors import Invalid, NotFound
-from storage.records import Job, Segment, Status, Task
+from storage.records import Job, Segment, Status
 from storage.times import utc
 
 PAGE_LINES = 100
@@ -133,8 +133,7 @@ async def shown_lines(
     people = (await services.system.speakers.of_jobs([job])).get(job.number)
     before = min(start, 1)  # whether a turn begins is seen from the line before
     segments = await services.system.jobs.transcript(job, start - before, most=most + before)
-    written_in = "en" if job.order.task is Task.TRANSLATE else None
-    return lines(segments, people, written_in=written_in)[before:]
+    return lines(segments, people, written_in=job.order.written_in)[before:]
 
 
 async def page_of_lines(

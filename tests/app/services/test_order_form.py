@@ -6,6 +6,7 @@ import pytest
 from actors.models.catalogue import Catalogue
 from app.services.order_form import LANGUAGE, MODEL, TASK, Context, OrderForm
 
+POLICY: Any = None  # no field here asks for it
 FIELDS = {"language": LANGUAGE, "task": TASK, "model": MODEL}
 
 
@@ -18,9 +19,6 @@ def filled(folder: Path, default: str, **fields: str) -> OrderForm:
         form.take(name, value)
     form.check_together()
     return form
-
-
-POLICY: Any = None  # no field here asks for it
 
 
 @pytest.mark.parametrize("model", ["tiny.en", "quick"])
