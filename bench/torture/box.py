@@ -68,6 +68,9 @@ class Materials:
         return path
 
 
+LINES_OF_A_HANG = 80
+
+
 class Box(Server):
     """A server with an administrator, whose files the shim can watch."""
 
@@ -114,12 +117,26 @@ class Box(Server):
         return True
 
     def _environment(self) -> dict[str, str]:
-        return super()._environment() | {name: str(value) for name, value in self.shim.items()}
+        rules = {name: str(value) for name, value in self.shim.items()}
+        return super()._environment() | {"PYTHONFAULTHANDLER": "1"} | rules
 
     def wait(self) -> int:
-        """Wait for its end; returns the exit status."""
+        """Wait for its end; returns the exit status.
+
+        Raises:
+            AssertionError: it does not end; the text has its log, with the stacks of its threads.
+        """
         assert self._process
-        return self._process.wait(STOP_S)
+        try:
+            return self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            children = [" ".join(child.cmdline()) for child in self.children()]
+            self.signal(signal.SIGABRT)  # the fault handler writes the stacks
+            self._process.wait(STOP_S)
+            log = "\n".join(self.log[-LINES_OF_A_HANG:])
+            raise AssertionError(
+                f"it did not end in {STOP_S:.0f} s; its children: {children}; its log:\n{log}"
+            ) from None
 
     def signal(self, number: signal.Signals) -> None:
         if self.running:
