@@ -96,6 +96,7 @@ CREATE TABLE jobs (
     audio_track        INTEGER CHECK (audio_track >= 1),  -- as submitted; NULL: the container's default
     vad                INTEGER NOT NULL DEFAULT 1 CHECK (vad IN (0, 1)),  -- whether sound that is no speech is left out
     notices            TEXT NOT NULL DEFAULT '[]',  -- JSON, sentences about the recording
+    secs_by_language   TEXT NOT NULL DEFAULT '{}',  -- JSON, seconds of the transcript by language
     CHECK ((completed_at IS NOT NULL) = (status IN ('done', 'failed', 'cancelled'))),
     CHECK ((error IS NOT NULL) = (status = 'failed')),
     CHECK ((webhook_url IS NULL) = (webhook_format IS NULL)),

@@ -98,7 +98,7 @@ async def _add(jobs: Jobs, job_id: str, lines: int) -> None:
         )
         for n in range(lines)
     ]
-    await jobs.commit_chunk(job_id, 0, "en", segments)
+    await jobs.commit_chunk(job_id, 0, segments)
     await jobs.finish(job_id, Status.DONE, AT, 0.0)
 
 

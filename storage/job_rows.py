@@ -12,7 +12,7 @@ JOB_COLUMNS = (
     f"number, id, status, {ORDER_COLUMNS}, size_bytes, detected_language, duration_secs, "
     "chunks_total, chunks_done, segments, crashes, error, created_at, started_at, completed_at, "
     "stage, stage_detail, stage_at, beat_at AS heartbeat_at, output_at, heard_by AS model_used, "
-    "attempt, notices"
+    "attempt, notices, secs_by_language"
 )
 _FLAGS = [field.name for field in msgspec.structs.fields(Order) if field.type is bool]
 OPEN = "status IN ('queued', 'running')"
@@ -20,6 +20,7 @@ OPEN = "status IN ('queued', 'running')"
 _words = msgspec.json.Decoder(tuple[tuple[str, float, float, float], ...])
 _evidence = msgspec.json.Decoder(Evidence)
 _texts = msgspec.json.Decoder(tuple[str, ...])
+_seconds = msgspec.json.Decoder(dict[str, float])
 
 
 async def select_jobs(c: Connection, where: str, *values: object) -> list[Job]:
@@ -52,6 +53,7 @@ def job_of(row: Any) -> Job:
     for flag in _FLAGS:
         order[flag] = bool(order[flag])
     values["notices"] = _texts.decode(values["notices"])
+    values["secs_by_language"] = _seconds.decode(values["secs_by_language"])
     values["status"] = Status(values["status"])
     values["stage"] = values["stage"] and Stage(values["stage"])
     return Job(**values, order=Order(**order))

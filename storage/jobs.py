@@ -1,6 +1,8 @@
 """All changes of jobs, their plans and their transcripts. Each change is one transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
 
 from storage.database import NOW, Connection, changed, rows, scalar, write
 from storage.errors import OverQuota
@@ -138,8 +140,8 @@ class Jobs(JobQueries):
             "UPDATE jobs SET status = 'queued', error = NULL, completed_at = NULL, "
             "started_at = NULL, chunks_total = NULL, chunks_done = 0, segments = 0, "
             "attempt = attempt + 1, "
-            "crashes = 0, detected_language = NULL, duration_secs = NULL, stage = NULL, "
-            "stage_detail = NULL, output_at = NULL, heard_by = NULL, notices = '[]', "
+            "crashes = 0, detected_language = NULL, secs_by_language = '{}', duration_secs = NULL, "
+            "stage = NULL, stage_detail = NULL, output_at = NULL, heard_by = NULL, notices = '[]', "
             "size_bytes = iif(?, NULL, size_bytes) "
             "WHERE id = ? AND status IN ('failed', 'cancelled')",
             refetch,
@@ -210,7 +212,6 @@ class Jobs(JobQueries):
         c: Connection,
         job_id: str,
         ordinal: int,
-        language: str | None,
         segments: Sequence[Segment],
         left_out: Sequence[LeftOut] = (),
     ) -> Job | None:
@@ -221,12 +222,10 @@ class Jobs(JobQueries):
         job = await _updated(
             c,
             "UPDATE jobs SET chunks_done = chunks_done + 1, segments = segments + ?, "
-            "crashes = 0, detected_language = coalesce(detected_language, ?), "
-            f"stage_detail = NULL, beat_at = {NOW}, output_at = {NOW} "
+            f"crashes = 0, stage_detail = NULL, beat_at = {NOW}, output_at = {NOW} "
             "WHERE id = ? AND status = 'running' AND chunks_done = ? "
             "AND chunks_done < chunks_total",
             len(segments),
-            language,
             job_id,
             ordinal,
         )
@@ -240,7 +239,15 @@ class Jobs(JobQueries):
             "INSERT INTO left_out VALUES (?, ?, ?, ?, ?)",
             [(job.number, x.start, x.end, x.text, x.reason) for x in left_out],
         )
-        return job
+        secs = _with_more(job.secs_by_language, segments)
+        return await _updated(
+            c,
+            "UPDATE jobs SET secs_by_language = ?, "
+            "detected_language = coalesce(?, detected_language) WHERE number = ?",
+            msgspec.json.encode(secs).decode(),
+            max(secs, key=secs.__getitem__, default=None),
+            job.number,
+        )
 
     @write
     async def count_crash_of_interrupted(self, c: Connection) -> list[str]:
@@ -336,6 +343,18 @@ async def _updated(c: Connection, update: str, *values: object) -> Job | None:
     """Run an UPDATE and return the changed job; None if it changed no row."""
     found = await rows(c, f"{update} RETURNING {JOB_COLUMNS}", *values)
     return next(map(job_of, found), None)
+
+
+def _with_more(
+    secs_by_language: Mapping[str, float], segments: Sequence[Segment]
+) -> dict[str, float]:
+    """The seconds in each language, with those of more segments."""
+    more = dict(secs_by_language)
+    for segment in segments:
+        if segment.language is not None:
+            secs = more.get(segment.language, 0.0) + segment.end - segment.start
+            more[segment.language] = round(secs, 2)
+    return more
 
 
 async def _log(c: Connection, job_id: str, line: str) -> None:

@@ -141,6 +141,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int | None
     """The size of the input; None until it is fetched."""
     detected_language: str | None
+    """The language that most of the transcript is spoken in, so far."""
     duration_secs: float | None
     """The length of the audio; None until it is decoded."""
     chunks_total: int | None
@@ -169,6 +170,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """1 for the first run; each restart adds 1."""
     notices: tuple[str, ...] = ()
     """What the user should know about the recording: sentences."""
+    secs_by_language: dict[str, float] = {}
+    """How many seconds of the transcript are spoken in each language."""
 
     @property
     def language(self) -> str | None:

@@ -176,19 +176,11 @@ class Inference(Actor[InferenceMessage]):
                 self._slowest_secs = max(self._slowest_secs, answer.secs)
                 self._patience_secs = SLOWER_BY * self._slowest_secs
                 self._count(chunk, answer)
-                segments, left_out = segments_of(
-                    answer.segments, answer.language, chunk.spans, chunk.speech
-                )
+                segments, left_out = segments_of(answer.segments, chunk.spans, chunk.speech)
                 if not chunk.words:
                     segments = [msgspec.structs.replace(each, words=()) for each in segments]
                 self._publish(
-                    ChunkDone(
-                        chunk.job_id,
-                        chunk.ordinal,
-                        answer.language,
-                        tuple(segments),
-                        tuple(left_out),
-                    )
+                    ChunkDone(chunk.job_id, chunk.ordinal, tuple(segments), tuple(left_out))
                 )
             case Failed(_, kind, problem):
                 self._publish(ChunkFailed(chunk.job_id, chunk.ordinal, kind, problem))
@@ -249,7 +241,9 @@ class Inference(Actor[InferenceMessage]):
             self._window_id,
             str(chunk.pcm),
             chunk.spans,
+            chunk.speech,
             chunk.language,
+            chunk.history,
             chunk.translate,
             chunk.prompt,
             chunk.words,

@@ -35,7 +35,6 @@ class EngineEnded(msgspec.Struct, frozen=True):
 class ChunkDone(msgspec.Struct, frozen=True):
     job_id: str
     ordinal: int
-    language: str
     segments: tuple[Segment, ...]
     """With times in seconds of the file, indexed from 0 within the chunk."""
     left_out: tuple[LeftOut, ...] = ()
@@ -75,6 +74,9 @@ class Transcribe(msgspec.Struct, frozen=True):
     speech: tuple[Span, ...]
     """Where somebody speaks in them."""
     language: str | None
+    """None: the engine finds out which is spoken."""
+    history: dict[str, float]
+    """How many seconds of the file have been heard in each language before."""
     translate: bool
     prompt: str | None
     words: bool

@@ -30,7 +30,12 @@ class Window(msgspec.Struct, frozen=True):
     pcm: str
     """The path of the decoded audio: mono s16 little-endian samples at 16 kHz, no header."""
     spans: tuple[Span, ...]
+    speech: tuple[Span, ...]
+    """Where somebody speaks in them."""
     language: str | None
+    """None: the engine finds out which is spoken."""
+    history: dict[str, float]
+    """How many seconds of the file have been heard in each language before."""
     translate: bool
     prompt: str | None
     words: bool
@@ -80,6 +85,8 @@ class EngineSegment(msgspec.Struct, frozen=True, array_like=True):
     text: str
     start: float
     end: float
+    language: str
+    """The language that is spoken."""
     words: tuple[EngineWord, ...]
     is_silence: bool = False
     """Whether the engine takes the window for silence, and is unsure of this text."""
@@ -90,7 +97,6 @@ class EngineSegment(msgspec.Struct, frozen=True, array_like=True):
 
 class Result(msgspec.Struct, frozen=True, tag=True):
     id: int
-    language: str
     segments: tuple[EngineSegment, ...]
     secs: float
     """Seconds that the engine needed for the window."""

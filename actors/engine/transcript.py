@@ -14,12 +14,12 @@ from storage.records import RATE, Evidence, LeftOut, Segment, Span, Word
 
 
 def segments_of(
-    heard: Sequence[EngineSegment], language: str, spans: Sequence[Span], speech: Sequence[Span]
+    heard: Sequence[EngineSegment], spans: Sequence[Span], speech: Sequence[Span]
 ) -> tuple[list[Segment], list[LeftOut]]:
     """The segments of a chunk, indexed from 0, and what is left out; times in seconds of the file.
 
-    ``language``: what the engine heard; ``spans``: the audio that it heard, joined to one piece;
-    ``speech``: where somebody speaks in it. A segment that goes across a pause that was cut out
+    ``spans``: the audio that the engine heard, joined to one piece; ``speech``: where somebody
+    speaks in it. A segment that goes across a pause that was cut out
     becomes one on each side, or is cut to the side that has its words. Loops are removed.
     """
     unsure = [
@@ -42,7 +42,7 @@ def segments_of(
             end=max(start, file_seconds(spans, piece.end, end=True)),
             text=piece.text,
             words=tuple(_word(spans, *msgspec.structs.astuple(word)) for word in piece.words),
-            language=language,
+            language=piece.language,
         )
         for n, piece in enumerate(pieces)
     ]

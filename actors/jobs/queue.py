@@ -309,9 +309,7 @@ class Queue(Actor[QueueMessage]):
                 msgspec.structs.replace(segment, index=job.segments + n)
                 for n, segment in enumerate(done.segments)
             ]
-            committed = await self._jobs.commit_chunk(
-                job.id, done.ordinal, done.language, segments, done.left_out
-            )
+            committed = await self._jobs.commit_chunk(job.id, done.ordinal, segments, done.left_out)
             del self._in_flight[job.id, done.ordinal]
             if committed is None:
                 return
@@ -480,7 +478,8 @@ class Queue(Actor[QueueMessage]):
                 self._spool.pcm(job.id),
                 chunk.spans,
                 chunk.speech or chunk.spans,
-                job.language,
+                job.order.language,
+                job.secs_by_language,
                 job.order.task is Task.TRANSLATE,
                 job.order.prompt,
                 job.order.word_timestamps,
@@ -490,15 +489,15 @@ class Queue(Actor[QueueMessage]):
     def _next_ordinal(self, job: Job) -> int | None:
         """The first chunk of the job that is not in flight; None if it has to wait.
 
-        If the language is not given, the others wait until the first has found it. Of a short job
-        all go at once to an engine that can take them together: it finds the language in all.
+        If the language is not given, an engine that takes one chunk after the other gets the next
+        only when it is known what has been heard before. One that takes several looks at them all.
         """
         if job.chunks_total is None:
             return None
         ordinal = job.chunks_done
         while (job.id, ordinal) in self._in_flight:
             ordinal += 1
-        together = job.chunks_total <= self._capacity // WINDOWS_PER_PLACE
+        together = self._capacity > WINDOWS_PER_PLACE
         if ordinal > job.chunks_done and job.language is None and not together:
             return None
         return ordinal if ordinal < job.chunks_total else None

@@ -94,7 +94,7 @@ async def _page(services: Services, share: Share, job: Job) -> Response[str]:
         "share.html",
         title=title(job) if job.order.label or job.order.filename else "Transcript",
         note=job.order.note,
-        language=job.language,
+        language=job.order.written_in or job.language,
         length=job.duration_secs and short_clock(job.duration_secs),
         created=job.created_at[:10],
         lines=[

@@ -48,7 +48,7 @@ async def done(database: Database, job_id: str, *texts: str, **order: object) ->
         Segment(index=n, start=n, end=n + 1, text=text, words=(Word(text, n, n + 1, 0.5),))
         for n, text in enumerate(texts)
     ]
-    await jobs.commit_chunk(job_id, 0, "en", segments)
+    await jobs.commit_chunk(job_id, 0, segments)
     job = await jobs.finish(job_id, Status.DONE, NOW, 0.0)
     assert job is not None
     return job
@@ -145,7 +145,7 @@ async def test_search_shows_nobody_what_is_not_theirs_nor_what_was_cancelled(
     await jobs.insert("b", Order(), 1, NOW)
     await jobs.plan("b", 9.0, PLAN)
     await jobs.start("b")
-    await jobs.commit_chunk("b", 0, "en", [Segment(index=0, start=0, end=1, text="hidden")])
+    await jobs.commit_chunk("b", 0, [Segment(index=0, start=0, end=1, text="hidden")])
     await jobs.finish("b", Status.CANCELLED, NOW, 0.0)
     assert await search.spoken("hidden", EVERYTHING, 10) == []
 

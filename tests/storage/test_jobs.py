@@ -70,9 +70,10 @@ async def test_segments_are_there_once_their_chunk_is_committed(jobs: Jobs) -> N
     await jobs.insert("a", Order(), 10, NOW)
     await jobs.plan("a", 6.0, PLAN)
     await jobs.start("a")
-    job = await jobs.commit_chunk("a", 0, "de", [segment(0), segment(1)])
+    job = await jobs.commit_chunk("a", 0, [segment(0), segment(1)])
     assert job
-    assert (job.percent, job.language, job.segments) == (50, "de", 2)
+    assert (job.percent, job.language, job.segments) == (50, "en", 2)
+    assert job.secs_by_language == {"en": 2.0}
     assert await jobs.transcript(job) == [segment(0), segment(1)]
     assert await jobs.transcript(job, 1) == [segment(1)]
     assert await jobs.chunk(job, 0) == PLAN[0]
@@ -85,7 +86,7 @@ async def test_what_is_known_of_a_recording_is_forgotten_at_a_restart(jobs: Jobs
     assert planned.notices == ("Half of it is missing.",)
     await jobs.start("a")
     left = LeftOut(start=1.0, end=2.0, text="[Music]", reason="it describes a sound")
-    job = await jobs.commit_chunk("a", 0, "de", [segment(0)], [left])
+    job = await jobs.commit_chunk("a", 0, [segment(0)], [left])
     assert job
     assert await jobs.left_out(job) == [left]
     await jobs.finish("a", Status.CANCELLED, NOW, 0.0)
@@ -99,9 +100,9 @@ async def test_a_chunk_is_committed_once_and_in_order(jobs: Jobs) -> None:
     await jobs.insert("a", Order(), 10, NOW)
     await jobs.plan("a", 6.0, PLAN)
     await jobs.start("a")
-    assert await jobs.commit_chunk("a", 1, "en", []) is None
-    assert await jobs.commit_chunk("a", 0, "en", [])
-    assert await jobs.commit_chunk("a", 0, "en", []) is None
+    assert await jobs.commit_chunk("a", 1, []) is None
+    assert await jobs.commit_chunk("a", 0, [])
+    assert await jobs.commit_chunk("a", 0, []) is None
 
 
 async def test_a_second_plan_changes_nothing(jobs: Jobs) -> None:
@@ -244,7 +245,7 @@ async def _apply(jobs: Jobs, job: Job, step: str) -> Job | None:
         case "start":
             return await jobs.start("a")
         case "commit":
-            return await jobs.commit_chunk("a", job.chunks_done, "en", [segment(job.segments)])
+            return await jobs.commit_chunk("a", job.chunks_done, [segment(job.segments)])
         case "crash":
             return await jobs.count_crash("a")
         case "park":

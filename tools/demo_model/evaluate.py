@@ -94,19 +94,17 @@ async def evaluate(model: str, count: int, seed: int) -> None:
                 Path(file.name).write_bytes(pcm)
                 level = levels(pcm)
                 segments: list[Segment] = []
-                language = None
                 for chunk in plan(speech(level), level, WINDOW):
                     await engine.transcribe(
-                        Window(0, file.name, chunk.spans, language, False, None, True)
+                        Window(0, file.name, chunk.spans, chunk.speech, None, {}, False, None, True)
                     )
                     result = await engine.receive()
                     assert isinstance(result, Result)
-                    language = result.language
-                    segments += segments_of(result.segments, language, chunk.spans, chunk.speech)[0]
+                    segments += segments_of(result.segments, chunk.spans, chunk.speech)[0]
                 wanted = [word for *_, words in said for word in words]
                 wrong += errors(wanted, spelled(*segments))
                 total += len(wanted)
-                languages += not said or language == said[0][2]
+                languages += not said or {each.language for each in segments} == {said[0][2]}
                 off += [edge for edges in right(said, segments) for edge in edges]
     late = sum(each > 0.3 for each in off)
     print(f"{count} windows, {total} words: WER {wrong / total:.1%}, language {languages}/{count}")

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -16,9 +16,20 @@ from numpy.typing import NDArray
 from actors.engine import protocol
 from actors.engine.backends import EngineBroken, LoadFailed
 from actors.engine.backends.audio import samples_of
+from actors.engine.backends.language_choice import (
+    FINE_S,
+    PART_S,
+    joined,
+    later,
+    likely_languages,
+    only_part,
+    parts_of,
+    together,
+    whole,
+)
 from actors.engine.protocol import EngineSegment, Failed, Result, Window
 from actors.engine.words import Token, words_of
-from storage.records import RATE
+from storage.records import RATE, Span
 
 BATCH = 8
 """How many windows are decoded together. On two cores, a window of base takes 0.7 times as long in
@@ -35,6 +46,8 @@ MOST_TOKENS, TOKENS_A_SECOND, SPARE_TOKENS = 224, 15, 50
 would otherwise fill all of it while the rest of the batch waits."""
 TIMESTAMP_S = 0.02
 FRAMES_A_SECOND = 100
+POSITIONS_A_SECOND = 50
+"""Of what the encoder makes of the frames."""
 UNSURE, SILENT = -1.0, 0.6
 """The mean log probability of a token below which a text is not trusted, and the probability of
 silence above which such a text is taken for none: OpenAI's transcribe.py. Its third sign, that a
@@ -94,10 +107,24 @@ class CTranslate2:
     ) -> Iterator[Result]:
         """Transcribe windows whose prompts, ``befores``, have the same length in tokens."""
         began = time.monotonic()
-        samples = [samples_of(window, least=1) for window in windows]
+        count = len(windows)
+        samples, encoded = self._encode(windows)
+        parts = self._parts_by_language(windows, encoded)
+        offsets = [0.0] * count
+        if any(len(each) > 1 for each in parts):
+            befores = [before for before, each in zip(befores, parts, strict=True) for _ in each]
+            offsets = [part.start / RATE for each in parts for part, _ in each]
+            windows = [
+                only_part(window, part)
+                for window, each in zip(windows, parts, strict=True)
+                for part, _ in each
+            ]
+            samples, encoded = self._encode(windows)
+            parts = self._languages(
+                windows, encoded, {n: [whole(w)] for n, w in enumerate(windows)}
+            )
+        languages = [language for each in parts for _, language in each]
         secs = [len(each) / RATE for each in samples]
-        encoded = self._model.encode(self._features(samples))
-        languages = self._languages(windows, encoded)
         tokenizers = [
             self._tokenizer(language, translate=window.translate)
             for window, language in zip(windows, languages, strict=True)
@@ -123,12 +150,22 @@ class CTranslate2:
         ]
         if not self._abort.is_set():
             self._align(encoded, windows, tokenizers, secs, pieces)
-        took = (time.monotonic() - began) / len(windows)
-        for window, language, tokenizer, output, parts in zip(
-            windows, languages, tokenizers, outputs, pieces, strict=True
-        ):
-            segments = (piece.segment(tokenizer, language, output) for piece in parts)
-            yield Result(window.id, language, tuple(segments), took)
+        took = (time.monotonic() - began) / count
+        segments: defaultdict[int, list[EngineSegment]] = defaultdict(list)
+        for n, window in enumerate(windows):
+            segments[window.id] += (
+                later(piece.segment(tokenizers[n], languages[n], outputs[n]), offsets[n])
+                for piece in pieces[n]
+            )
+        for number, found in segments.items():
+            yield Result(number, tuple(found), took)
+
+    def _encode(
+        self, windows: Sequence[Window]
+    ) -> tuple[list[NDArray[np.float32]], ctranslate2.StorageView]:
+        """The windows' samples, and what the encoder makes of them."""
+        samples = [samples_of(window, least=1) for window in windows]
+        return samples, self._model.encode(self._features(samples))
 
     def _features(self, samples: Sequence[NDArray[np.float32]]) -> ctranslate2.StorageView:
         """The log-mel spectra of windows, all as long as the longest and its tail need."""
@@ -141,17 +178,89 @@ class CTranslate2:
         ]
         return ctranslate2.StorageView.from_array(np.stack(spectra).astype(np.float32))
 
-    def _languages(self, windows: Sequence[Window], encoded: ctranslate2.StorageView) -> list[str]:
-        if not self._model.is_multilingual:
-            return ["en"] * len(windows)
-        if all(window.language for window in windows):
-            return [window.language or "" for window in windows]
-        # Windows of one recording have one language: the one that they make likely together.
-        shares: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for window, guesses in zip(windows, self._model.detect_language(encoded), strict=True):
-            for token, share in guesses:
-                shares[window.pcm][token[2:-2]] += share  # from <|en|>
-        return [window.language or shares[window.pcm].most_common(1)[0][0] for window in windows]
+    def _parts_by_language(
+        self, windows: Sequence[Window], encoded: ctranslate2.StorageView
+    ) -> list[list[tuple[Span, str]]]:
+        """Where in each window which language is spoken."""
+        coarse = {n: parts_of(window, PART_S) for n, window in enumerate(windows)}
+        found = self._languages(windows, encoded, coarse, PART_S)
+        for n, parts in enumerate(found):
+            if len(parts) > 1:
+                fine = {0: parts_of(windows[n], FINE_S)}
+                among = {language for _, language in parts}
+                row = _some_of(encoded, [n])
+                [found[n]] = self._languages([windows[n]], row, fine, FINE_S, among)
+        return found
+
+    def _languages(
+        self,
+        windows: Sequence[Window],
+        encoded: ctranslate2.StorageView,
+        parts: Mapping[int, Sequence[Span]],
+        least_s: float = PART_S,
+        among: Collection[str] = (),
+    ) -> list[list[tuple[Span, str]]]:
+        """The parts of each window, each with its language; neighbours with the same are joined.
+
+        ``parts``: those of each window, by its number, none shorter than ``least_s`` seconds unless
+        it is the only one. ``among``: the languages to choose from, if not all.
+        """
+        given = [w.language if self._model.is_multilingual else "en" for w in windows]
+        wanted = [n for n, language in enumerate(given) if language is None]
+        heard = self._likely(encoded, {n: parts[n] for n in wanted}, least_s)
+        recordings: defaultdict[str, list[int]] = defaultdict(list)
+        for n in wanted:
+            recordings[windows[n].pcm].append(n)
+        found = [[(whole(w), language or "")] for w, language in zip(windows, given, strict=True)]
+        for numbers in recordings.values():
+            pieces = [
+                {language: each[language] for language in among or each}
+                for n in numbers
+                for each in heard[n]
+            ]
+            path = iter(likely_languages(pieces, windows[numbers[0]].history))
+            for n in numbers:
+                found[n] = joined([(part, next(path)) for part in parts[n]])
+        return found
+
+    def _likely(
+        self,
+        encoded: ctranslate2.StorageView,
+        parts: Mapping[int, Sequence[Span]],
+        least_s: float,
+    ) -> dict[int, list[dict[str, float]]]:
+        """How likely each language is in each part, by the windows' numbers.
+
+        Where there are several, the decoder hears slices of ``least_s`` seconds of what the encoder
+        has made of the whole window.
+        """
+        alone = [n for n, each in parts.items() if len(each) == 1]
+        cut = [n for n, each in parts.items() if len(each) > 1]
+        likely: dict[int, list[dict[str, float]]] = {n: [] for n in parts}
+        if alone:
+            every = len(alone) == encoded.shape[0]
+            guesses = self._model.detect_language(encoded if every else _some_of(encoded, alone))
+            for n, guess in zip(alone, guesses, strict=True):
+                likely[n].append(_shares(guess))
+        if cut:
+            rows = np.array(encoded.to_device(ctranslate2.Device.cpu))
+            length = round(least_s * POSITIONS_A_SECOND)
+            starts = {
+                (n, part): range(
+                    part.start * POSITIONS_A_SECOND // RATE,
+                    part.end * POSITIONS_A_SECOND // RATE - length + 1,
+                    length,
+                )
+                for n in cut
+                for part in parts[n]
+            }
+            slices = [rows[n, k : k + length] for (n, _), starts in starts.items() for k in starts]
+            guesses = iter(
+                self._model.detect_language(ctranslate2.StorageView.from_array(np.stack(slices)))
+            )
+            for (n, _), each in starts.items():
+                likely[n].append(together([_shares(next(guesses)) for _ in each]))
+        return likely
 
     def _tokenizer(self, language: str, *, translate: bool) -> Tokenizer:
         return Tokenizer(
@@ -260,7 +369,7 @@ class _Piece:
         text = tokenizer.decode(self.tokens).strip()
         evidence = output.is_silence, output.mean_logprob, output.no_speech_prob
         if not self.times:
-            return EngineSegment(text, self.start, self.end, (), *evidence)
+            return EngineSegment(text, self.start, self.end, language, (), *evidence)
         if self.times[0] == self.times[-1]:  # the alignment found nothing
             self.times = np.linspace(self.start, self.end, len(self.times)).tolist()
         characters = []
@@ -273,7 +382,7 @@ class _Piece:
         start = min(self.times[0], self.end)
         stop = max(start, self.times[-1])
         words = words_of(characters, language, start, stop)
-        return EngineSegment(text, start, stop, words, *evidence)
+        return EngineSegment(text, start, stop, language, words, *evidence)
 
 
 def _pieces(tokens: Sequence[int], tokenizer: Tokenizer, length: float) -> Iterator[_Piece]:
@@ -294,6 +403,10 @@ def _pieces(tokens: Sequence[int], tokenizer: Tokenizer, length: float) -> Itera
             start = time_s
     if text:
         yield _Piece(text, start, max(start, length))
+
+
+def _shares(guesses: Sequence[tuple[str, float]]) -> dict[str, float]:
+    return {token[2:-2]: share for token, share in guesses}  # from <|en|>
 
 
 def _goes_across_a_join(window: Window, pieces: Sequence[_Piece]) -> bool:

@@ -12,13 +12,28 @@ import numpy as np
 from actors.engine import protocol
 from actors.engine.backends import EngineBroken, LoadFailed
 from actors.engine.backends.audio import samples_of
+from actors.engine.backends.language_choice import (
+    FINE_S,
+    PART_S,
+    joined,
+    later,
+    likely_languages,
+    only_part,
+    parts_of,
+    whole,
+)
 from actors.engine.protocol import EngineSegment, Failed, Result, Window
 from actors.engine.words import Token, words_of
-from storage.records import RATE
+from storage.records import RATE, Span
 
 MIN_SAMPLES = RATE * 12 // 10
 """Samples. whisper.cpp finds no text in less than a second of audio, so silence is appended to
 shorter windows."""
+HEARD_S, TAIL_S = 5, 3
+"""Seconds from the start of a part in which its language is looked for, and of silence that the
+encoder hears after them."""
+POSITIONS_A_SECOND = 50
+"""Of what the encoder makes of the audio."""
 BEST_OF = 2
 """How many samples are decoded at each fallback temperature. The default, five, takes 1.8 times
 as long."""
@@ -56,6 +71,9 @@ class WhisperCpp:
         self.build = whisper.whisper_print_system_info().strip(" |\n")
         self._english_only = not whisper.whisper_is_multilingual(self._context)
         self._end_of_text = whisper.whisper_token_eot(self._context)
+        self._languages = [
+            whisper.whisper_lang_str(n) for n in range(whisper.whisper_lang_max_id() + 1)
+        ]
 
     def warm_up(self) -> None:
         silence = np.zeros(MIN_SAMPLES, np.float32)
@@ -75,10 +93,18 @@ class WhisperCpp:
 
     def _transcribe(self, window: Window) -> Result | Failed:
         began = time.monotonic()
-        samples = samples_of(window, least=MIN_SAMPLES)
-        params = self._params(window.language, window.translate, window.prompt)
+        segments: list[EngineSegment] = []
         try:
-            code = whisper.whisper_full(self._context, params, samples, len(samples))
+            for part, language in self._parts_by_language(window):
+                samples = samples_of(only_part(window, part), least=MIN_SAMPLES)
+                params = self._params(language, window.translate, window.prompt)
+                code = whisper.whisper_full(self._context, params, samples, len(samples))
+                if code or self._abort.is_set():
+                    break
+                count = whisper.whisper_full_n_segments(self._context)
+                segments += (
+                    later(self._segment(n, language), part.start / RATE) for n in range(count)
+                )
         except MemoryError:
             code = OUT_OF_MEMORY_CODE
         if self._abort.is_set():
@@ -89,20 +115,58 @@ class WhisperCpp:
             return Failed(
                 window.id, "engine", f"whisper inference failed: whisper_full gave {code}"
             )
-        language = whisper.whisper_lang_str(whisper.whisper_full_lang_id(self._context))
-        count = whisper.whisper_full_n_segments(self._context)
-        segments = tuple(self._segment(n, language) for n in range(count))
-        return Result(window.id, language, segments, time.monotonic() - began)
+        return Result(window.id, tuple(segments), time.monotonic() - began)
+
+    def _parts_by_language(self, window: Window) -> list[tuple[Span, str]]:
+        """Where in the window which language is spoken.
+
+        To hear all of it would take as long as to transcribe it. So only its first and its last
+        part are looked at, and the others if those two are in different languages.
+        """
+        given = "en" if self._english_only else window.language
+        if given:
+            return [(whole(window), given)]
+        parts = parts_of(window, PART_S)
+        ends = parts if len(parts) == 1 else [parts[0], parts[-1]]
+        heard = [self._likely(window, part) for part in ends]
+        found = set(likely_languages(heard, window.history))
+        if len(found) == 1:
+            return [(whole(window), found.pop())]
+        parts = parts_of(window, FINE_S)
+        heard = [self._likely(window, part) for part in parts]
+        among = [{language: each[language] for language in found} for each in heard]
+        return joined(list(zip(parts, likely_languages(among, window.history), strict=True)))
+
+    def _likely(self, window: Window, part: Span) -> dict[str, float]:
+        """How likely each language is in the first seconds of a part.
+
+        whisper_lang_auto_detect encodes 30 s, which takes as long as the window itself. It encodes
+        less only if the last whisper_full did: so one is begun, and ended before it encodes.
+
+        Raises:
+            MemoryError: the engine ran out of memory.
+        """
+        heard = samples_of(only_part(window, part), least=MIN_SAMPLES)[: HEARD_S * RATE]
+        params = self._params("en", False, None)
+        params.audio_ctx = (len(heard) + TAIL_S * RATE) * POSITIONS_A_SECOND // RATE
+        whisper.assign_encoder_begin_callback(params, lambda *_: False)
+        code = whisper.whisper_full(self._context, params, heard, len(heard))
+        chances = np.zeros(len(self._languages), np.float32)
+        if not code:
+            code = whisper.whisper_lang_auto_detect(self._context, 0, self._threads, chances)
+        if code == OUT_OF_MEMORY_CODE:
+            raise MemoryError
+        return dict(zip(self._languages, chances.tolist(), strict=True))
 
     def _params(
-        self, language: str | None, translate: bool, prompt: str | None
+        self, language: str, translate: bool, prompt: str | None
     ) -> "whisper.whisper_full_params":
         # New parameters for each call, because a value that was set once would stay set.
         params = whisper.whisper_full_default_params(whisper.WHISPER_SAMPLING_GREEDY)
         params.n_threads = self._threads
         params.greedy = {"best_of": BEST_OF}
         # English-only models cannot detect the language: they would report a random one.
-        params.language = "en" if self._english_only else language or "auto"
+        params.language = "en" if self._english_only else language
         params.translate = translate and not self._english_only
         params.initial_prompt = prompt or ""
         params.no_context = True
@@ -118,7 +182,7 @@ class WhisperCpp:
         text = whisper.whisper_full_get_segment_text(context, n).decode(errors="replace").strip()
         tokens = self._tokens(n)
         words = words_of(tokens, language, start, end)
-        return EngineSegment(text, start, end, words, avg_logprob=_mean_logprob(tokens))
+        return EngineSegment(text, start, end, language, words, avg_logprob=_mean_logprob(tokens))
 
     def _tokens(self, n: int) -> list[Token]:
         context = self._context

@@ -62,9 +62,7 @@ class House:
         self.spool.input(name).write_bytes(b"x")
         await self.jobs.plan(name, 1.0, [Chunk(ordinal=0, spans=(Span(start=0, end=16000),))])
         await self.jobs.start(name)
-        await self.jobs.commit_chunk(
-            name, 0, "en", [Segment(index=0, start=0.0, end=1.0, text="Hello.")]
-        )
+        await self.jobs.commit_chunk(name, 0, [Segment(index=0, start=0.0, end=1.0, text="Hello.")])
         job: Job | None = await self.jobs.finish(name, Status.DONE, AT, 0.0)
         assert job
         self.me.tell(JobEnded(name, job.order))

@@ -96,7 +96,7 @@ class Engine:
     def says(self, text: str = "Hello.", window: int | None = None) -> None:
         """The answer to the first window that has none, or to that one."""
         number = next(self._unanswered) if window is None else window
-        self._answers.send_nowait(Result(number, "en", (EngineSegment(text, 0.0, 1.0, ()),), 0.1))
+        self._answers.send_nowait(Result(number, (EngineSegment(text, 0.0, 1.0, "en", ()),), 0.1))
 
     def fails(self, kind: str) -> None:
         self._answers.send_nowait(Failed(next(self._unanswered), kind, f"it was {kind}"))
@@ -146,8 +146,8 @@ class House:
 
 def chunk(job_id: str = "a", ordinal: int = 0, load: int = 1) -> Transcribe:
     return Transcribe(
-        load, job_id, ordinal, Path(f"{job_id}.pcm"), SPANS, SPANS, language="en", translate=False,
-        prompt="Bob", words=True,
+        load, job_id, ordinal, Path(f"{job_id}.pcm"), SPANS, SPANS, language="en", history={},
+        translate=False, prompt="Bob", words=True,
     )  # fmt: skip
 
 
@@ -160,7 +160,7 @@ def done(job_id: str = "a", ordinal: int = 0, text: str = "Hello.") -> ChunkDone
         speech_share=1.0,
     )
     segment = Segment(index=0, start=10.0, end=11.0, text=text, language="en", evidence=evidence)
-    return ChunkDone(job_id, ordinal, "en", (segment,))
+    return ChunkDone(job_id, ordinal, (segment,))
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ async def test_an_engine_loads_what_it_is_told_to(house: House) -> None:
 
 async def test_a_chunk_becomes_a_window_and_its_answer_the_chunks(house: House) -> None:
     engine = await house.at_work()
-    assert engine.windows == [Window(1, "a.pcm", SPANS, "en", False, "Bob", True)]
+    assert engine.windows == [Window(1, "a.pcm", SPANS, SPANS, "en", {}, False, "Bob", True)]
     engine.says("Hello.")
     assert await house.told() == [done()]
 

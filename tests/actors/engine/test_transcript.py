@@ -10,16 +10,16 @@ SPANS = (Span(10 * RATE, 12 * RATE), Span(50 * RATE, 55 * RATE))
 
 
 def heard(text: str, start: float, end: float, *words: tuple[str, float, float]) -> EngineSegment:
-    return EngineSegment(text, start, end, tuple(EngineWord(*word, 0.9) for word in words))
+    return EngineSegment(text, start, end, "en", tuple(EngineWord(*word, 0.9) for word in words))
 
 
 def told(*segments: EngineSegment) -> list[tuple[str, float, float]]:
-    return [(s.text, s.start, s.end) for s in segments_of(segments, "en", SPANS, SPANS)[0]]
+    return [(s.text, s.start, s.end) for s in segments_of(segments, SPANS, SPANS)[0]]
 
 
 def test_what_was_heard_in_a_chunk_is_told_in_the_time_of_the_file() -> None:
     (first, second), _ = segments_of(
-        [heard("one", 0.5, 2.0, ("one", 0.5, 2.0)), heard("two", 2.0, 3.0)], "en", SPANS, ()
+        [heard("one", 0.5, 2.0, ("one", 0.5, 2.0)), heard("two", 2.0, 3.0)], SPANS, ()
     )
     assert (first.start, first.end) == (10.5, 12.0)
     assert (first.words[0].start, first.words[0].end) == (10.5, 12.0)
@@ -27,7 +27,7 @@ def test_what_was_heard_in_a_chunk_is_told_in_the_time_of_the_file() -> None:
 
 
 def test_empty_segments_leave_no_gap_in_the_indices() -> None:
-    segments, _ = segments_of([heard(text, 0, 1) for text in ("a", "", "b")], "en", SPANS, SPANS)
+    segments, _ = segments_of([heard(text, 0, 1) for text in ("a", "", "b")], SPANS, SPANS)
     assert [(s.index, s.text) for s in segments] == [(0, "a"), (1, "b")]
 
 
@@ -35,13 +35,13 @@ def test_empty_segments_leave_no_gap_in_the_indices() -> None:
     "tag", ["[Music]", "(applause)", "*laughs*", "♪ ♪", "[BLANK_AUDIO]", "..."]
 )
 def test_what_describes_a_sound_is_left_out_with_its_reason(tag: str) -> None:
-    (said,), (left,) = segments_of([heard("Hello.", 0, 1), heard(tag, 1, 2)], "en", SPANS, SPANS)
+    (said,), (left,) = segments_of([heard("Hello.", 0, 1), heard(tag, 1, 2)], SPANS, SPANS)
     assert (said.text, left.text, left.reason) == ("Hello.", tag, "it describes a sound")
 
 
 def test_what_the_engine_takes_for_silence_is_left_out_with_its_reason() -> None:
-    unsure = EngineSegment("Thank you.", 2.5, 3.0, (), is_silence=True)
-    (said,), (left,) = segments_of([heard("Hello.", 0, 1), unsure], "en", SPANS, SPANS)
+    unsure = EngineSegment("Thank you.", 2.5, 3.0, "en", (), is_silence=True)
+    (said,), (left,) = segments_of([heard("Hello.", 0, 1), unsure], SPANS, SPANS)
     assert (said.text, left.text, left.start, left.end) == ("Hello.", "Thank you.", 50.5, 51.0)
     assert left.reason == "the model is unsure of it, and hears no speech there"
 
@@ -55,7 +55,7 @@ def test_a_segment_across_a_pause_that_was_cut_out_becomes_two() -> None:
     segment = heard(
         "Yes, no, well.", 0.0, 5.0, ("Yes,", 0.0, 1.0), ("no,", 1.0, 2.2), ("well.", 3.0, 4.0)
     )
-    (first, second), _ = segments_of([segment], "en", SPANS, SPANS)
+    (first, second), _ = segments_of([segment], SPANS, SPANS)
     assert (first.text, first.start, first.end) == ("Yes, no,", 10.0, 12.0)
     assert (second.text, second.start) == ("well.", 50.0)
     assert [word.text for word in first.words] == ["Yes,", "no,"]
@@ -71,7 +71,7 @@ def test_a_segment_across_a_pause_is_cut_to_the_side_that_has_its_words() -> Non
 def test_a_word_that_begins_in_the_silence_before_a_pause_belongs_behind_it() -> None:
     segment = heard("Hi there.", 1.8, 5.0, ("Hi", 1.8, 1.9), ("there.", 3.0, 4.0))
     speech = (Span(10 * RATE, int(11.5 * RATE)), Span(int(50.2 * RATE), 55 * RATE))
-    (found,), _ = segments_of([segment], "en", SPANS, speech)
+    (found,), _ = segments_of([segment], SPANS, speech)
     assert (found.text, found.start) == ("Hi there.", 50.2)
 
 
@@ -102,7 +102,7 @@ def test_every_word_is_told_and_no_segment_crosses_the_pause(
         )
         for n, (start, end, starts) in enumerate(sorted(times))
     ]
-    found, _ = segments_of(segments, "en", SPANS, ())
+    found, _ = segments_of(segments, SPANS, ())
     assert " ".join(s.text for s in found) == " ".join(s.text for s in segments)
     for segment in found:
         assert segment.start <= segment.end
@@ -110,8 +110,8 @@ def test_every_word_is_told_and_no_segment_crosses_the_pause(
 
 
 def test_a_segment_says_what_speaks_for_it() -> None:
-    doubtful = EngineSegment("no no no no", 0.0, 4.0, (), False, -1.5, 0.25)
-    (segment,), _ = segments_of([doubtful], "sv", SPANS, [Span(11 * RATE, 12 * RATE)])
+    doubtful = EngineSegment("no no no no", 0.0, 4.0, "sv", (), False, -1.5, 0.25)
+    (segment,), _ = segments_of([doubtful], SPANS, [Span(11 * RATE, 12 * RATE)])
     assert segment.language == "sv"
     assert segment.evidence is not None
     assert segment.evidence.avg_logprob == -1.5

@@ -42,7 +42,7 @@ def pcm(tmp_path: Path) -> Path:
 
 def window(pcm: Path, number: int = 1, seconds: float = 5) -> Window:
     spans = (Span(0, round(seconds * RATE)),)
-    return Window(number, str(pcm), spans, None, False, None, True)
+    return Window(number, str(pcm), spans, spans, None, {}, False, None, True)
 
 
 async def load(engine: EngineWorker, model: Path) -> None:
@@ -57,7 +57,7 @@ async def test_a_window_comes_back_as_segments_with_language_and_words(
         await engine.transcribe(window(pcm))
         result = await engine.receive()
     assert isinstance(result, Result)
-    assert result.language == "de"
+    assert {segment.language for segment in result.segments} == {"de"}
     assert [(s.text, s.start, s.end) for s in result.segments] == [
         ("Hello world.", 0.0, 2.0),
         ("How are you?", 2.5, 4.0),

@@ -129,7 +129,7 @@ class House:
         segments = tuple(
             Segment(index=n, start=0.0, end=1.0, text=text) for n, text in enumerate(texts)
         )
-        self.me.tell(ChunkDone(chunk.job_id, chunk.ordinal, "en", segments))
+        self.me.tell(ChunkDone(chunk.job_id, chunk.ordinal, segments))
 
     async def at_engine(self, name: str, *, chunks: int, capacity: int) -> list[tuple[str, int]]:
         """The chunks of a new job that the engine is given at once."""
@@ -147,7 +147,7 @@ class House:
 
     def says(self, job_id: str, ordinal: int) -> None:
         segments = (Segment(index=0, start=0.0, end=1.0, text=str(ordinal)),)
-        self.me.tell(ChunkDone(job_id, ordinal, "en", segments))
+        self.me.tell(ChunkDone(job_id, ordinal, segments))
 
     def crashes(self, *chunks: tuple[str, int]) -> None:
         """The engine ends while it has these chunks, and the next is up."""
@@ -215,14 +215,18 @@ async def test_a_job_goes_from_its_input_to_its_transcript(house: House) -> None
     assert ended == JobEnded("a", job.order)
 
 
-async def test_the_language_that_was_detected_holds_for_the_rest(house: House) -> None:
+async def test_the_engine_is_told_which_languages_were_heard_before(house: House) -> None:
     await house.submit("a")
-    house.planned("a", chunks=2)
-    house.me.tell(ModelReady("base", 1))
-    first = await house.chunk()
-    assert first.language is None
-    house.me.tell(ChunkDone("a", 0, "sv", ()))
-    assert (await house.chunk()).language == "sv"
+    house.planned("a", chunks=3)
+    house.me.tell(ModelReady("base", 1, WINDOWS_PER_PLACE))
+    assert (await house.chunk()).history == {}
+    assert house.inference.told() == [], "the second waits until the first has been heard"
+    swedish = Segment(index=0, start=0.0, end=2.0, text="Hej.", language="sv")
+    finnish = Segment(index=1, start=2.0, end=5.0, text="Moi.", language="fi")
+    house.me.tell(ChunkDone("a", 0, (swedish, finnish)))
+    second = await house.chunk()
+    assert (second.language, second.history) == (None, {"sv": 2.0, "fi": 3.0})
+    assert (await house.job("a")).language == "fi"
 
 
 async def test_jobs_run_in_the_order_of_arrival(house: House) -> None:
@@ -589,7 +593,7 @@ async def test_a_job_whose_last_chunk_was_committed_before_a_kill_is_done(
     await house.jobs.insert("a", Order(), 10, "")
     await house.jobs.plan("a", 1.0, [Chunk(ordinal=0, spans=(Span(0, 16_000),))])
     await house.jobs.start("a")
-    await house.jobs.commit_chunk("a", 0, "en", [])
+    await house.jobs.commit_chunk("a", 0, [])
     house.spool.pcm("a").touch()
     async with anyio.create_task_group() as group:
         group.start_soon(house.queue().run)
@@ -811,22 +815,13 @@ async def test_short_jobs_of_several_owners_are_in_flight_together(house: House)
         assert await house.chunks(4) == [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
 
 
-async def test_all_chunks_of_a_short_job_find_its_language_together(house: House) -> None:
-    await house.submit("a")
-    house.planned("a", chunks=3)
-    house.me.tell(ModelReady("base", 1, 3 * WINDOWS_PER_PLACE))
-    assert await house.chunks(3) == [("a", 0), ("a", 1), ("a", 2)]
-
-
-async def test_the_first_chunk_of_a_long_job_finds_the_language_for_the_others(
+async def test_an_engine_that_takes_several_chunks_hears_the_languages_of_all(
     house: House,
 ) -> None:
     await house.submit("a")
     house.planned("a", chunks=3)
-    house.me.tell(ModelReady("base", 1, 4))
-    assert await house.chunks(1) == [("a", 0)]
-    house.says("a", 0)
-    assert await house.chunks(2) == [("a", 1), ("a", 2)]
+    house.me.tell(ModelReady("base", 1, 2 * WINDOWS_PER_PLACE))
+    assert await house.chunks(3) == [("a", 0), ("a", 1), ("a", 2)]
 
 
 @given(st.permutations(range(5)))

@@ -112,7 +112,7 @@ class House:
             Segment(index=n, start=0.0, end=1.0, text=line)
             for n, line in enumerate(lines or ("Hello.", " ", " Bye. "))
         ]
-        await self.jobs.commit_chunk(name, 0, "en", [] if lines == ("",) else heard)
+        await self.jobs.commit_chunk(name, 0, [] if lines == ("",) else heard)
         job: Job | None = await self.jobs.finish(name, Status.DONE, AT, 0.0)
         assert job
         return job

@@ -33,7 +33,7 @@ async def jobs(tmp_path: Path) -> AsyncIterator[Jobs]:
 async def commit(jobs: Jobs, ordinal: int) -> ChunkCommitted:
     """Commit a chunk of one segment; returns the fact."""
     segment = Segment(index=ordinal, start=ordinal, end=ordinal + 1, text=f"s{ordinal}")
-    job = await jobs.commit_chunk("a", ordinal, "en", [segment])
+    job = await jobs.commit_chunk("a", ordinal, [segment])
     assert job
     return ChunkCommitted("a", job.percent, job.chunks_done, CHUNKS, ordinal, (segment,))
 

@@ -43,7 +43,7 @@ def window(
     translate: bool = False, prompt: str | None = None, words: bool = True,
 ) -> Window:  # fmt: skip
     spans = (Span(0, round(seconds * RATE)),)
-    return Window(number, str(pcm), spans, language, translate, prompt, words)
+    return Window(number, str(pcm), spans, spans, language, {}, translate, prompt, words)
 
 
 def results(engine: CTranslate2, *windows: Window) -> list[Result]:
@@ -60,7 +60,7 @@ def test_windows_of_one_batch_have_their_own_languages_tasks_and_lengths(
         window(pcm, 2, language="fr", seconds=30),
         window(pcm, 3, language="en", translate=True, seconds=4.5),
     )
-    assert [each.language for each in (first, second, third)] == ["de", "fr", "en"]
+    assert [each.segments[0].language for each in (first, second, third)] == ["de", "fr", "en"]
     for each in (first, second, third):
         assert [s.text for s in each.segments] == ["Hello world.", "How are you?"]
 
@@ -87,7 +87,9 @@ def test_a_segment_that_goes_across_a_join_has_its_words_in_any_case(
     engine: CTranslate2, pcm: Path
 ) -> None:
     spans = Span(0, RATE), Span(5 * RATE, 9 * RATE)
-    (result,) = results(engine, Window(1, str(pcm), spans, "en", False, None, words=False))
+    (result,) = results(
+        engine, Window(1, str(pcm), spans, spans, "en", {}, False, None, words=False)
+    )
     assert [w.text for w in result.segments[0].words] == ["Hello", "world."]
 
 
