@@ -25,12 +25,15 @@ from actors.engine.messages import (
 from actors.engine.settings import EngineSettings
 from actors.events.broadcaster import Broadcaster
 from actors.events.messages import BroadcasterMessage, CloseStreams
+from actors.jobs.attendance import Attendance
 from actors.jobs.janitor import Janitor
 from actors.jobs.messages import (
+    AttendanceMessage,
     ChunkCommitted,
     Drain,
     FetchedAfterEnd,
     JanitorMessage,
+    JobAbandoned,
     JobChanged,
     JobDeleted,
     JobEnded,
@@ -149,6 +152,7 @@ class System:
     analyst: Address[AnalystMessage]
     webhooks: Address[WebhookMessage]
     janitor: Address[JanitorMessage]
+    attendance: Address[AttendanceMessage]
     mailboxes: tuple[Mailbox[Any], ...]
     publisher: Publisher
     factories: dict[str, Factory]
@@ -209,6 +213,7 @@ async def open_system(
     diarizer: Mailbox[DiarizerMessage] = Mailbox("diarizer")
     webhooks: Mailbox[WebhookMessage] = Mailbox("webhooks")
     janitor: Mailbox[JanitorMessage] = Mailbox("janitor")
+    attendance: Mailbox[AttendanceMessage] = Mailbox("attendance")
     drained = anyio.Event()
 
     publisher = Publisher(
@@ -223,6 +228,8 @@ async def open_system(
             # From the janitor, and from the actors and surfaces that store recordings:
             JobExpired: [queue],
             MakeRoom: [janitor],
+            # From attendance:
+            JobAbandoned: [queue],
             # About speaker turns and texts, from the diarizer and the analyst:
             SpeakersSettled: [broadcaster, janitor],
             TextSettled: [broadcaster, webhooks],
@@ -328,6 +335,7 @@ async def open_system(
                     publish=publish,
                     retention=configuration.retention,
                 ),
+                "attendance": lambda: Attendance(attendance, publish=publish),
                 "ingest": lambda: Ingest(
                     ingest,
                     fetch=Fetcher(fetch_client, fetch_policy, spool, fetch).fetch,
@@ -372,9 +380,10 @@ async def open_system(
                 analyst,
                 webhooks,
                 janitor,
+                attendance,
                 (
                     lifecycle, queue, ingest, chunker, inference,
-                    broadcaster, analyst, diarizer, webhooks, janitor,
+                    broadcaster, analyst, diarizer, webhooks, janitor, attendance,
                 ),
                 publisher,
                 dict(factories),

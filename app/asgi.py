@@ -24,6 +24,8 @@ from app.hub import errors as hub_errors
 from app.hub import jobs as hub_jobs
 from app.native import errors as native_errors
 from app.native import health, jobs, model
+from app.openai import audio, models
+from app.openai import errors as openai_errors
 from app.services.services import Services
 from app.settings import Settings, values_in_use
 from app.web import errors as page_errors
@@ -57,6 +59,8 @@ def litestar_app(services: Services, access: Access, settings: Settings) -> Lite
             hub_jobs.router,
             transcribe.router,
             shares.router,
+            audio.router,
+            models.router,
             *pages.routers,
             create_static_files_router(
                 "/assets",
@@ -92,8 +96,11 @@ def _unrouted(request: Request[Any, Any, Any], error: HTTPException) -> Response
     """No route was found: a page for a browser, else an error of the path's own dialect."""
     if "text/html" in request.headers.get("accept", ""):
         return page_errors.failed_request(request, error)
-    hub = request.url.path.startswith("/api/")
-    return (hub_errors.http_error if hub else native_errors.http_error)(request, error)
+    path = request.url.path
+    for prefix, answer in (("/api/", hub_errors.http_error), ("/v1/", openai_errors.http_error)):
+        if path.startswith(prefix):
+            return answer(request, error)
+    return native_errors.http_error(request, error)
 
 
 def _view(request: Request[Any, Any, Any]) -> View:

@@ -33,6 +33,7 @@ from app.auth.passwords import hashed
 from app.auth.settings import AccessSettings
 from app.configure import configure, cookie_lines
 from app.http.request_head import BoundedHead
+from app.services.calls import CallService
 from app.services.info import ServerInfo
 from app.services.jobs import JobService
 from app.services.services import Services
@@ -112,11 +113,13 @@ async def serve(settings: Settings) -> None:
             await _first_administrator(system.accounts, settings.access)
             key = await system.accounts.key("sessions", secrets.token_bytes(32))
             access = Access(system.accounts, key, settings.access, home=_home(settings.server))
+            submissions = SubmitService(system, settings.submissions)
             services = Services(
                 system=system,
                 info=info,
                 jobs=JobService(system),
-                submissions=SubmitService(system, settings.submissions),
+                submissions=submissions,
+                calls=CallService(system, submissions),
                 shares=ShareService(system, access, info.base_url),
             )
             config = uvicorn.Config(

@@ -44,6 +44,17 @@ class JobQueries:
     async def by_idempotency_key(self, key: str) -> Job | None:
         return await self._one("WHERE idempotency_key = ?", key)
 
+    async def newest_by_key(self, key: str) -> Job | None:
+        """The newest job whose idempotency key is this, or begins with it and a colon."""
+        return await self._one(
+            "WHERE idempotency_key = ? "
+            "OR (idempotency_key > ? || ':' AND idempotency_key < ? || ';') "
+            "ORDER BY number DESC LIMIT 1",
+            key,
+            key,
+            key,
+        )
+
     async def open_jobs(self) -> list[Job]:
         """The jobs that are queued or running, in the order of arrival."""
         return await self._all(f"WHERE {OPEN} ORDER BY number")

@@ -42,6 +42,7 @@ class Channel(StrEnum):
     NATIVE = "native"
     WEB = "web"
     API = "api"
+    OPENAI = "openai"
 
 
 class Action(StrEnum):

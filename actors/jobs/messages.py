@@ -1,4 +1,4 @@
-"""The messages that the queue and the janitor receive, and the facts about jobs."""
+"""The messages that the queue, the janitor and attendance receive, and the facts about jobs."""
 
 import msgspec
 
@@ -61,6 +61,10 @@ class JobDeleted(JobFact, frozen=True):
 
 class JobExpired(JobFact, frozen=True):
     """A job ended more than KEEP_JOBS_DAYS ago, so that the queue is to delete it."""
+
+
+class JobAbandoned(JobFact, frozen=True):
+    """Nobody waits for the job any more, so that the queue is to cancel it."""
 
 
 class FetchedAfterEnd(JobFact, frozen=True):
@@ -140,6 +144,7 @@ QueueMessage = (
     | ModelWaits
     | ModelFailed
     | JobExpired
+    | JobAbandoned
     | Rested
     | CheckStalled
     | Drain
@@ -154,3 +159,35 @@ class Sweep(msgspec.Struct, frozen=True):
 
 
 JanitorMessage = JobEnded | JobDeleted | FetchedAfterEnd | SpeakersSettled | MakeRoom | Sweep
+
+
+# To attendance.
+
+
+class Attend(msgspec.Struct, frozen=True):
+    """A request waits for the job's transcript."""
+
+    job_id: str
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """A request waits no longer: it has its transcript, or its client has hung up."""
+
+    job_id: str
+
+
+class UploadBegun(msgspec.Struct, frozen=True):
+    """A request that is to wait for its job is being uploaded."""
+
+
+class UploadEnded(msgspec.Struct, frozen=True):
+    """It has been uploaded, and waits for its job; or it was refused."""
+
+
+class StillAlone(msgspec.Struct, frozen=True):
+    """Attendance tells itself this some time after the last one has left a job."""
+
+    job_id: str
+
+
+AttendanceMessage = Attend | Leave | UploadBegun | UploadEnded | StillAlone

@@ -31,6 +31,7 @@ from actors.jobs.messages import (
     Delete,
     Drain,
     FetchedAfterEnd,
+    JobAbandoned,
     JobChanged,
     JobDeleted,
     JobEnded,
@@ -180,6 +181,8 @@ class Queue(Actor[QueueMessage]):
                 return await self._splits_lost()
             case JobExpired(job_id):
                 return await self._expire(job_id)
+            case JobAbandoned(job_id):
+                return await self._abandoned(job_id)
             case Rested(job_id):
                 return await self._rested(job_id)
             case CheckStalled():
@@ -205,14 +208,14 @@ class Queue(Actor[QueueMessage]):
 
     async def _cancel(self, message: Cancel) -> Job:
         job = await self._get_or_refuse(message.job_id)
-        ended = await self._finish(job.id, Status.CANCELLED)
+        ended = await self._cancel_if_open(job.id)
         if ended is None:
             raise Conflict(f"job {job.id} is already in terminal state {job.status}")
-        if job.id in self._jobs_in_flight():
-            self._inference.tell(AbortChunk(job.id))
-        self._preparation.stop(job.id)
-        await self._begin_next_work()
         return ended
+
+    async def _abandoned(self, job_id: str) -> None:
+        if await self._cancel_if_open(job_id):
+            log.info("nobody waits for the job any more", extra={"job": job_id})
 
     async def _restart(self, message: Restart) -> Job:
         job = await self._get_or_refuse(message.job_id)
@@ -519,6 +522,16 @@ class Queue(Actor[QueueMessage]):
             self._lifecycle.tell(work)
 
     # Steps that several of the handlers above use.
+
+    async def _cancel_if_open(self, job_id: str) -> Job | None:
+        """Cancel the job; None if it has ended already."""
+        ended = await self._finish(job_id, Status.CANCELLED)
+        if ended is not None:
+            if job_id in self._jobs_in_flight():
+                self._inference.tell(AbortChunk(job_id))
+            self._preparation.stop(job_id)
+            await self._begin_next_work()
+        return ended
 
     async def _get_or_refuse(self, job_id: str) -> Job:
         job = await self._jobs.get(job_id)

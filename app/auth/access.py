@@ -18,13 +18,13 @@ from app.auth.connection import (
     neighbourhood,
 )
 from app.auth.credentials import TOKEN_PREFIX, digest, normalised
-from app.auth.permissions import Caller, nobody, require_api
+from app.auth.permissions import WITHOUT_ACCOUNT, Caller, nobody, require_api
 from app.auth.request_limits import Limiter
 from app.auth.settings import AccessSettings
 from app.http.refusals import TooMany, Unauthenticated
 from storage.accounts import Accounts
 from storage.errors import Invalid
-from storage.records import Account, Channel, Permission, View
+from storage.records import Account, Permission, View
 from storage.times import utc
 
 log = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ class Access:
     async def let_in_native(self, connection: Connection) -> None:
         """Anybody, unless the operator wants tokens: then a token or a session."""
         if not self._native_needs_token:
-            connection.state.view = View(channels=(Channel.NATIVE,))
+            connection.state.view = View(channels=WITHOUT_ACCOUNT)
             return
         secret = api_key(connection)
         caller = await self._by_token(secret) or await self._by_session(secret)

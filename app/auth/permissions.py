@@ -17,6 +17,10 @@ PERMISSIONS = {
 """By the names that people know."""
 
 
+WITHOUT_ACCOUNT = (Channel.NATIVE, Channel.OPENAI)
+"""The surfaces that anybody may use, unless the operator wants tokens."""
+
+
 @dataclass(frozen=True)
 class Caller:
     """Somebody who has shown who they are."""
@@ -45,7 +49,7 @@ class Caller:
         """The jobs that may be seen when signed in: one's own, or for managers all."""
         if self.account.may(Permission.MANAGE):
             return View()
-        return View(self.account.number, (Channel.WEB, Channel.API))
+        return View(self.account.number, (Channel.WEB, Channel.API, Channel.OPENAI))
 
     @property
     def api_jobs(self) -> View:
@@ -54,9 +58,9 @@ class Caller:
 
     @property
     def native_jobs(self) -> View:
-        """The jobs of the native dialect that may be seen where it asks for tokens."""
+        """The jobs of these surfaces that may be seen where they ask for tokens."""
         everything = self.account.may(Permission.MANAGE)
-        return View(None if everything else self.account.number, (Channel.NATIVE,))
+        return View(None if everything else self.account.number, WITHOUT_ACCOUNT)
 
 
 def require_api(caller: Caller) -> None:

@@ -1,16 +1,8 @@
 """/jobs"""
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from litestar import Request, Response, Router, delete, get, post
-from litestar.openapi.spec import (
-    OpenAPIMediaType,
-    OpenAPIType,
-    Operation,
-    RequestBody,
-    Schema,
-)
 from litestar.params import HeaderParameter, QueryParameter
 
 from actors.events.messages import Subscribe
@@ -31,6 +23,7 @@ from app.native.openapi import EVENTS, answers, errors
 from app.native.streams import job_events
 from app.services import order_form
 from app.services.follow import JobFollower, has_seen_end
+from app.services.openapi import upload_operation
 from app.services.services import Services
 from app.services.submit import stored_key
 from app.transcripts.document import JobDocument, job_document
@@ -57,31 +50,11 @@ FIELDS = {
 }
 
 
-@dataclass
-class SubmitOperation(Operation):
-    """The form, which the handler reads as a stream and Litestar therefore cannot see."""
-
-    def __post_init__(self) -> None:
-        audio = Schema(
-            type=OpenAPIType.STRING,
-            content_media_type="application/octet-stream",
-            description="Any audio or video that FFmpeg understands; no size limit",
-        )
-        schema = Schema(
-            type=OpenAPIType.OBJECT,
-            properties={FILE: audio, **order_form.schemas(FIELDS)},
-            required=[FILE],
-        )
-        self.request_body = RequestBody(
-            content={"multipart/form-data": OpenAPIMediaType(schema=schema)}, required=True
-        )
-
-
 @post(
     "/",
     status_code=202,
     summary="Submit audio",
-    operation_class=SubmitOperation,
+    operation_class=upload_operation(FILE, FIELDS),
     request_max_body_size=None,
     responses=errors(400, 408, 413, 503, 507),
 )

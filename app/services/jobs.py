@@ -25,6 +25,7 @@ CHANNEL_LABELS: dict[str, str] = {
     Channel.WEB: "Web queue",
     Channel.API: "API queue",
     Channel.NATIVE: "Native API",
+    Channel.OPENAI: "OpenAI API",
 }
 
 

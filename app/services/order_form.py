@@ -46,7 +46,8 @@ class Field:
 
     parse: Parse
     schema: Schema
-    is_list: bool = False
+    most_items: int | None = None
+    """Of a list; None: it is a single value."""
 
 
 class OrderForm:
@@ -56,8 +57,11 @@ class OrderForm:
         context: Context,
         *,
         labels: Mapping[str, str] | None = None,
+        repeats: bool = True,
     ) -> None:
-        """``labels``: what the sentences call a field, where not by its name."""
+        """``labels``: what the sentences call a field, where not by its name; ``repeats``: whether
+        the last value counts if a field comes more than once, else that is an error."""
+        self._repeats = repeats
         self._fields, self._context, self._labels = fields, context, labels or {}
         self.values: dict[str, Any] = {}
         """Fields of `storage.records.Order`, as far as they were given and are right."""
@@ -68,12 +72,15 @@ class OrderForm:
     def take(self, name: str, value: object) -> None:
         """A field, or one item of a list. Unknown and empty ones are ignored."""
         name = _LIST_ITEM.sub("", name)
+        known = self._fields.get(name)
+        if known and not known.most_items and not self._repeats and name in self.typed:
+            self.errors[name].append(f"{self._labels.get(name, name)} is given more than once")
+            return
         if isinstance(value, str):
             self.typed[name] = value
-        known = self._fields.get(name)
         if known is None:
             return
-        items = value if known.is_list and isinstance(value, list) else [value]
+        items = value if known.most_items and isinstance(value, list) else [value]
         for item in items:
             if item is not None and not (isinstance(item, str) and not item.strip()):
                 self._parse(known, name, item)
@@ -93,19 +100,21 @@ class OrderForm:
     def _parse(self, known: Field, name: str, value: object) -> None:
         try:
             found = known.parse(self._labels.get(name, name), value, self._context)
-            if known.is_list:
-                found = {key: self._joined(name, key, items) for key, items in found.items()}
+            if known.most_items:
+                found = {
+                    key: self._joined(name, key, items, known.most_items)
+                    for key, items in found.items()
+                }
         except Invalid as refusal:
             self.errors[name].append(refusal.message)
         else:
             self.values.update(found)
 
-    def _joined(self, name: str, key: str, items: tuple[str, ...]) -> tuple[str, ...]:
+    def _joined(self, name: str, key: str, items: tuple[str, ...], most: int) -> tuple[str, ...]:
         """``items`` after those of the same list that came before, each once."""
         joined = tuple(dict.fromkeys((*self.values.get(key, ()), *items)))
-        if len(joined) > MOST_TRANSLATIONS:
-            label = self._labels.get(name, name)
-            raise Invalid(f"{label} has more than {MOST_TRANSLATIONS} languages")
+        if len(joined) > most:
+            raise Invalid(f"{self._labels.get(name, name)} has more than {most} entries")
         return joined
 
 
@@ -251,7 +260,7 @@ TRANSLATIONS = Field(
         max_items=MOST_TRANSLATIONS,
         description="ISO 639-1",
     ),
-    is_list=True,
+    most_items=MOST_TRANSLATIONS,
 )
 NO_DIARIZATION = Field(
     lambda label, value, _: {"speakers": not flag_of(label, value)},

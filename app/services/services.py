@@ -1,6 +1,7 @@
 """What every surface is given."""
 
 from actors.system import System
+from app.services.calls import CallService
 from app.services.info import ServerInfo
 from app.services.jobs import JobService
 from app.services.share import ShareService
@@ -19,7 +20,9 @@ class Services:
         info: ServerInfo,
         jobs: JobService,
         submissions: SubmitService,
+        calls: CallService,
         shares: ShareService,
     ) -> None:
         self.system, self.info = system, info
         self.jobs, self.submissions, self.shares = jobs, submissions, shares
+        self.calls = calls

@@ -57,17 +57,26 @@ class SubmitService:
         self._context = Context(system.configuration.catalogue, system.fetch_policy)
 
     async def begin(
-        self, fields: Mapping[str, Field], labels: Mapping[str, str] | None = None
+        self,
+        fields: Mapping[str, Field],
+        labels: Mapping[str, str] | None = None,
+        *,
+        owner: int | None = None,
+        repeats: bool = True,
     ) -> Submission:
-        """Call this before the body is read: it refuses what the queue could not take.
+        """Call this before the body is read: it refuses what the queue could not take. ``owner``:
+        the account whose share counts; ``repeats``: see `OrderForm`.
 
         Raises:
+            OverQuota: the account has had its share.
             Busy: the server is shutting down, or the queue is too long.
         """
+        if owner is not None:
+            await self._check_minutes(owner)
         if self._system.draining:
             raise Busy("the server is shutting down")
         await self._check_queue()
-        return Submission(OrderForm(fields, self._context, labels=labels))
+        return Submission(OrderForm(fields, self._context, labels=labels, repeats=repeats))
 
     async def receive(
         self,
@@ -127,8 +136,7 @@ class SubmitService:
         key = stored_key(key, caller.account.number, channel)
         if key and (earlier := await self._system.jobs.by_idempotency_key(key)):
             return earlier
-        await self._check_minutes(caller.account.number)
-        submission = await self.begin(fields, labels)
+        submission = await self.begin(fields, labels, owner=caller.account.number)
         form = submission.form
         names = {each: (labels or {}).get(each, each) for each in (url_field, file_field)}
 

@@ -340,7 +340,7 @@ def test_a_hundred_translations_are_too_many(ann: Member) -> None:
     codes = "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el".split()
     order = {"source_url": "http://x/a", "translation_target_languages": codes}
     errors = refused(ann.ask("POST", "/jobs", json=order), 422)["errors"]
-    assert "more than 20 languages" in errors["translation_target_languages"][0]
+    assert "more than 20 entries" in errors["translation_target_languages"][0]
 
 
 def test_both_sources_are_refused_before_the_file_is_read(ann: Member, clip: Path) -> None:

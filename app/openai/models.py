@@ -1,0 +1,70 @@
+"""/v1/models: what a client may ask for."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TypedDict
+
+from litestar import Router, get
+
+from actors.models.catalogue import Catalogue
+from app.auth.guards import native
+from app.openai.errors import HANDLERS, UnknownModel
+from app.openai.openapi import answers
+from app.openai.orders import means_default
+from app.services.services import Services
+from storage.errors import Invalid
+
+OWNER = "whisperbox"
+DEFAULT_NAME = "whisper-1"
+"""OpenAI's name that every client knows; here it is the server's own model."""
+
+
+class ModelDocument(TypedDict):
+    id: str
+    object: str
+    created: int
+    owned_by: str
+
+
+class ModelList(TypedDict):
+    object: str
+    data: list[ModelDocument]
+
+
+@get("/", summary="The models of this server", responses=answers(transcription=False))
+async def listed(services: Services) -> ModelList:
+    """Those that are installed, the default first, and `whisper-1`, which stands for it."""
+    catalogue = services.system.configuration.catalogue
+    return {"object": "list", "data": [_document(catalogue, name) for name in _names(catalogue)]}
+
+
+@get("/{model_id:path}", summary="One model", responses=answers(transcription=False))
+async def one(services: Services, model_id: str) -> ModelDocument:
+    catalogue = services.system.configuration.catalogue
+    name = model_id.strip("/")
+    if not (catalogue.may_be_requested(name) or means_default(name)):
+        raise UnknownModel(f"there is no model '{name[:80]}' on this server")
+    return _document(catalogue, name)
+
+
+def _names(catalogue: Catalogue) -> Iterator[str]:
+    yield from catalogue.offered()
+    yield DEFAULT_NAME
+
+
+def _document(catalogue: Catalogue, name: str) -> ModelDocument:
+    stands_for_default = not catalogue.may_be_requested(name)
+    created = 0.0
+    with suppress(Invalid, OSError):  # the default model may be downloaded only when it is needed
+        model = catalogue.find(catalogue.resolve(None if stands_for_default else name))
+        created = model.path.stat().st_mtime
+    return {"id": name, "object": "model", "created": int(created), "owned_by": OWNER}
+
+
+router = Router(
+    "/v1/models",
+    route_handlers=[listed, one],
+    guards=[native],
+    exception_handlers=HANDLERS,
+    tags=["OpenAI"],
+)

@@ -1,0 +1,153 @@
+"""Requests that are answered with the transcript itself: one call is one job, also if it is sent
+again.
+
+Clients of such an API give up after some minutes, lose their connection, or meet a restart of the
+server, and then send the whole request again. By its content they find the job that they have
+begun, so that no recording is transcribed twice.
+"""
+
+import hashlib
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from actors.events.messages import Subscribe
+from actors.events.subscription import Subscription
+from actors.jobs.messages import Attend, Leave, UploadBegun, UploadEnded
+from actors.system import System
+from app.services.follow import Ended, JobEvent, JobFollower
+from app.services.submit import Submission, SubmitService, stored_key
+from storage.errors import Busy
+from storage.records import (
+    Channel,
+    Job,
+    Order,
+    Speakers,
+    SpeakersStatus,
+    Status,
+)
+from storage.times import seconds
+
+REMEMBERED_S, FAILURE_REMEMBERED_S = 600.0, 60.0
+"""Seconds after the end of a job in which the same request gets its result again: OpenAI's clients
+wait 600 s for an answer, and try again within seconds of a failure."""
+_STOPPING = "the server is shutting down"
+
+
+class Call:
+    """A request that waits for its job."""
+
+    def __init__(self, job: Job, subscription: Subscription, system: System) -> None:
+        self.job = job
+        self._subscription, self._system = subscription, system
+
+    async def events(self, pause_secs: float) -> AsyncIterator[JobEvent | None]:
+        """What happens to the job, to its end; None where nothing does for ``pause_secs``.
+
+        Raises:
+            Busy: the server is shutting down.
+        """
+        follower = JobFollower(self._system.jobs, self.job.id, None)
+        async for event in follower.follow(self._subscription, pause_secs):
+            yield event
+            if isinstance(event, Ended):
+                return
+        raise Busy(_STOPPING)
+
+    async def speakers(self, pause_secs: float) -> AsyncIterator[Speakers | None]:
+        """Who speaks in the recording of a job that is done, once that is known; before that None,
+        at least every ``pause_secs``.
+
+        Raises:
+            Busy: the server is shutting down.
+        """
+        # The subscription to a job is over with the job's end.
+        subscription = await self._system.broadcaster.ask(Subscribe(self.job.id))
+        try:
+            while (found := await self._settled_speakers()) is None:
+                yield None
+                if await subscription.wait(pause_secs) is None:
+                    raise Busy(_STOPPING)
+            yield found
+        finally:
+            subscription.close()
+
+    async def _settled_speakers(self) -> Speakers | None:
+        found = (await self._system.speakers.of_jobs([self.job])).get(self.job.number)
+        searching = found and found.status in (SpeakersStatus.PENDING, SpeakersStatus.RUNNING)
+        return None if searching else found
+
+
+class CallService:
+    def __init__(self, system: System, submissions: SubmitService) -> None:
+        self._system, self._submissions = system, submissions
+
+    @contextmanager
+    def upload(self) -> Iterator[None]:
+        """Around the receiving of a request that is to wait for its job."""
+        self._system.attendance.tell(UploadBegun())
+        try:
+            yield
+        finally:
+            self._system.attendance.tell(UploadEnded())
+
+    async def queue(self, submission: Submission, order: Order, size_bytes: int) -> Job:
+        """The job of the same request, if it was sent before and is not forgotten; else a new one.
+
+        Raises:
+            Refusal: the queue says no.
+        """
+        owner, channel = order.owner, Channel(order.channel)
+        digest = await anyio.to_thread.run_sync(
+            _digest, self._system.spool.input(submission.job_id), order
+        )
+        key = stored_key(digest, owner, channel)
+        assert key is not None
+        earlier = await self._system.jobs.newest_by_key(key)
+        if earlier is not None:
+            remembered = _is_remembered(earlier, time.time())
+            key = earlier.order.idempotency_key if remembered else f"{key}:{earlier.number}"
+        order = msgspec.structs.replace(order, idempotency_key=key)
+        return await self._submissions.queue(
+            submission, order, size_bytes, limited=owner is not None
+        )
+
+    @asynccontextmanager
+    async def attend(self, job: Job) -> AsyncIterator[Call]:
+        """Wait for the job. If everybody leaves before its end, it is cancelled after a while."""
+        subscription = await self._system.broadcaster.ask(Subscribe(job.id))
+        self._system.attendance.tell(Attend(job.id))
+        try:
+            yield Call(job, subscription, self._system)
+        finally:
+            self._system.attendance.tell(Leave(job.id))
+            subscription.close()
+
+
+def _digest(recording: Path, order: Order) -> str:
+    """Of the recording, and of all that the transcript depends on."""
+    with recording.open("rb") as file:
+        content = hashlib.file_digest(file, "sha256")
+    wanted = (
+        order.model, order.language, order.task, order.prompt, order.word_timestamps,
+        order.audio_track, order.vad, order.speakers,
+    )  # fmt: skip
+    content.update(msgspec.json.encode(wanted))
+    return content.hexdigest()
+
+
+def _is_remembered(job: Job, now: float) -> bool:
+    match job.status:
+        case Status.DONE:
+            limit = REMEMBERED_S
+        case Status.FAILED:
+            limit = FAILURE_REMEMBERED_S
+        case Status.CANCELLED:
+            return False
+        case _:
+            return True
+    return job.completed_at is not None and now - seconds(job.completed_at) < limit
