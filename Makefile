@@ -30,10 +30,11 @@ demo: $(READY)
 serve: $(READY)
 	@$(BIN)/whisperbox serve
 
-# Most tests wait for a server of their own, so more processes than cores pay. Without the weights,
-# the tests that need them are skipped.
+# Most tests wait for a server of their own, so more processes than cores pay. Without the weights
+# or the library for Node, the tests that need them are skipped.
 test: $(READY)
 	-@$(BIN)/python -m tools.real_weights
+	-@$(BIN)/python -m tools.node_sdk
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal
 
 lint: $(READY)

@@ -31,6 +31,7 @@ HEARD = {
     "diarizer": actors.diarization.messages.DiarizerMessage,
     "webhooks": actors.webhooks.messages.WebhookMessage,
     "janitor": actors.jobs.messages.JanitorMessage,
+    "attendance": actors.jobs.messages.AttendanceMessage,
 }
 """What each actor handles, by the name of its mailbox."""
 

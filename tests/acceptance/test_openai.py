@@ -1,7 +1,9 @@
 """OpenAI's API, by OpenAI's own client and by raw requests."""
 
 import json
+import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from tests.acceptance.conftest import Start
 from tests.acceptance.hub_client import Member
 from tests.acceptance.server import Server
+from tools import node_sdk
 
 TEXT = "Hello world. How are you?"
 PATH = "/v1/audio/transcriptions"
@@ -251,3 +254,21 @@ def test_white_space_before_the_answer_is_no_part_of_it(
         whole = first + b"".join(parts)
     assert whole.startswith(b"\n")
     assert json.loads(whole)["text"] == TEXT
+
+
+def test_openais_library_for_node_sends_its_stream_and_gets_its_answers(
+    shared: Server, clip: Path, tmp_path: Path
+) -> None:
+    node = shutil.which("node")
+    if node is None or not node_sdk.folder().exists():
+        pytest.skip("no OpenAI library for Node: python -m tools.node_sdk fetches it")
+    (tmp_path / "node_modules").symlink_to(node_sdk.folder() / "node_modules")
+    script = shutil.copy(Path(__file__).parent / "openai_client.mjs", tmp_path)
+    done = subprocess.run(
+        [node, script, f"{shared.http.base_url}/v1", clip],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        TEXT, TEXT.split(), TEXT, [400, "invalid_file"],
+    ]  # fmt: skip
