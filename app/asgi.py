@@ -16,6 +16,7 @@ from litestar.openapi.spec import Server
 from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp, Message, Scope
 
+from app.asr import web_service
 from app.auth.access import Access
 from app.http.base_path import under_path
 from app.http.pacing import paced
@@ -61,6 +62,7 @@ def litestar_app(services: Services, access: Access, settings: Settings) -> Lite
             shares.router,
             audio.router,
             models.router,
+            web_service.router,
             *pages.routers,
             create_static_files_router(
                 "/assets",

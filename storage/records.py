@@ -43,6 +43,7 @@ class Channel(StrEnum):
     WEB = "web"
     API = "api"
     OPENAI = "openai"
+    ASR = "asr"
 
 
 class Action(StrEnum):

@@ -17,7 +17,7 @@ PERMISSIONS = {
 """By the names that people know."""
 
 
-WITHOUT_ACCOUNT = (Channel.NATIVE, Channel.OPENAI)
+WITHOUT_ACCOUNT = (Channel.NATIVE, Channel.OPENAI, Channel.ASR)
 """The surfaces that anybody may use, unless the operator wants tokens."""
 
 
@@ -49,7 +49,7 @@ class Caller:
         """The jobs that may be seen when signed in: one's own, or for managers all."""
         if self.account.may(Permission.MANAGE):
             return View()
-        return View(self.account.number, (Channel.WEB, Channel.API, Channel.OPENAI))
+        return View(self.account.number, (Channel.WEB, Channel.API, Channel.OPENAI, Channel.ASR))
 
     @property
     def api_jobs(self) -> View:

@@ -44,12 +44,13 @@ async def receive(
     before_file: Callable[[], None],
     make_room: MakeRoom,
     most_bytes: int | None = None,
+    head: bytes = b"",
 ) -> Upload:
     """Store the file of ``file_field`` as the job's input; ``check`` sees each text field.
 
     What was stored is durable, and gone again if this raises. ``before_file`` may raise, too: it
     is called where the file begins. ``make_room`` sees to it that so many bytes fit on the disk,
-    or raises NoSpace.
+    or raises NoSpace. ``head`` is stored before the file, unless it begins as ``head`` does.
 
     Raises:
         Invalid: the body is not what it should be, or its file has another field's name.
@@ -63,7 +64,7 @@ async def receive(
         raise too_large(most_bytes)
     await make_room(expected)
     with spool.receiving(job_id) as receiving:
-        sorter = _Sorter(receiving, file_field, check, before_file, make_room, most_bytes)
+        sorter = _Sorter(receiving, file_field, check, before_file, make_room, most_bytes, head)
         try:
             async for data in _stream(request):
                 for event in parser.parse(data):
@@ -118,11 +119,12 @@ class _Sorter:
         before_file: Callable[[], None],
         make_room: MakeRoom,
         most_bytes: int | None,
+        head: bytes,
     ) -> None:
         self.upload = Upload()
         self._receiving, self._file_field = receiving, file_field
         self._check, self._before_file, self._make_room = check, before_file, make_room
-        self._most_bytes = most_bytes
+        self._most_bytes, self._head = most_bytes, head
         self._skipping = False
         """Whether the part at hand is a file that nobody asked for."""
         self._skipped = 0
@@ -139,6 +141,8 @@ class _Sorter:
         elif self._name == self._file_field:
             if not self.upload.found:
                 self._file_begins()
+            if self._head and not self.upload.size and event[:4] != self._head[:4]:
+                self.block += self._head
             self.block += event
             self.upload.size += len(event)
             if self._most_bytes is not None and self.upload.size > self._most_bytes:

@@ -1,12 +1,10 @@
 """/v1/audio: a recording comes in, and its transcript is the answer."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from functools import partial
 from math import inf
 from typing import Any
 
-import anyio
 import msgspec
 from litestar import Request, Response, Router, post
 from litestar.response import Stream
@@ -15,23 +13,28 @@ from app.auth.guards import native
 from app.http.event_stream import HEADERS, KEEPALIVE, KEEPALIVE_S
 from app.http.refusals import Unprocessable
 from app.openai import documents
-from app.openai.errors import HANDLERS, TranscriptionFailed, UnknownModel, error_body
+from app.openai.errors import HANDLERS, UnknownModel, error_body
 from app.openai.openapi import answers
 from app.openai.orders import FIELDS, FILE, Format, Wanted, means_default, split
-from app.services.calls import Call
+from app.services.calls import (
+    CLIENT_CLOSED_REQUEST,
+    Answer,
+    Call,
+    check_done,
+    unless_hung_up,
+)
 from app.services.follow import Ended, SegmentAdded
 from app.services.openapi import upload_operation
 from app.services.services import Services
+from app.transcripts.whisper_json import delta
 from storage.errors import Refusal
-from storage.records import Channel, Job, Order, Segment, SpeakersStatus, Status, Task, Turn
+from storage.records import Channel, Job, Order, Segment, Task
 
 AnyRequest = Request[Any, Any, Any]
 PATIENCE_S = 10.0
 """Seconds after which the answer is begun with white space, where its form allows that: proxies and
 clients give up after 30 to 60 s of silence. Its status cannot be changed from then on."""
 SPACE = b"\n"
-CLIENT_CLOSED_REQUEST = 499
-"""nginx's status for its log; nobody receives it."""
 
 _encode = msgspec.json.Encoder().encode
 route = partial(
@@ -56,13 +59,6 @@ async def translate(request: AnyRequest, services: Services) -> Response[Any]:
     return await _answer(request, services, Task.TRANSLATE)
 
 
-@dataclass(frozen=True)
-class _Answer:
-    job: Job
-    segments: tuple[Segment, ...]
-    turns: tuple[Turn, ...] = ()
-
-
 async def _answer(request: AnyRequest, services: Services, task: Task) -> Response[Any]:
     with services.calls.upload():
         job, wanted = await _queue(request, services, task)
@@ -70,7 +66,9 @@ async def _answer(request: AnyRequest, services: Services, task: Task) -> Respon
         events = _events(services, job, wanted)
         return Stream(events, media_type="text/event-stream", headers=HEADERS)
     async with services.calls.attend(job) as call:
-        answer, hung_up = await _wait(request, call, wanted)
+        answer, hung_up = await unless_hung_up(
+            request, _answers(call, wanted), PATIENCE_S if wanted.format.is_json else inf
+        )
     if hung_up:
         return Response(None, status_code=CLIENT_CLOSED_REQUEST)
     if answer is None:
@@ -150,69 +148,11 @@ def _check_diarization(services: Services) -> None:
         )
 
 
-async def _wait(request: AnyRequest, call: Call, wanted: Wanted) -> tuple[_Answer | None, bool]:
-    """The answer, if it comes before it is time to begin with white space; and whether the client
-    has hung up meanwhile."""
-    answer: _Answer | None = None
-    refusal: Refusal | None = None
-    hung_up = False
-
-    async with anyio.create_task_group() as group:
-
-        async def watch() -> None:
-            nonlocal hung_up
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
-            hung_up = True
-            group.cancel_scope.cancel()
-
-        group.start_soon(watch)
-        with anyio.move_on_after(PATIENCE_S if wanted.format.is_json else inf):
-            try:
-                async for each in _answers(call, wanted):
-                    answer = each
-            except Refusal as refused:
-                refusal = refused
-        group.cancel_scope.cancel()
-    if refusal is not None:
-        raise refusal
-    return answer, hung_up
+def _answers(call: Call, wanted: Wanted) -> AsyncIterator[Answer | None]:
+    return call.answers(KEEPALIVE_S, with_speakers=wanted.format is Format.DIARIZED_JSON)
 
 
-async def _answers(call: Call, wanted: Wanted) -> AsyncIterator[_Answer | None]:
-    """The answer at last; before that None, at least every KEEPALIVE_S seconds.
-
-    Raises:
-        TranscriptionFailed: there will be none.
-        Busy: the server is shutting down.
-    """
-    async for event in call.events(KEEPALIVE_S):
-        if isinstance(event, Ended):
-            _check(event.job)
-            answer = _Answer(event.job, tuple(event.segments))
-        else:
-            yield None
-    if wanted.format is Format.DIARIZED_JSON:
-        async for speakers in call.speakers(KEEPALIVE_S):
-            if speakers is None:
-                yield None
-            elif speakers.status is not SpeakersStatus.DONE:
-                raise TranscriptionFailed(
-                    f"the speakers could not be told apart: {speakers.error}", is_file=False
-                )
-            else:
-                answer = _Answer(answer.job, answer.segments, speakers.turns)
-    yield answer
-
-
-def _check(job: Job) -> None:
-    if job.status is Status.FAILED:
-        raise TranscriptionFailed(job.error or "the job failed", is_file=job.chunks_total is None)
-    if job.status is not Status.DONE:
-        raise TranscriptionFailed("the job was cancelled", is_file=False)
-
-
-def _body(wanted: Wanted, answer: _Answer) -> tuple[bytes, str]:
+def _body(wanted: Wanted, answer: Answer) -> tuple[bytes, str]:
     if wanted.format.is_json:
         found = documents.document(wanted, answer.job, answer.segments, answer.turns)
         return _encode(found), "application/json"
@@ -237,7 +177,7 @@ async def _events(services: Services, job: Job, wanted: Wanted) -> AsyncIterator
         nonlocal sent
         frames = b""
         for segment in segments:
-            text = documents.delta(segment, written_in, is_first=sent == 0)
+            text = delta(segment, written_in, is_first=sent == 0)
             frames += _frame(documents.delta_event(segment, text, wanted))
             sent += 1
         return frames
@@ -250,7 +190,7 @@ async def _events(services: Services, job: Job, wanted: Wanted) -> AsyncIterator
                     case SegmentAdded(segment=segment):
                         yield deltas((segment,))
                     case Ended(job=ended, segments=segments):
-                        _check(ended)
+                        check_done(ended)
                         yield deltas(tuple(segments[sent:]))
                     case _:
                         yield KEEPALIVE

@@ -6,32 +6,21 @@ TranscriptionDiarized, and the events of a stream.
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
-from actors.engine.languages import LANGUAGES
-from actors.engine.words import UNSPACED
 from app.openai.orders import Format, Wanted
 from app.transcripts.attribution import labels
-from app.transcripts.document import segment_evidence
 from app.transcripts.formats import FORMATS
+from app.transcripts.whisper_json import (
+    Document,
+    language_name,
+    segment_of,
+    text_of,
+    words_of,
+)
 from storage.records import Job, Segment, Task, Turn
 
-Document = dict[str, Any]
 _LEAST_PROBABILITY = 1e-9
 """What takes the place of a probability of 0, which has no logarithm."""
-
-
-def text_of(segments: Sequence[Segment], written_in: str | None) -> str:
-    """``written_in``: as `storage.records.Order.written_in`."""
-    return "".join(
-        delta(segment, written_in, is_first=n == 0) for n, segment in enumerate(segments)
-    ).strip()
-
-
-def delta(segment: Segment, written_in: str | None, *, is_first: bool) -> str:
-    """What a segment adds to the text of those before it."""
-    spaced = (written_in or segment.language) not in UNSPACED
-    return (" " if spaced and not is_first else "") + segment.text.strip()
 
 
 def document(
@@ -68,37 +57,15 @@ def plain(format_: Format, job: Job, segments: Sequence[Segment]) -> tuple[str, 
 def _verbose(wanted: Wanted, job: Job, segments: Sequence[Segment], text: str) -> Document:
     found: Document = {
         "task": job.order.task.value,
-        "language": LANGUAGES.get(job.language or "", job.language or "").lower(),
+        "language": language_name(job.language),
         "duration": _duration(job),
         "text": text,
     }
     if wanted.segments:
-        found["segments"] = [_segment(segment) for segment in segments]
+        found["segments"] = [segment_of(segment) for segment in segments]
     if wanted.words:
-        found["words"] = [
-            {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)}
-            for segment in segments
-            for word in segment.words
-        ]
+        found["words"] = words_of(segments)
     return found | {"usage": usage(job)}
-
-
-def _segment(segment: Segment) -> Document:
-    """With our own evidence beside OpenAI's. What it has and we do not is what means nothing."""
-    evidence = segment_evidence(segment)
-    return {
-        "id": segment.index,
-        "seek": round(segment.start * 100),
-        "start": round(segment.start, 3),
-        "end": round(segment.end, 3),
-        "text": segment.text,
-        "tokens": [],
-        "temperature": 0.0,
-        **evidence,
-        "avg_logprob": evidence["avg_logprob"] or 0.0,
-        "compression_ratio": evidence["compression_ratio"] or 0.0,
-        "no_speech_prob": evidence["no_speech_prob"] or 0.0,
-    }
 
 
 def speaker_segments(segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Document]:

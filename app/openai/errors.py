@@ -7,6 +7,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 
 from app.http.errors import STATUS, detail, headers, log_crash
 from app.http.refusals import Denied, TooMany, Unauthenticated, Unprocessable
+from app.services.calls import TranscriptionFailed
 from storage.errors import NoSpace, NotFound, OverQuota, Refusal
 
 AnyRequest = Request[Any, Any, Any]
@@ -16,17 +17,6 @@ NO_RETRY = {"x-should-retry": "false"}
 
 class UnknownModel(NotFound):
     """There is no such model on this server."""
-
-
-class TranscriptionFailed(Refusal):
-    """The recording could not be transcribed, and the same request will not change that."""
-
-    code = "transcription_failed"
-
-    def __init__(self, message: str, *, is_file: bool) -> None:
-        """``is_file``: whether it is the file's fault."""
-        super().__init__(message)
-        self.is_file = is_file
 
 
 def error_body(

@@ -40,6 +40,7 @@ _MEANING = {
     401: "REQUIRE_TOKEN is on, and there is no token that holds",
     403: "The token or its account may not use this",
     404: "The server has no such model",
+    405: "The route has other methods",
     408: "Nothing was received for 30 s",
     413: "The file is larger than UPLOAD_MAX_MB",
     429: "Too many requests, or the account's share is used up",

@@ -10,10 +10,14 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from math import inf
 from pathlib import Path
+from typing import Any, TypeVar
 
 import anyio
 import msgspec
+from litestar import Request
 
 from actors.events.messages import Subscribe
 from actors.events.subscription import Subscription
@@ -21,21 +25,47 @@ from actors.jobs.messages import Attend, Leave, UploadBegun, UploadEnded
 from actors.system import System
 from app.services.follow import Ended, JobEvent, JobFollower
 from app.services.submit import Submission, SubmitService, stored_key
-from storage.errors import Busy
+from storage.errors import Busy, Refusal
 from storage.records import (
     Channel,
     Job,
     Order,
+    Segment,
     Speakers,
     SpeakersStatus,
     Status,
+    Turn,
 )
 from storage.times import seconds
 
 REMEMBERED_S, FAILURE_REMEMBERED_S = 600.0, 60.0
 """Seconds after the end of a job in which the same request gets its result again: OpenAI's clients
 wait 600 s for an answer, and try again within seconds of a failure."""
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's status for its log; nobody receives it."""
+T = TypeVar("T")
 _STOPPING = "the server is shutting down"
+
+
+class TranscriptionFailed(Refusal):
+    """The recording could not be transcribed, and the same request will not change that."""
+
+    code = "transcription_failed"
+
+    def __init__(self, message: str, *, is_file: bool) -> None:
+        """``is_file``: whether it is the file's fault."""
+        super().__init__(message)
+        self.is_file = is_file
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a call waits for."""
+
+    job: Job
+    segments: tuple[Segment, ...]
+    turns: tuple[Turn, ...] = ()
+    """Who speaks when, where that was asked for."""
 
 
 class Call:
@@ -58,12 +88,36 @@ class Call:
                 return
         raise Busy(_STOPPING)
 
-    async def speakers(self, pause_secs: float) -> AsyncIterator[Speakers | None]:
-        """Who speaks in the recording of a job that is done, once that is known; before that None,
-        at least every ``pause_secs``.
+    async def answers(
+        self, pause_secs: float, *, with_speakers: bool = False
+    ) -> AsyncIterator[Answer | None]:
+        """The answer at last; before that None, at least every ``pause_secs``.
 
         Raises:
+            TranscriptionFailed: there will be none.
             Busy: the server is shutting down.
+        """
+        async for event in self.events(pause_secs):
+            if isinstance(event, Ended):
+                check_done(event.job)
+                answer = Answer(event.job, tuple(event.segments))
+            else:
+                yield None
+        if with_speakers:
+            async for speakers in self._speakers(pause_secs):
+                if speakers is None:
+                    yield None
+                elif speakers.status is not SpeakersStatus.DONE:
+                    raise TranscriptionFailed(
+                        f"the speakers could not be told apart: {speakers.error}", is_file=False
+                    )
+                else:
+                    answer = Answer(answer.job, answer.segments, speakers.turns)
+        yield answer
+
+    async def _speakers(self, pause_secs: float) -> AsyncIterator[Speakers | None]:
+        """Who speaks in the recording of a job that is done, once that is known; before that None,
+        at least every ``pause_secs``.
         """
         # The subscription to a job is over with the job's end.
         subscription = await self._system.broadcaster.ask(Subscribe(self.job.id))
@@ -80,6 +134,51 @@ class Call:
         found = (await self._system.speakers.of_jobs([self.job])).get(self.job.number)
         searching = found and found.status in (SpeakersStatus.PENDING, SpeakersStatus.RUNNING)
         return None if searching else found
+
+
+def check_done(job: Job) -> None:
+    """
+    Raises:
+        TranscriptionFailed: the job has ended in another way.
+    """
+    if job.status is Status.FAILED:
+        raise TranscriptionFailed(job.error or "the job failed", is_file=job.chunks_total is None)
+    if job.status is not Status.DONE:
+        raise TranscriptionFailed("the job was cancelled", is_file=False)
+
+
+async def unless_hung_up(
+    request: Request[Any, Any, Any], found: AsyncIterator[T | None], within: float = inf
+) -> tuple[T | None, bool]:
+    """The last of ``found``, if it comes in time; and whether the client has hung up meanwhile.
+
+    Raises:
+        Refusal: as ``found``.
+    """
+    last: T | None = None
+    refusal: Refusal | None = None
+    hung_up = False
+
+    async with anyio.create_task_group() as group:
+
+        async def watch() -> None:
+            nonlocal hung_up
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            hung_up = True
+            group.cancel_scope.cancel()
+
+        group.start_soon(watch)
+        with anyio.move_on_after(within):
+            try:
+                async for each in found:
+                    last = each
+            except Refusal as refused:
+                refusal = refused
+        group.cancel_scope.cancel()
+    if refusal is not None:
+        raise refusal
+    return last, hung_up
 
 
 class CallService:

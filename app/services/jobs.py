@@ -26,6 +26,7 @@ CHANNEL_LABELS: dict[str, str] = {
     Channel.API: "API queue",
     Channel.NATIVE: "Native API",
     Channel.OPENAI: "OpenAI API",
+    Channel.ASR: "ASR web service",
 }
 
 

@@ -86,9 +86,11 @@ class SubmitService:
         *,
         check_file: Callable[[], None],
         check_field: Callable[[], None],
+        head: bytes = b"",
     ) -> Upload:
         """Store the request's file, and give the form its fields. ``check_file`` is called before
-        the file and ``check_field`` after each field: if they raise, nothing is stored.
+        the file and ``check_field`` after each field: if they raise, nothing is stored. ``head``:
+        see `app.http.uploads.receive`.
 
         Raises:
             Invalid, TooLarge, TooSlow, NoSpace: as `app.http.uploads.receive`.
@@ -107,6 +109,7 @@ class SubmitService:
             before_file=check_file,
             make_room=self._make_room,
             most_bytes=self.settings.most_bytes,
+            head=head,
         )
 
     async def submit_for(

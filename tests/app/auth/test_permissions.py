@@ -35,11 +35,11 @@ def test_a_tokens_owner_needs_both_permissions(missing: Permission) -> None:
 
 def test_each_sees_their_own_and_managers_all() -> None:
     one, manager = caller(Permission.USE), caller(Permission.MANAGE)
-    assert one.jobs == View(7, ("web", "api"))
+    assert one.jobs == View(7, ("web", "api", "openai", "asr"))
     assert (manager.jobs, manager.api_jobs) == (View(), View(7, ("api",)))
     assert (one.native_jobs, manager.native_jobs) == (
-        View(7, ("native",)),
-        View(None, ("native",)),
+        View(7, ("native", "openai", "asr")),
+        View(None, ("native", "openai", "asr")),
     )
     assert caller(admin=True).jobs == View()
 

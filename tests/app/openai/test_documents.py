@@ -26,22 +26,6 @@ def segment(
     )  # fmt: skip
 
 
-def test_segments_become_one_text() -> None:
-    assert documents.text_of([segment("Hello."), segment("Bye.", 1)], None) == "Hello. Bye."
-
-
-def test_languages_without_spaces_are_joined_without_them() -> None:
-    chinese = [segment("恭喜", language="zh"), segment("发财", 1, language="zh")]
-    assert documents.text_of(chinese, None) == "恭喜发财"
-    assert documents.text_of(chinese, "en") == "恭喜 发财", "it is a translation into English"
-
-
-def test_the_deltas_of_a_stream_are_the_text() -> None:
-    segments = [segment("Hello."), segment("Bye.", 1)]
-    deltas = [documents.delta(s, None, is_first=n == 0) for n, s in enumerate(segments)]
-    assert "".join(deltas) == documents.text_of(segments, None)
-
-
 def test_the_short_answer_has_the_text_and_the_seconds() -> None:
     assert documents.document(Wanted(), job(), [segment("Hello.")]) == {
         "text": "Hello.",

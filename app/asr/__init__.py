@@ -1,0 +1,1 @@
+"""The API of whisper-asr-webservice: /asr and /detect-language, which Bazarr speaks."""

@@ -1,0 +1,211 @@
+"""/asr and /detect-language: a recording comes in, its transcript or its language goes out."""
+
+import struct
+from collections.abc import AsyncIterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, Router, post
+from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import Parameter
+
+from app.asr.errors import HANDLERS
+from app.asr.orders import DETECTION, FILE, TRANSCRIPTION
+from app.auth.guards import native
+from app.http.event_stream import KEEPALIVE_S
+from app.http.refusals import Unprocessable
+from app.services.calls import (
+    CLIENT_CLOSED_REQUEST,
+    Answer,
+    Call,
+    check_done,
+    unless_hung_up,
+)
+from app.services.follow import Ended
+from app.services.openapi import upload_operation
+from app.services.order_form import Field
+from app.services.services import Services
+from app.transcripts.attribution import attributed, labels
+from app.transcripts.formats import FORMATS, attachment
+from app.transcripts.whisper_json import language_name, segment_of, text_of, words_of
+from storage.records import RATE, Channel, Job, Order
+
+AnyRequest = Request[Any, Any, Any]
+WAV_HEADER = struct.pack(
+    "<4sI4s4sIHHIIHH4sI",
+    b"RIFF", 0xFFFFFFFF, b"WAVE", b"fmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16, b"data", 0xFFFFFFFF,
+)  # fmt: skip
+"""Of a WAV file of unknown length: mono samples of 16 bits at 16 kHz."""
+ENGINE = {"Asr-Engine": "whisperbox"}
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ErrorDocument(msgspec.Struct):
+    detail: str
+
+
+class Language(msgspec.Struct):
+    """All are null or 0 where nobody speaks."""
+
+    detected_language: str | None
+    """Its English name, in small letters."""
+    language_code: str | None
+    confidence: float
+    """The share of the speech that is in this language, 0 to 1."""
+
+
+def _documented(fields: Mapping[str, Field]) -> dict[str, Any]:
+    """Keywords of a route whose fields are parameters of its address."""
+
+    class Operation(upload_operation(FILE, {})):  # type: ignore[misc]
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            self.parameters = [
+                Parameter(name=name, param_in="query", schema=field.schema)
+                for name, field in fields.items()
+            ]
+
+    meanings = {
+        400: "The body is no multipart form",
+        401: "REQUIRE_TOKEN is on, and there is no token that holds",
+        403: "The token or its account may not use this",
+        408: "Nothing was received for 30 s",
+        413: "The file is larger than UPLOAD_MAX_MB",
+        422: "A parameter is wrong, or the file is missing or cannot be decoded",
+        429: "Too many requests, or the account's share is used up",
+        500: "The recording could not be transcribed, or the server failed",
+        503: "The queue is full, or the server is shutting down",
+        507: "The disk has too little free space",
+    }
+    return {
+        "status_code": 200,
+        "operation_class": Operation,
+        "request_max_body_size": None,
+        "responses": {
+            code: ResponseSpec(
+                data_container=ErrorDocument, generate_examples=False, description=meaning
+            )
+            for code, meaning in meanings.items()
+        },
+    }
+
+
+@post("/asr", summary="Transcribe a recording", **_documented(TRANSCRIPTION))
+async def transcribe(request: AnyRequest, services: Services) -> Response[Any]:
+    """Answers when the transcript is there, however long that takes. A client that sends the same
+    again finds its job."""
+    job, wanted = await _queue(request, services, TRANSCRIPTION)
+    with_speakers = job.order.speakers
+    async with services.calls.attend(job) as call:
+        answer, hung_up = await unless_hung_up(
+            request, call.answers(KEEPALIVE_S, with_speakers=with_speakers)
+        )
+    if hung_up or answer is None:
+        return Response(None, status_code=CLIENT_CLOSED_REQUEST)
+    output = wanted.get("output", "txt")
+    body, media_type = _body(output, answer)
+    name = f"{PurePosixPath(job.order.filename or 'audio').name}.{output}"
+    return Response(body, media_type=media_type, headers=ENGINE | attachment(name))
+
+
+@post("/detect-language", summary="The language of a recording", **_documented(DETECTION))
+async def detect_language(request: AnyRequest, services: Services) -> Response[Any]:
+    """Answers as soon as some of the recording has been heard."""
+    job, _ = await _queue(request, services, DETECTION)
+    async with services.calls.attend(job) as call:
+        found, hung_up = await unless_hung_up(request, _language(services, call))
+    if hung_up or found is None:
+        return Response(None, status_code=CLIENT_CLOSED_REQUEST)
+    return Response(found, headers=ENGINE)
+
+
+async def _queue(
+    request: AnyRequest, services: Services, fields: Mapping[str, Field]
+) -> tuple[Job, dict[str, Any]]:
+    """The job, and what the answer is to be.
+
+    Raises:
+        Unprocessable: with the parameter that is wrong.
+        Refusal: as `app.services.submit.SubmitService.receive` and `queue`.
+    """
+    submissions = services.submissions
+    caller = getattr(request.state, "caller", None)
+    owner = caller.account.number if caller else None
+    with services.calls.upload():
+        submission = await submissions.begin(fields, owner=owner)
+        form = submission.form
+        for name, value in request.query_params.multi_items():
+            form.take(name, value)
+        form.check_together()
+        if form.errors:
+            raise Unprocessable(form.errors)
+        values = form.values
+        wanted: dict[str, Any] = {
+            name: values.pop(name) for name in ("output", "encode") if name in values
+        }
+        upload = await submissions.receive(
+            request,
+            submission,
+            FILE,
+            check_file=_nothing,
+            check_field=_nothing,
+            head=b"" if wanted.get("encode", True) else WAV_HEADER,
+        )
+        if not upload.size:
+            state = "empty" if upload.found else "missing"
+            raise Unprocessable({FILE: [f"{FILE} is {state}"]})
+        values.setdefault("filename", upload.filename)
+        order = Order(**values, media_type=upload.media_type, channel=Channel.ASR, owner=owner)
+        return await services.calls.queue(submission, order, upload.size), wanted
+
+
+def _nothing() -> None:
+    """All that can be wrong is in the address, and has been checked."""
+
+
+async def _language(services: Services, call: Call) -> AsyncIterator[Language | None]:
+    async for event in call.events(KEEPALIVE_S):
+        job = event.job if isinstance(event, Ended) else None
+        job = job or await services.system.jobs.get(call.job.id)
+        if isinstance(event, Ended):
+            check_done(event.job)
+        if job and (job.language or isinstance(event, Ended)):
+            secs = job.secs_by_language
+            share = secs.get(job.language or "", 0.0) / (sum(secs.values()) or 1.0)
+            name = language_name(job.language) or None
+            yield Language(name, job.language, round(share, 3))
+            return
+        yield None
+
+
+def _body(output: str, answer: Answer) -> tuple[bytes, str]:
+    segments, order = answer.segments, answer.job.order
+    if output == "json":
+        named = labels(segments, answer.turns) if order.speakers else [None] * len(segments)
+        found = [
+            segment_of(segment)
+            | ({"speaker": label} if label else {})
+            | ({"words": words_of([segment])} if segment.words else {})
+            for segment, label in zip(segments, named, strict=True)
+        ]
+        whole = {
+            "text": text_of(segments, order.written_in),
+            "segments": found,
+            "language": answer.job.language,
+        }
+        return _encode(whole), "application/json"
+    write, media_type = FORMATS[output]
+    if order.speakers:
+        segments = tuple(attributed(segments, answer.turns))
+    return write(segments).encode(), media_type
+
+
+router = Router(
+    "/",
+    route_handlers=[transcribe, detect_language],
+    guards=[native],
+    exception_handlers=HANDLERS,
+    tags=["ASR web service"],
+)
