@@ -11,8 +11,8 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -138,9 +138,21 @@ async def serve(settings: Settings) -> None:
                 await group.start(_watch_signals, group, system, server, settings.server)
                 group.start_soon(system.run)
                 _welcome(listener, configuration, settings)
-                _collect_rarely()
-                await server.serve(sockets=[listener])
+                async with _wyoming(services, settings.server):
+                    _collect_rarely()
+                    await server.serve(sockets=[listener])
                 group.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _wyoming(services: Services, settings: ServerSettings) -> AsyncIterator[None]:
+    if settings.wyoming_port is None:
+        yield
+        return
+    from app.wyoming.server import serving  # the server without it weighs less
+
+    async with serving(services, settings.host, settings.wyoming_port):
+        yield
 
 
 def _home(settings: ServerSettings) -> str | None:

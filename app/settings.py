@@ -68,6 +68,12 @@ def parse_port(text: str) -> int:
 class ServerSettings:
     host: str = setting("127.0.0.1", "Address to listen on; 0.0.0.0 for all.")
     port: int = setting(8080, "Port to listen on; 0 lets the system choose.", parse=parse_port)
+    wyoming_port: int | None = setting(
+        None,
+        "Port for Home Assistant and other clients of the Wyoming protocol, on the address of "
+        "HOST; unset: none. The protocol has no passwords: whoever reaches the port may use it.",
+        parse=parse_port,
+    )
     data_dir: Path = setting(Path("data"), "Where the database and the recordings are kept.")
     public_url: str | None = setting(
         None,

@@ -44,6 +44,7 @@ class Channel(StrEnum):
     API = "api"
     OPENAI = "openai"
     ASR = "asr"
+    WYOMING = "wyoming"
 
 
 class Action(StrEnum):

@@ -1,7 +1,7 @@
 """/asr and /detect-language: a recording comes in, its transcript or its language goes out."""
 
-import struct
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -14,6 +14,7 @@ from app.asr.errors import HANDLERS
 from app.asr.orders import DETECTION, FILE, TRANSCRIPTION
 from app.auth.guards import native
 from app.http.event_stream import KEEPALIVE_S
+from app.http.hang_up import disconnected
 from app.http.refusals import Unprocessable
 from app.services.calls import (
     CLIENT_CLOSED_REQUEST,
@@ -25,18 +26,14 @@ from app.services.calls import (
 from app.services.follow import Ended
 from app.services.openapi import upload_operation
 from app.services.order_form import Field
+from app.services.samples import wav_header
 from app.services.services import Services
 from app.transcripts.attribution import attributed, labels
 from app.transcripts.formats import FORMATS, attachment
 from app.transcripts.whisper_json import language_name, segment_of, text_of, words_of
-from storage.records import RATE, Channel, Job, Order
+from storage.records import Channel, Job, Order
 
 AnyRequest = Request[Any, Any, Any]
-WAV_HEADER = struct.pack(
-    "<4sI4s4sIHHIIHH4sI",
-    b"RIFF", 0xFFFFFFFF, b"WAVE", b"fmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16, b"data", 0xFFFFFFFF,
-)  # fmt: skip
-"""Of a WAV file of unknown length: mono samples of 16 bits at 16 kHz."""
 ENGINE = {"Asr-Engine": "whisperbox"}
 
 _encode = msgspec.json.Encoder().encode
@@ -100,7 +97,7 @@ async def transcribe(request: AnyRequest, services: Services) -> Response[Any]:
     with_speakers = job.order.speakers
     async with services.calls.attend(job) as call:
         answer, hung_up = await unless_hung_up(
-            request, call.answers(KEEPALIVE_S, with_speakers=with_speakers)
+            partial(disconnected, request), call.answers(KEEPALIVE_S, with_speakers=with_speakers)
         )
     if hung_up or answer is None:
         return Response(None, status_code=CLIENT_CLOSED_REQUEST)
@@ -115,7 +112,9 @@ async def detect_language(request: AnyRequest, services: Services) -> Response[A
     """Answers as soon as some of the recording has been heard."""
     job, _ = await _queue(request, services, DETECTION)
     async with services.calls.attend(job) as call:
-        found, hung_up = await unless_hung_up(request, _language(services, call))
+        found, hung_up = await unless_hung_up(
+            partial(disconnected, request), _language(services, call)
+        )
     if hung_up or found is None:
         return Response(None, status_code=CLIENT_CLOSED_REQUEST)
     return Response(found, headers=ENGINE)
@@ -151,7 +150,7 @@ async def _queue(
             FILE,
             check_file=_nothing,
             check_field=_nothing,
-            head=b"" if wanted.get("encode", True) else WAV_HEADER,
+            head=b"" if wanted.get("encode", True) else wav_header(),
         )
         if not upload.size:
             state = "empty" if upload.found else "missing"

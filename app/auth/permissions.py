@@ -17,7 +17,7 @@ PERMISSIONS = {
 """By the names that people know."""
 
 
-WITHOUT_ACCOUNT = (Channel.NATIVE, Channel.OPENAI, Channel.ASR)
+WITHOUT_ACCOUNT = (Channel.NATIVE, Channel.OPENAI, Channel.ASR, Channel.WYOMING)
 """The surfaces that anybody may use, unless the operator wants tokens."""
 
 

@@ -11,6 +11,7 @@ from litestar.response import Stream
 
 from app.auth.guards import native
 from app.http.event_stream import HEADERS, KEEPALIVE, KEEPALIVE_S
+from app.http.hang_up import disconnected
 from app.http.refusals import Unprocessable
 from app.openai import documents
 from app.openai.errors import HANDLERS, UnknownModel, error_body
@@ -20,15 +21,13 @@ from app.services.calls import (
     CLIENT_CLOSED_REQUEST,
     Answer,
     Call,
-    check_done,
+    Delta,
     unless_hung_up,
 )
-from app.services.follow import Ended, SegmentAdded
 from app.services.openapi import upload_operation
 from app.services.services import Services
-from app.transcripts.whisper_json import delta
 from storage.errors import Refusal
-from storage.records import Channel, Job, Order, Segment, Task
+from storage.records import Channel, Job, Order, Task
 
 AnyRequest = Request[Any, Any, Any]
 PATIENCE_S = 10.0
@@ -67,7 +66,9 @@ async def _answer(request: AnyRequest, services: Services, task: Task) -> Respon
         return Stream(events, media_type="text/event-stream", headers=HEADERS)
     async with services.calls.attend(job) as call:
         answer, hung_up = await unless_hung_up(
-            request, _answers(call, wanted), PATIENCE_S if wanted.format.is_json else inf
+            partial(disconnected, request),
+            _answers(call, wanted),
+            PATIENCE_S if wanted.format.is_json else inf,
         )
     if hung_up:
         return Response(None, status_code=CLIENT_CLOSED_REQUEST)
@@ -170,30 +171,14 @@ async def _late(services: Services, job: Job, wanted: Wanted) -> AsyncIterator[b
 
 
 async def _events(services: Services, job: Job, wanted: Wanted) -> AsyncIterator[bytes]:
-    written_in = job.order.written_in
-    sent = 0
-
-    def deltas(segments: tuple[Segment, ...]) -> bytes:
-        nonlocal sent
-        frames = b""
-        for segment in segments:
-            text = delta(segment, written_in, is_first=sent == 0)
-            frames += _frame(documents.delta_event(segment, text, wanted))
-            sent += 1
-        return frames
-
     try:
         async with services.calls.attend(job) as call:
             yield b": welcome\n\n"
-            async for event in call.events(KEEPALIVE_S):
-                match event:
-                    case SegmentAdded(segment=segment):
-                        yield deltas((segment,))
-                    case Ended(job=ended, segments=segments):
-                        check_done(ended)
-                        yield deltas(tuple(segments[sent:]))
-                    case _:
-                        yield KEEPALIVE
+            async for told in call.deltas(KEEPALIVE_S):
+                if isinstance(told, Delta):
+                    yield _frame(documents.delta_event(told.segment, told.text, wanted))
+                elif told is None:
+                    yield KEEPALIVE
             async for answer in _answers(call, wanted):
                 if answer is None:
                     yield KEEPALIVE

@@ -8,23 +8,23 @@ begun, so that no recording is transcribed twice.
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 import msgspec
-from litestar import Request
 
 from actors.events.messages import Subscribe
 from actors.events.subscription import Subscription
 from actors.jobs.messages import Attend, Leave, UploadBegun, UploadEnded
 from actors.system import System
-from app.services.follow import Ended, JobEvent, JobFollower
+from app.services.follow import Ended, JobEvent, JobFollower, SegmentAdded
 from app.services.submit import Submission, SubmitService, stored_key
+from app.transcripts.whisper_json import delta
 from storage.errors import Busy, Refusal
 from storage.records import (
     Channel,
@@ -68,6 +68,14 @@ class Answer:
     """Who speaks when, where that was asked for."""
 
 
+@dataclass(frozen=True)
+class Delta:
+    """What a segment adds to the text."""
+
+    segment: Segment
+    text: str
+
+
 class Call:
     """A request that waits for its job."""
 
@@ -87,6 +95,32 @@ class Call:
             if isinstance(event, Ended):
                 return
         raise Busy(_STOPPING)
+
+    async def deltas(self, pause_secs: float) -> "AsyncIterator[Delta | Answer | None]":
+        """The text as it is heard, and the answer at last; None where nothing happens for
+        ``pause_secs``.
+
+        Raises:
+            TranscriptionFailed: there will be no answer.
+            Busy: the server is shutting down.
+        """
+        sent = 0
+        async for event in self.events(pause_secs):
+            match event:
+                case SegmentAdded(segment=segment):
+                    new: Sequence[Segment] = [segment]
+                case Ended(job=job, segments=segments):
+                    check_done(job)
+                    new = segments[sent:]
+                case _:
+                    yield None
+                    continue
+            for segment in new:
+                text = delta(segment, self.job.order.written_in, is_first=sent == 0)
+                yield Delta(segment, text)
+                sent += 1
+            if isinstance(event, Ended):
+                yield Answer(event.job, tuple(event.segments))
 
     async def answers(
         self, pause_secs: float, *, with_speakers: bool = False
@@ -148,9 +182,10 @@ def check_done(job: Job) -> None:
 
 
 async def unless_hung_up(
-    request: Request[Any, Any, Any], found: AsyncIterator[T | None], within: float = inf
+    hang_up: Callable[[], Awaitable[None]], found: AsyncIterator[T | None], within: float = inf
 ) -> tuple[T | None, bool]:
     """The last of ``found``, if it comes in time; and whether the client has hung up meanwhile.
+    ``hang_up`` returns when it does.
 
     Raises:
         Refusal: as ``found``.
@@ -163,8 +198,7 @@ async def unless_hung_up(
 
         async def watch() -> None:
             nonlocal hung_up
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
+            await hang_up()
             hung_up = True
             group.cancel_scope.cancel()
 

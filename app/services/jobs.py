@@ -27,6 +27,7 @@ CHANNEL_LABELS: dict[str, str] = {
     Channel.NATIVE: "Native API",
     Channel.OPENAI: "OpenAI API",
     Channel.ASR: "ASR web service",
+    Channel.WYOMING: "Wyoming",
 }
 
 

@@ -107,7 +107,7 @@ class SubmitService:
             file_field,
             take,
             before_file=check_file,
-            make_room=self._make_room,
+            make_room=self.make_room,
             most_bytes=self.settings.most_bytes,
             head=head,
         )
@@ -258,7 +258,12 @@ class SubmitService:
     def discard(self, submission: Submission) -> None:
         self._system.spool.discard(submission.job_id)
 
-    async def _make_room(self, wanted: int) -> None:
+    async def make_room(self, wanted: int) -> None:
+        """See to it that so many bytes fit on the disk.
+
+        Raises:
+            NoSpace: they do not.
+        """
         spool = self._system.spool
         if wanted > await anyio.to_thread.run_sync(spool.spare_bytes):
             await self._system.janitor.ask(MakeRoom(wanted))
