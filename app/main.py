@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,6 +41,7 @@ from app.services.services import Services
 from app.services.share import ShareService
 from app.services.submit import SubmitService
 from app.settings import ServerSettings, Settings
+from app.watch.settings import WatchSettings
 from app.webhook_bodies import renderer
 from storage.accounts import Accounts
 from storage.data_folder import make_private
@@ -138,10 +140,18 @@ async def serve(settings: Settings) -> None:
                 await group.start(_watch_signals, group, system, server, settings.server)
                 group.start_soon(system.run)
                 _welcome(listener, configuration, settings)
+                if settings.watch.watch_dir is not None:
+                    group.start_soon(_watch, services, settings.watch.watch_dir, settings.watch)
                 async with _wyoming(services, settings.server):
                     _collect_rarely()
                     await server.serve(sockets=[listener])
                 group.cancel_scope.cancel()
+
+
+async def _watch(services: Services, folder: Path, settings: WatchSettings) -> None:
+    from app.watch.folder import WatchedFolder  # the server without it weighs less
+
+    await WatchedFolder(services, folder, settings).run()
 
 
 @asynccontextmanager

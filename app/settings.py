@@ -18,6 +18,7 @@ from actors.models.settings import ModelSettings
 from actors.webhooks.settings import WebhookSettings
 from app.auth.settings import AccessSettings
 from app.services.settings import SubmissionSettings
+from app.watch.settings import WatchSettings
 from storage.errors import Unusable
 
 _ORIGIN = re.compile(r"https?://[^/\s?#@]+")
@@ -113,6 +114,7 @@ class Settings:
     models: ModelSettings
     engine: EngineSettings
     submissions: SubmissionSettings
+    watch: WatchSettings
     retention: RetentionSettings
     access: AccessSettings
     webhooks: WebhookSettings
@@ -136,6 +138,7 @@ TITLES = {
     "models": "Models",
     "engine": "The engine",
     "submissions": "Submissions",
+    "watch": "A watched folder",
     "retention": "How long things are kept",
     "access": "Access",
     "webhooks": "Webhooks",

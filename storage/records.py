@@ -45,6 +45,7 @@ class Channel(StrEnum):
     OPENAI = "openai"
     ASR = "asr"
     WYOMING = "wyoming"
+    WATCH = "watch"
 
 
 class Action(StrEnum):

@@ -17,7 +17,13 @@ PERMISSIONS = {
 """By the names that people know."""
 
 
-WITHOUT_ACCOUNT = (Channel.NATIVE, Channel.OPENAI, Channel.ASR, Channel.WYOMING)
+WITHOUT_ACCOUNT = (
+    Channel.NATIVE,
+    Channel.OPENAI,
+    Channel.ASR,
+    Channel.WYOMING,
+    Channel.WATCH,
+)
 """The surfaces that anybody may use, unless the operator wants tokens."""
 
 

@@ -28,6 +28,7 @@ CHANNEL_LABELS: dict[str, str] = {
     Channel.OPENAI: "OpenAI API",
     Channel.ASR: "ASR web service",
     Channel.WYOMING: "Wyoming",
+    Channel.WATCH: "Watched folder",
 }
 
 

@@ -38,7 +38,7 @@ def test_each_sees_their_own_and_managers_all() -> None:
     assert one.jobs == View(7, ("web", "api", "openai", "asr"))
     assert (manager.jobs, manager.api_jobs) == (View(), View(7, ("api",)))
     assert (one.native_jobs, manager.native_jobs) == (
-        View(7, ("native", "openai", "asr", "wyoming")),
+        View(7, ("native", "openai", "asr", "wyoming", "watch")),
         View(None, ("native", "openai", "asr", "wyoming")),
     )
     assert caller(admin=True).jobs == View()
