@@ -1,7 +1,10 @@
 """Arguments that several commands have."""
 
 import argparse
-from typing import Any, Protocol
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import partial
+from typing import Any, NoReturn, Protocol
 from urllib.parse import urlsplit
 
 from app.settings import Settings
@@ -14,17 +17,55 @@ class Subcommands(Protocol):
     def add_parser(self, name: str, **how: Any) -> argparse.ArgumentParser: ...
 
 
-def add_command(commands: Subcommands, name: str, run: Any, about: str) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """An argparse parser that suggests a word for one with a typing error."""
+
+    def __init__(self, **how: Any) -> None:
+        form = partial(argparse.RawDescriptionHelpFormatter, max_help_position=26)
+        super().__init__(formatter_class=form, **how)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        choices = [str(choice) for choice in action.choices or ()]
+        if action.choices is None or value in action.choices:
+            return
+        alike = get_close_matches(str(value), choices, 1)
+        hint = f"did you mean '{alike[0]}'?" if alike else f"choose from {', '.join(choices)}"
+        raise argparse.ArgumentError(action, f"there is no '{value}': {hint}")
+
+    def error(self, message: str) -> NoReturn:
+        message = message.removeprefix("argument COMMAND: ")
+        self.exit(2, f"{self.prog}: {message}\n{self.prog} --help says more\n")
+
+
+def add_command(
+    commands: Subcommands, name: str, run: Any, about: str, examples: Sequence[str] = ()
+) -> argparse.ArgumentParser:
     """A command that runs ``run(args, settings)``, which returns the exit status."""
-    made = commands.add_parser(name, help=about, description=about)
+    made = commands.add_parser(name, help=about, description=about, epilog=epilog(examples))
     made.set_defaults(run=run)
     return made
 
 
-def add_group(commands: Subcommands, name: str, about: str) -> Subcommands:
-    """A command that has commands of its own."""
-    made = commands.add_parser(name, help=about, description=about)
-    return made.add_subparsers(title="commands", required=True, metavar="COMMAND")
+def add_group(
+    commands: Subcommands, name: str, about: str, examples: Sequence[str] = ()
+) -> Subcommands:
+    """A command that has commands of its own; alone it prints its help."""
+    made = commands.add_parser(name, help=about, description=about, epilog=epilog(examples))
+    print_help_alone(made)
+    return made.add_subparsers(title="commands", metavar="COMMAND")
+
+
+def print_help_alone(parser: argparse.ArgumentParser) -> None:
+    def run(*_: object) -> int:
+        parser.print_help()
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def epilog(examples: Sequence[str]) -> str | None:
+    lines = [f"  whisperbox {example}" for example in examples]
+    return "\n".join(["examples:", *lines]) if lines else None
 
 
 def add_server(parser: argparse.ArgumentParser) -> None:

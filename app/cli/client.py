@@ -10,6 +10,10 @@ import anyio
 import msgspec
 
 RECONNECTS = 20
+PAGE = 200
+"""The most jobs that the server lists at once."""
+FULL_ID = 36
+"""Characters of a whole id."""
 PAUSE_S = 1.0
 
 
@@ -40,7 +44,7 @@ class Client:
             ServerSaid: the server refuses the file.
         """
         with path.open("rb") as file:
-            form = aiohttp.FormData(fields)
+            form = aiohttp.FormData(fields, quote_fields=False)  # names arrive as they are
             form.add_field("audio", file, filename=path.name)
             async with self._session.post("/jobs", data=form) as response:
                 body = await self._body(response)
@@ -58,9 +62,47 @@ class Client:
             raise ServerSaid(body["error"])
         return body
 
-    async def cancel(self, job_id: str) -> None:
-        async with self._session.delete(f"/jobs/{job_id}"):
-            pass
+    async def end(self, job_id: str, *, purge: bool = False) -> Any:
+        """Cancel a job, or delete it for good; returns the job.
+
+        Raises:
+            ServerSaid: the job's state does not allow it.
+        """
+        query = {"purge": "true"} if purge else {}
+        async with self._session.delete(f"/jobs/{job_id}", params=query) as response:
+            body = await self._body(response)
+        if response.status >= 400:
+            raise ServerSaid(body["error"])
+        return body
+
+    async def find(self, start: str) -> str:
+        """The id of the job whose id begins so.
+
+        Raises:
+            ServerSaid: there is none, or more than one.
+        """
+        found: list[str] = []
+        before: dict[str, int] = {}
+        while len(start) < FULL_ID:
+            page = await self.get("/jobs", limit=PAGE, **before)
+            found += (job["id"] for job in page["jobs"] if job["id"].startswith(start))
+            if page["next"] is None:
+                break
+            before = {"before": page["next"]}
+        else:
+            return start
+        if len(found) != 1:
+            many = f"{len(found)} jobs have ids" if found else "there is no job whose id"
+            raise ServerSaid(
+                f"{many} that begin with {start}" if found else f"{many} begins with {start}"
+            )
+        return found[0]
+
+    async def before(self, job_id: str) -> int:
+        """How many jobs wait that were submitted before this one: at most a page of them."""
+        waiting = await self.get("/jobs", status="queued", limit=PAGE)
+        ids = [job["id"] for job in waiting["jobs"]]  # the newest first
+        return len(ids) - 1 - ids.index(job_id) if job_id in ids else 0
 
     async def model_ready(self, most_secs: float) -> AsyncIterator[str]:
         """The model's states as they come, until it is ready or the time is over."""

@@ -4,10 +4,12 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 
 import aiohttp
 
 from app.cli import backup, doctor, jobs, models, serve, token, transcribe, user
+from app.cli.arguments import Parser, epilog, print_help_alone
 from app.cli.client import ServerSaid
 from app.cli.terminal import complain, terminal
 from app.settings import Settings
@@ -41,12 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="whisperbox",
         description="Turn speech into text on your own box.",
-        epilog="The server is set up by environment variables; docs/guide.md lists them all.",
+        epilog="The server is set up by environment variables; docs/guide.md lists them all.\n\n"
+        f"{epilog(('serve', 'transcribe interview.mp3', 'jobs'))}",
     )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    version = metadata.version("whisperbox")
+    parser.add_argument("--version", action="version", version=f"whisperbox {version}")
+    print_help_alone(parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
     return parser

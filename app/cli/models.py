@@ -18,7 +18,12 @@ from storage.errors import Unusable
 
 
 def add(commands: Subcommands) -> None:
-    models = add_group(commands, "models", "List, download or remove models.")
+    models = add_group(
+        commands,
+        "models",
+        "List, download or remove models.",
+        ["models list", "models pull small-q8_0", "models rm small-q8_0"],
+    )
     add_command(models, "list", _list, "names that can be used")
     for name, run, about in (
         ("pull", _pull, "download a model, or go on with a download"),

@@ -7,7 +7,13 @@ from app.settings import Settings
 
 
 def add(commands: Subcommands) -> None:
-    add_command(commands, "serve", _run, "Run the server until it is stopped.")
+    add_command(
+        commands,
+        "serve",
+        _run,
+        "Run the server until it is stopped. Its settings are environment variables.",
+        ["serve"],
+    )
 
 
 def _run(_: argparse.Namespace, settings: Settings) -> int:

@@ -8,7 +8,14 @@ from typing import Any
 import anyio
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from app.cli.client import Client, ServerSaid
 from app.transcripts.formats import clock
@@ -27,6 +34,8 @@ def bar() -> Progress:
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %  {task.description}"),
         TimeElapsedColumn(),
+        TextColumn("·"),
+        TimeRemainingColumn(),
         console=terminal,
     )
 
@@ -45,7 +54,9 @@ async def transcribe(
     while isinstance(answer := await client.submit(path, fields), int):
         await _await_model(client, answer, progress, task)
     async with _cancelling(client, answer):
-        progress.update(task, description="waiting")
+        place = await client.before(answer)
+        waiting = f"waiting for {place} before it" if place else "waiting"
+        progress.update(task, description=waiting)
         async for name, data in client.follow(answer):
             match name:
                 case "progress":
@@ -78,7 +89,7 @@ async def _cancelling(client: Client, job_id: str) -> AsyncIterator[None]:
         yield
     except anyio.get_cancelled_exc_class():
         with anyio.CancelScope(shield=True), anyio.move_on_after(2):
-            await client.cancel(job_id)
+            await client.end(job_id)
         raise
 
 

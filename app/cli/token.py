@@ -18,7 +18,12 @@ DAY_S = 86_400
 
 
 def add(commands: Subcommands) -> None:
-    tokens = add_group(commands, "token", "Keys for programs.")
+    tokens = add_group(
+        commands,
+        "token",
+        "Keys for programs.",
+        ["token create ann@box.example --scope whisper.api", "token list", "token revoke 3"],
+    )
     create = add_command(
         tokens, "create", with_accounts(_create), "create a token, and print it this once"
     )

@@ -2,10 +2,13 @@
 
 import argparse
 import json
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import anyio
@@ -19,6 +22,7 @@ from app.transcripts.formats import FORMATS
 from storage.errors import Unusable
 from storage.records import Segment, Word
 
+STDIN = Path("-")
 MEDIA = frozenset(
     ".aac .ac3 .aif .aiff .amr .avi .flac .m4a .m4b .mka .mkv .mov .mp3 .mp4 .mpg .oga .ogg .opus "
     ".ts .wav .webm .wma".split()
@@ -28,10 +32,23 @@ MEDIA = frozenset(
 
 def add(commands: Subcommands) -> None:
     files = add_command(
-        commands, "transcribe", _run, "Send files to a server and get their transcripts."
+        commands,
+        "transcribe",
+        _run,
+        "Send files to a server and get their transcripts.",
+        [
+            "transcribe interview.mp3",
+            "transcribe -f srt -o subtitles films/",
+            "transcribe --language de --translate rede.opus > speech.txt",
+            "transcribe - < interview.mp3",
+        ],
     )
-    files.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a file, or a folder")
-    files.add_argument("-f", "--format", choices=[*FORMATS, "json"], default="txt")
+    files.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="a file, a folder, or - for stdin"
+    )
+    files.add_argument(
+        "-f", "--format", choices=[*FORMATS, "json"], default="txt", help="txt if nothing is said"
+    )
     files.add_argument(
         "-o",
         "--output",
@@ -39,6 +56,7 @@ def add(commands: Subcommands) -> None:
         metavar="DIR",
         help="write FILE.txt, FILE.srt … there instead of to the terminal",
     )
+    files.add_argument("--force", action="store_true", help="write over files in DIR")
     files.add_argument("-l", "--language", help="ISO 639-1 code; left out, it is detected")
     files.add_argument("--translate", action="store_true", help="translate to English")
     files.add_argument("--words", action="store_true", help="with the time of each word, in JSON")
@@ -48,12 +66,38 @@ def add(commands: Subcommands) -> None:
 
 
 def _run(args: argparse.Namespace, settings: Settings) -> int:
+    with _standard_input(args):
+        return _transcribe(args, settings)
+
+
+@contextmanager
+def _standard_input(args: argparse.Namespace) -> Iterator[None]:
+    """Put a file in the place of ``-``: what is sent may have to be sent again."""
+    if STDIN not in args.files:
+        yield
+        return
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "stdin"
+        with file.open("wb") as content:
+            shutil.copyfileobj(sys.stdin.buffer, content)
+        args.files = [file if path == STDIN else path for path in args.files]
+        yield
+
+
+def _transcribe(args: argparse.Namespace, settings: Settings) -> int:
     files = dict(_files(args.files))
     if not files:
         raise Unusable("there is no audio or video in what you named")
     args.server = server_of(args, settings)
     if args.output:
         files = _apart(files, args.format)
+        there = [target for target in files.values() if (args.output / target).exists()]
+        if there and not args.force:
+            more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+            raise Unusable(
+                f"{args.output / there[0]}{more} exists: --force writes over it, or choose "
+                "another folder with -o"
+            )
         try:
             for target in files.values():
                 (args.output / target).parent.mkdir(parents=True, exist_ok=True)

@@ -18,9 +18,16 @@ from app.cli.terminal import terminal
 from storage.accounts import Accounts
 from storage.times import utc
 
+USE = "whisper.use"
+
 
 def add(commands: Subcommands) -> None:
-    users = add_group(commands, "user", "Accounts: who may sign in, and what they may do.")
+    users = add_group(
+        commands,
+        "user",
+        "Accounts: who may sign in, and what they may do.",
+        ["user add ann@box.example", "user grant ann@box.example whisper.api", "user list"],
+    )
 
     def command(name: str, run: Any, about: str) -> argparse.ArgumentParser:
         return add_command(users, name, with_accounts(run), about)
@@ -28,6 +35,9 @@ def add(commands: Subcommands) -> None:
     new = command("add", _add, "make an account")
     new.add_argument("email")
     new.add_argument("--admin", action="store_true", help="may do everything")
+    new.add_argument(
+        "--not-yet", action="store_true", help=f"without {USE}, which an account has otherwise"
+    )
     _add_permissions(new, "--grant", action="append", default=[], metavar="PERMISSION")
     _add_password(new)
     command("list", _list, "everybody, and what they may do")
@@ -66,7 +76,7 @@ async def _add(args: argparse.Namespace, accounts: Accounts) -> None:
         email,
         passwords.hashed(_password(args)),
         admin=args.admin,
-        may={PERMISSIONS[name] for name in args.grant},
+        may={PERMISSIONS[name] for name in (*args.grant, *(() if args.not_yet else (USE,)))},
         now=utc(time.time()),
     )
     terminal.print(f"made the account {email}")

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tarfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -114,11 +115,100 @@ def test_the_command_waits_for_the_model(start: Start, clip: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "Hello world.\nHow are you?\n"), done.stderr
 
 
-def test_jobs_are_listed(shared: Server, clip: Path) -> None:
-    job_id = shared.submit(clip)
-    shared.ended(job_id)
-    done = whisperbox("jobs", "--server", shared.http.base_url, COLUMNS=200)
-    assert job_id in done.stdout
+def test_jobs_of_all_surfaces_are_listed_and_found_by_how_their_ids_begin(
+    shared: Server, clip: Path
+) -> None:
+    server = ("--server", shared.http.base_url)
+    native = shared.submit(clip)
+    shared.ended(native)
+    with clip.open("rb") as file:
+        shared.http.post("/v1/audio/transcriptions", files={"file": ("voice.wav", file)})
+    listed = whisperbox("jobs", *server).stdout
+    assert native[:8] in listed
+    assert "voice.wav" in listed
+    shown = whisperbox("jobs", "show", native[:8], *server)
+    assert native in shown.stderr
+    assert shown.stdout == "00:00:00.000  Hello world.\n00:00:02.500  How are you?\n"
+    refused = whisperbox("jobs", "cancel", native, *server)
+    assert (refused.returncode, "already in terminal state done" in refused.stderr) == (1, True)
+    assert whisperbox("jobs", "rm", native[:8], *server).returncode == 0
+    assert whisperbox("jobs", "show", native[:8], *server).stderr == (
+        f"whisperbox: there is no job whose id begins with {native[:8]}\n"
+    )
+
+
+def test_a_waiting_job_is_cancelled(start: Start, tmp_path: Path, clip: Path) -> None:
+    server = start(WHISPER_MODEL_PATH=tmp_path / "away.bin", QUEUE_WHEN_UNLOADED="true")
+    job_id = server.submit(clip)
+    done = whisperbox("jobs", "cancel", job_id[:8], "--server", server.http.base_url)
+    assert done.stderr == f"{job_id} is cancelled\n"
+
+
+@pytest.mark.parametrize("name", ["Team interview.wav", "Grüße 你好.wav", 'a "quote" %20.wav'])
+def test_a_file_keeps_its_name(shared: Server, clip: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(clip.read_bytes())
+    assert whisperbox("transcribe", path, "--server", shared.http.base_url).returncode == 0
+    assert shared.http.get("/jobs").json()["jobs"][0]["filename"] == name
+
+
+def test_standard_input_is_transcribed(shared: Server, clip: Path) -> None:
+    command = [sys.executable, "-m", "app.cli", "transcribe", "-", "--server"]
+    done = subprocess.run(
+        [*command, str(shared.http.base_url)], input=clip.read_bytes(), capture_output=True,
+        timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout == b"Hello world.\nHow are you?\n"
+
+
+def test_no_transcript_is_written_over_unless_that_is_asked_for(
+    shared: Server, clip: Path, tmp_path: Path
+) -> None:
+    there = tmp_path / "clip.txt"
+    there.write_text("corrected")
+    command = ("transcribe", clip, "-o", tmp_path, "--server", shared.http.base_url)
+    refused = whisperbox(*command)
+    assert refused.returncode == 1
+    assert f"{there} exists: --force writes over it" in refused.stderr
+    assert there.read_text() == "corrected"
+    assert whisperbox(*command, "--force").returncode == 0
+    assert there.read_text() == "Hello world.\nHow are you?\n"
+
+
+@pytest.mark.parametrize("command", [(), ("models",), ("user",), ("token",)])
+def test_a_command_that_needs_another_prints_its_help(command: tuple[str, ...]) -> None:
+    done = whisperbox(*command)
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: whisperbox")
+    assert "examples:\n  whisperbox" in done.stdout
+
+
+def test_the_version_is_told() -> None:
+    assert whisperbox("--version").stdout == f"whisperbox {metadata.version('whisperbox')}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [(("trancribe", "x"), "transcribe"), (("models", "pul"), "pull"), (("jobs", "shwo"), "show")],
+)
+def test_a_word_with_a_typing_error_gets_a_suggestion(typed: tuple[str, ...], meant: str) -> None:
+    done = whisperbox(*typed)
+    assert done.returncode == 2
+    assert f"did you mean '{meant}'?" in done.stderr
+
+
+def test_an_account_may_use_the_server_unless_that_is_not_wanted(tmp_path: Path) -> None:
+    for name, words in (("ann", ()), ("bob", ("--not-yet",))):
+        added = subprocess.run(
+            [sys.executable, "-m", "app.cli", "user", "add", f"{name}@box.example", *words,
+             "--password-stdin"],
+            input="correct horse battery\n", text=True, timeout=60, check=True,
+            env={"PATH": "/usr/bin:/bin", "DATA_DIR": str(tmp_path)},
+        )  # fmt: skip
+        assert added.returncode == 0
+    ann, bob = whisperbox("user", "list", DATA_DIR=tmp_path).stdout.splitlines()[1:]
+    assert "whisper.use" in ann
+    assert "whisper.use" not in bob
 
 
 def test_no_server_is_said_in_one_sentence() -> None:

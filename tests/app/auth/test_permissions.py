@@ -39,7 +39,7 @@ def test_each_sees_their_own_and_managers_all() -> None:
     assert (manager.jobs, manager.api_jobs) == (View(), View(7, ("api",)))
     assert (one.native_jobs, manager.native_jobs) == (
         View(7, ("native", "openai", "asr", "wyoming", "watch")),
-        View(None, ("native", "openai", "asr", "wyoming")),
+        View(None, ("native", "openai", "asr", "wyoming", "watch")),
     )
     assert caller(admin=True).jobs == View()
 
