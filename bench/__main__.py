@@ -9,12 +9,26 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accuracy, engine, latency, memory, pages, peer, speakers, speech, streams, uploads
+from bench import (
+    accuracy,
+    engine,
+    latency,
+    memory,
+    noise,
+    pages,
+    peer,
+    speakers,
+    speech,
+    streams,
+    uploads,
+)
 
 Measure = Callable[[Path], list[str]]
 
 BENCHMARKS: dict[str, Measure] = {
     "accuracy": accuracy.measure,
+    "silence": noise.measure_silence,
+    "noise": noise.measure_noise,
     "engine": engine.measure,
     "peer": peer.measure,
     "memory": memory.measure,

@@ -32,13 +32,13 @@ def measure(folder: Path) -> list[str]:
         folder, WHISPER_MODEL_PATH=WEIGHTS, QUEUE_WHEN_UNLOADED="true", REQUESTS_PER_MINUTE=0
     ) as server:
         for name, language, reference in recordings():
-            wanted = _units(reference, language)
+            wanted = units(reference, language)
             for vad in ("on", "off"):
                 job_id = server.submit(SPEECH / name, vad=vad)
                 server.until(lambda: server.job(job_id)["status"] == "done", within=SLOWEST_S)  # noqa: B023
                 text = " ".join(segment["text"] for segment in server.job(job_id)["segments"])
                 for group in ("all", "English" if language == "en" else "other languages"):
-                    wrong[group, vad] += errors(wanted, _units(text, language))
+                    wrong[group, vad] += errors(wanted, units(text, language))
                     total[group, vad] += len(wanted)
     return [
         f"{group}: {100 * wrong[group, vad] / total[group, vad]:.2f} % of {total[group, vad]} "
@@ -57,7 +57,7 @@ def recordings() -> list[tuple[str, str, str]]:
     ]
 
 
-def _units(text: str, language: str) -> list[str]:
+def units(text: str, language: str) -> list[str]:
     plain = unicodedata.normalize("NFKC", text.lower()).replace("-", " ")
     plain = "".join(c for c in plain if c.isalnum() or c.isspace())
     return list("".join(plain.split())) if language in UNSPACED else plain.split()

@@ -122,7 +122,7 @@ def _sentences() -> Iterator[NDArray[np.int16]]:
     length = 0.0
     for name, language, _ in recordings():
         if language == "en" and length < READ_S:
-            samples = _decoded(SPEECH / name)
+            samples = decoded(SPEECH / name)
             length += len(samples) / RATE
             yield samples
 
@@ -132,7 +132,7 @@ def _joined(sentences: list[NDArray[np.int16]], pause_s: float) -> NDArray[np.in
     return np.concatenate([part for each in sentences for part in (each, pause)])
 
 
-def _decoded(path: Path) -> NDArray[np.int16]:
+def decoded(path: Path) -> NDArray[np.int16]:
     with av.open(str(path)) as container:
         resampler = av.AudioResampler("s16", "mono", RATE)
         frames = (f for frame in container.decode(audio=0) for f in resampler.resample(frame))
