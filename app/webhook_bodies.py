@@ -21,6 +21,7 @@ def renderer(system: System, info: ServerInfo) -> Render:
         if job and delivery.format == CALLBACK_FORMAT:
             return callback_body(await service.full_details(job), info)
         segments = await system.jobs.transcript(job) if job else []
-        return webhook_body(delivery, job, segments)
+        left_out = await system.jobs.left_out(job) if job else []
+        return webhook_body(delivery, job, segments, left_out)
 
     return render

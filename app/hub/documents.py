@@ -86,6 +86,15 @@ class Diarization(TypedDict):
     speaker_labels: list[str]
 
 
+class HubLeftOut(TypedDict):
+    """What the engine wrote and the transcript does not have."""
+
+    start: float | None
+    end: float | None
+    text: str
+    reason: str
+
+
 class CallbackStatus(TypedDict):
     url: str
     status: CallbackState
@@ -151,6 +160,7 @@ class HubJob(May):
     cancel_requested_at: str | None
     transcript_text: str | None
     transcript_segments: list[HubSegment]
+    left_out: list[HubLeftOut]
     speaker_aware_transcript: str | None
     analysis: Analysis | None
     translations: list[Translation]

@@ -135,6 +135,10 @@ def job_document(details: JobDetails, info: ServerInfo, now: float) -> HubJob:
         **may(job, info, details.recording_kept),
         "transcript_text": None if shown is None else transcript_text(shown),
         "transcript_segments": [] if shown is None else _segments(shown, named),
+        "left_out": [
+            {"start": _rounded(x.start), "end": _rounded(x.end), "text": x.text, "reason": x.reason}
+            for x in details.left_out
+        ],
         "speaker_aware_transcript": dialogue(shown, named) if shown and any(named) else None,
         "analysis": _analysis(details.texts, shown is not None),
         "translations": translations_of(job, details.texts, shown is not None),

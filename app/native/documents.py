@@ -12,7 +12,7 @@ from msgspec import Meta
 from actors.models.messages import Loading, ModelState, Ready, Unloaded, WaitingForGpu
 from actors.models.vram import Vram
 from app.transcripts.document import JobDocument, SegmentDocument, job_document
-from storage.records import Delivery, Job, Segment
+from storage.records import Delivery, Job, LeftOut, Segment
 
 
 class JobPage(msgspec.Struct):
@@ -136,10 +136,12 @@ def model_event(state: ModelState) -> ModelEvent:
             return ModelEvent("model_ready", loaded_at=loaded_at)
 
 
-def webhook_body(delivery: Delivery, job: Job | None, segments: Sequence[Segment]) -> bytes:
+def webhook_body(
+    delivery: Delivery, job: Job | None, segments: Sequence[Segment], left_out: Sequence[LeftOut]
+) -> bytes:
     """A job's webhook is the whole job; the model's are small, with a ``type`` and no ``id``."""
     if job is not None:
-        return msgspec.json.encode(job_document(job, segments))
+        return msgspec.json.encode(job_document(job, segments, left_out))
     body: dict[str, Any] = {"type": delivery.event}
     if delivery.event == "model_ready":
         body["loaded_at"] = delivery.happened_at

@@ -188,7 +188,8 @@ async def transcript(
         raise Conflict(f"job {job_id} has no transcript: its status is {job.status}")
     segments = await services.system.jobs.transcript(job)
     if format_ == "json":
-        return Response(job_document(job, segments))
+        left_out = await services.system.jobs.left_out(job)
+        return Response(job_document(job, segments, left_out))
     write, content_type = FORMATS[format_]
     return Response(write(segments).encode(), media_type=content_type)
 

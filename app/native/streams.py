@@ -31,10 +31,10 @@ def _frame(each: JobEvent) -> bytes:
             )
         case SegmentAdded(place, segment):
             return event("segment", SegmentEvent("segment", segment_document(segment)), place)
-        case Ended(place, job, segments):
+        case Ended(place, job, segments, left_out):
             if job.status is Status.FAILED:
                 return event("error", ErrorEvent("error", job.error), place)
-            return event("done", DoneEvent("done", job_document(job, segments)), place)
+            return event("done", DoneEvent("done", job_document(job, segments, left_out)), place)
 
 
 async def model_events(subscription: Subscription) -> AsyncIterator[bytes]:

@@ -15,7 +15,7 @@ import anyio
 from actors.events.subscription import Subscription
 from actors.jobs.messages import ChunkCommitted, JobChanged, JobDeleted, JobEnded
 from storage.jobs import Jobs
-from storage.records import Job, Segment, Status
+from storage.records import Job, LeftOut, Segment, Status
 
 _reading = anyio.CapacityLimiter(8)
 """How many streams read rows at the same time. With thousands of streams, every other request would
@@ -45,6 +45,8 @@ class Ended:
     job: Job
     segments: Sequence[Segment]
     """The transcript of a job that is done."""
+    left_out: Sequence[LeftOut] = ()
+    """What the transcript does not have."""
 
 
 JobEvent = Progress | SegmentAdded | Ended
@@ -154,8 +156,10 @@ class JobFollower:
 
     async def _end(self, job: Job) -> Ended:
         self._over = True
-        segments = await self._jobs.transcript(job) if job.status is Status.DONE else []
-        return Ended(f"{job.attempt}:end", job, segments)
+        place = f"{job.attempt}:end"
+        if job.status is not Status.DONE:
+            return Ended(place, job, [])
+        return Ended(place, job, await self._jobs.transcript(job), await self._jobs.left_out(job))
 
     def _place(self) -> str:
         return f"{self._attempt}:{self._chunks}-{self._segments}"

@@ -11,6 +11,7 @@ from storage.records import (
     Callback,
     Channel,
     Job,
+    LeftOut,
     LogLine,
     Phase,
     Segment,
@@ -46,6 +47,8 @@ class JobDetails:
     segments: Sequence[Segment] | None = None
     """None where they were not asked for, or the job has not ended."""
     log: Sequence[LogLine] = ()
+    left_out: Sequence[LeftOut] = ()
+    """What the transcript does not have; only with the segments."""
 
     @property
     def turns(self) -> tuple[Turn, ...]:
@@ -108,6 +111,7 @@ class JobService:
             recording_kept=found.recording_kept,
             segments=await jobs.transcript(job) if job.status.terminal else None,
             log=await jobs.log(job),
+            left_out=await jobs.left_out(job),
         )
 
     def recording_is_kept(self, job: Job) -> bool:

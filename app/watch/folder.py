@@ -165,7 +165,8 @@ class WatchedFolder:
         segments = await self._services.system.jobs.transcript(job) if missing else []
         for ending in missing:
             if ending == JSON:
-                text = msgspec.json.encode(job_document(job, segments)).decode()
+                left_out = await self._services.system.jobs.left_out(job)
+                text = msgspec.json.encode(job_document(job, segments, left_out)).decode()
             else:
                 text = FORMATS[ending][0](segments)
             await run_sync(write_whole, recording.output(self._output, ending), text)

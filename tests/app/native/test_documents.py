@@ -103,7 +103,7 @@ def test_webhooks_of_the_model_have_a_type_and_no_id() -> None:
             happened_at=AT,
             attempts=0,
         )
-        return json.loads(webhook_body(made, None, []))
+        return json.loads(webhook_body(made, None, [], []))
 
     assert body("model_ready") == {"type": "model_ready", "loaded_at": AT}
     assert body("model_unloaded") == {"type": "model_unloaded"}
