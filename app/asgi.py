@@ -16,6 +16,7 @@ from litestar.openapi.spec import Server
 from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp, Message, Scope
 
+from app.asr import errors as asr_errors
 from app.asr import web_service
 from app.auth.access import Access
 from app.http.base_path import under_path
@@ -99,7 +100,12 @@ def _unrouted(request: Request[Any, Any, Any], error: HTTPException) -> Response
     if "text/html" in request.headers.get("accept", ""):
         return page_errors.failed_request(request, error)
     path = request.url.path
-    for prefix, answer in (("/api/", hub_errors.http_error), ("/v1/", openai_errors.http_error)):
+    for prefix, answer in (
+        ("/api/", hub_errors.http_error),
+        ("/v1/", openai_errors.http_error),
+        ("/asr", asr_errors.http_error),
+        ("/detect-language", asr_errors.http_error),
+    ):
         if path.startswith(prefix):
             return answer(request, error)
     return native_errors.http_error(request, error)

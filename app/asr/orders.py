@@ -46,7 +46,7 @@ DETECTION: dict[str, Field] = {"encode": ENCODE, "video_file": _NAME}
 TRANSCRIPTION: dict[str, Field] = {
     **DETECTION,
     "task": order_form.TASK,
-    "language": order_form.LANGUAGE,
+    "language": order_form.LANGUAGE_OR_NAME,
     "initial_prompt": order_form.PROMPT,
     "vad_filter": order_form.VAD,
     "word_timestamps": order_form.WORD_TIMESTAMPS,

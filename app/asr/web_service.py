@@ -103,7 +103,7 @@ async def transcribe(request: AnyRequest, services: Services) -> Response[Any]:
         return Response(None, status_code=CLIENT_CLOSED_REQUEST)
     output = wanted.get("output", "txt")
     body, media_type = _body(output, answer)
-    name = f"{PurePosixPath(job.order.filename or 'audio').name}.{output}"
+    name = f"{PurePosixPath(wanted['filename'] or 'audio').name}.{output}"
     return Response(body, media_type=media_type, headers=ENGINE | attachment(name))
 
 
@@ -156,6 +156,7 @@ async def _queue(
             state = "empty" if upload.found else "missing"
             raise Unprocessable({FILE: [f"{FILE} is {state}"]})
         values.setdefault("filename", upload.filename)
+        wanted["filename"] = values["filename"]  # an earlier request may have had another
         order = Order(**values, media_type=upload.media_type, channel=Channel.ASR, owner=owner)
         return await services.calls.queue(submission, order, upload.size), wanted
 

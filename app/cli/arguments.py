@@ -68,12 +68,20 @@ def epilog(examples: Sequence[str]) -> str | None:
     return "\n".join(["examples:", *lines]) if lines else None
 
 
-def add_server(parser: argparse.ArgumentParser) -> None:
+def add_server(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
+    """``again``: the command before this one takes them, too."""
+    default = argparse.SUPPRESS if again else None
     parser.add_argument(
-        "--server", metavar="URL", help="the server's address (by default from HOST and PORT)"
+        "--server",
+        metavar="URL",
+        default=default,
+        help="the server's address (default: from HOST and PORT)",
     )
     parser.add_argument(
-        "--token", help="where the server wants one (by default WHISPERBOX_TOKEN)", metavar="TOKEN"
+        "--token",
+        metavar="TOKEN",
+        default=default,
+        help="if the server requires one (default: WHISPERBOX_TOKEN)",
     )
 
 
@@ -89,4 +97,4 @@ def server_of(args: argparse.Namespace, settings: Settings) -> str:
     parts = urlsplit(args.server)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Unusable(f"--server is '{args.server}', but must be like http://127.0.0.1:8080")
-    return str(args.server)
+    return str(args.server).rstrip("/").removesuffix("/v1")

@@ -46,7 +46,7 @@ class Client:
         with path.open("rb") as file:
             form = aiohttp.FormData(fields, quote_fields=False)  # names arrive as they are
             form.add_field("audio", file, filename=path.name)
-            async with self._session.post("/jobs", data=form) as response:
+            async with self._session.post("jobs", data=form) as response:
                 body = await self._body(response)
         if response.status == 503:
             return int(body.get("retry_after_secs", 5))
@@ -56,7 +56,7 @@ class Client:
         return job_id
 
     async def get(self, path: str, **query: str | int) -> Any:
-        async with self._session.get(path, params=query) as response:
+        async with self._session.get(path.lstrip("/"), params=query) as response:
             body = await self._body(response)
         if response.status >= 400:
             raise ServerSaid(body["error"])
@@ -69,7 +69,7 @@ class Client:
             ServerSaid: the job's state does not allow it.
         """
         query = {"purge": "true"} if purge else {}
-        async with self._session.delete(f"/jobs/{job_id}", params=query) as response:
+        async with self._session.delete(f"jobs/{job_id}", params=query) as response:
             body = await self._body(response)
         if response.status >= 400:
             raise ServerSaid(body["error"])
@@ -81,6 +81,8 @@ class Client:
         Raises:
             ServerSaid: there is none, or more than one.
         """
+        if not start:
+            raise ServerSaid("name a job by its id, or by how that begins")
         found: list[str] = []
         before: dict[str, int] = {}
         while len(start) < FULL_ID:
@@ -137,7 +139,9 @@ class Client:
     ) -> AsyncIterator[tuple[str, Any, str | None]]:
         headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
         timeout = aiohttp.ClientTimeout(total=None, sock_read=60)
-        async with self._session.get(path, headers=headers, timeout=timeout) as response:
+        async with self._session.get(
+            path.lstrip("/"), headers=headers, timeout=timeout
+        ) as response:
             if response.status >= 400:
                 raise ServerSaid((await self._body(response))["error"])
             seen: dict[str, str] = {}
@@ -157,7 +161,7 @@ async def connect(server: str, token: str | None = None) -> AsyncIterator[Client
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
     # A finished job's transcript is one line of its stream.
     async with aiohttp.ClientSession(
-        server,
+        f"{server}/",
         timeout=timeout,
         read_bufsize=1 << 26,
         headers={"Authorization": f"Bearer {token}"} if token else None,

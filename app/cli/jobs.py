@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.arguments import Subcommands, add_command, add_server, server_of
-from app.cli.client import Client, connect
+from app.cli.client import PAGE, Client, connect
 from app.cli.terminal import terminal
 from app.settings import Settings
 from app.transcripts.formats import clock
+from storage.errors import Unusable
 from storage.records import Status
 
 SHORT_ID = 8
@@ -32,8 +33,10 @@ EXAMPLES = (
 def add(commands: Subcommands) -> None:
     about = "List a server's jobs, newest first; or show, cancel or delete one."
     jobs = add_command(commands, "jobs", _run(_list), about, EXAMPLES)
-    jobs.add_argument("--status", choices=[status.value for status in Status])
-    jobs.add_argument("-n", "--limit", type=int, default=20, help="how many, at most 200")
+    jobs.add_argument("--status", choices=[status.value for status in Status], help="only these")
+    jobs.add_argument(
+        "-n", "--limit", type=int, default=20, help="how many, up to 200 (default: 20)"
+    )
     add_server(jobs)
     ones = jobs.add_subparsers(title="commands", metavar="COMMAND")
     for name, run, what in (
@@ -43,7 +46,7 @@ def add(commands: Subcommands) -> None:
     ):
         one = add_command(ones, name, _run(run), what)
         one.add_argument("id", metavar="ID", help="a job's id, or how it begins")
-        add_server(one)
+        add_server(one, again=True)
 
 
 def _run(
@@ -63,11 +66,14 @@ def _run(
 
 
 async def _list(client: Client, args: argparse.Namespace) -> None:
+    if not 1 <= args.limit <= PAGE:
+        raise Unusable(f"-n must be from 1 to {PAGE}")
     query = {"limit": args.limit} | ({"status": args.status} if args.status else {})
     table = Table(box=None)
     for column in ("id", "status", "%", "language", "seconds", "submitted", "file"):
         table.add_column(column, no_wrap=True, min_width=WIDTHS.get(column), overflow="ellipsis")
-    for job in (await client.get("/jobs", **query))["jobs"]:
+    jobs = (await client.get("/jobs", **query))["jobs"]
+    for job in jobs:
         table.add_row(
             job["id"][:SHORT_ID],
             job["status"],
@@ -79,6 +85,9 @@ async def _list(client: Client, args: argparse.Namespace) -> None:
         )
     # A pipe has no width, and nothing is cut for it.
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+    failed = next((job["id"] for job in jobs if job["status"] == Status.FAILED), None)
+    if failed:
+        terminal.print(f"`whisperbox jobs show {failed[:SHORT_ID]}` says why a job failed")
 
 
 async def _show(client: Client, args: argparse.Namespace) -> None:

@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"no server answers at {args.server}: start one with `whisperbox serve`, "
             "or name another with --server"
         )
+    except aiohttp.ClientError:
+        complain(f"what answers at {args.server} is no Whisperbox server")
     except KeyboardInterrupt:
         terminal.print("interrupted")
         return 130

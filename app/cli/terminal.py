@@ -51,6 +51,23 @@ async def transcribe(
         ServerSaid: with the server's sentence about what went wrong.
     """
     task = progress.add_task("sending", total=100, name=path.name)
+    try:
+        return await _transcribed(client, path, fields, progress, task, live=live)
+    except ServerSaid:
+        progress.update(task, description="failed")
+        progress.stop_task(task)
+        raise
+
+
+async def _transcribed(
+    client: Client,
+    path: Path,
+    fields: Mapping[str, str],
+    progress: Progress,
+    task: TaskID,
+    *,
+    live: bool,
+) -> dict[str, Any]:
     while isinstance(answer := await client.submit(path, fields), int):
         await _await_model(client, answer, progress, task)
     async with _cancelling(client, answer):

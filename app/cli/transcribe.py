@@ -73,11 +73,13 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
 @contextmanager
 def _standard_input(args: argparse.Namespace) -> Iterator[None]:
     """Put a file in the place of ``-``: what is sent may have to be sent again."""
+    args.stdin_folder = None
     if STDIN not in args.files:
         yield
         return
     with TemporaryDirectory() as folder:
-        file = Path(folder) / "stdin"
+        args.stdin_folder = Path(folder)
+        file = args.stdin_folder / "stdin"
         with file.open("wb") as content:
             shutil.copyfileobj(sys.stdin.buffer, content)
         args.files = [file if path == STDIN else path for path in args.files]
@@ -143,7 +145,8 @@ async def _transcribe_all(args: argparse.Namespace, files: Mapping[Path, Path]) 
                     _put(args, path, target, job, titled=len(files) > 1)
                 except ServerSaid as error:
                     failures += 1
-                    complain(f"{path}: {error}")
+                    shown = path.name if path.parent == args.stdin_folder else path
+                    complain(f"{shown}: {error}")
     return 1 if failures else 0
 
 

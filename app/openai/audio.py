@@ -14,7 +14,7 @@ from app.http.event_stream import HEADERS, KEEPALIVE, KEEPALIVE_S
 from app.http.hang_up import disconnected
 from app.http.refusals import Unprocessable
 from app.openai import documents
-from app.openai.errors import HANDLERS, UnknownModel, error_body
+from app.openai.errors import HANDLERS, UnknownModel, described
 from app.openai.openapi import answers
 from app.openai.orders import FIELDS, FILE, Format, Wanted, means_default, split
 from app.services.calls import (
@@ -188,7 +188,7 @@ async def _events(services: Services, job: Job, wanted: Wanted) -> AsyncIterator
                         yield _frame(each)
                 yield _frame(documents.done_event(wanted, answer.job, answer.segments))
     except Refusal as refusal:
-        yield _frame(error_body(refusal.message, "server_error", code=refusal.code))
+        yield _frame(described(refusal)[1])
 
 
 def _frame(event: dict[str, Any]) -> bytes:

@@ -49,7 +49,7 @@ def document(
 def plain(format_: Format, job: Job, segments: Sequence[Segment]) -> tuple[str, str]:
     """The answer in one of the other forms, and its media type."""
     if format_ is Format.TEXT:
-        return text_of(segments, job.order.written_in) + "\n", "text/plain; charset=utf-8"
+        return text_of(segments, job.order.written_in) + "\n", "text/plain"
     write, media_type = FORMATS[format_.value]
     return write(segments), media_type
 

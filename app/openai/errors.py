@@ -26,18 +26,23 @@ def error_body(
 
 
 def refused(_: AnyRequest, refusal: Refusal) -> Response[Any]:
+    status, body = described(refusal)
+    final = TranscriptionFailed | OverQuota | NoSpace
+    more = (headers(refusal) or {}) | (NO_RETRY if isinstance(refusal, final) else {})
+    return Response(body, status_code=status, headers=more)
+
+
+def described(refusal: Refusal) -> tuple[int, dict[str, Any]]:
+    """The status and the body that say it."""
     status = STATUS.get(type(refusal), 500)
-    more = dict(headers(refusal) or {})
     param = code = kind = None
     match refusal:
         case UnknownModel():
             status, param, code = 404, "model", "model_not_found"
         case TranscriptionFailed(is_file=True):
             status, param, code = 400, "file", "invalid_file"
-            more |= NO_RETRY
         case TranscriptionFailed():
             code = refusal.code
-            more |= NO_RETRY
         case Unprocessable(errors=errors):
             status, param = 400, next(iter(errors))
         case Unauthenticated():
@@ -46,15 +51,9 @@ def refused(_: AnyRequest, refusal: Refusal) -> Response[Any]:
             kind = "permission_error"
         case OverQuota():
             kind, code = "insufficient_quota", "insufficient_quota"
-            more |= NO_RETRY
         case TooMany():
             kind, code = "rate_limit_error", "rate_limit_exceeded"
-        case NoSpace():
-            more |= NO_RETRY
-    kind = kind or _kind(status)
-    return Response(
-        error_body(refusal.message, kind, param, code), status_code=status, headers=more
-    )
+    return status, error_body(refusal.message, kind or _kind(status), param, code)
 
 
 def _kind(status: int) -> str:

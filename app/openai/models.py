@@ -43,7 +43,8 @@ async def one(services: Services, model_id: str) -> ModelDocument:
     catalogue = services.system.configuration.catalogue
     name = model_id.strip("/")
     if not (catalogue.may_be_requested(name) or means_default(name)):
-        raise UnknownModel(f"there is no model '{name[:80]}' on this server")
+        there = ", ".join(catalogue.offered())
+        raise UnknownModel(f"there is no model '{name[:80]}' on this server, which has {there}")
     return _document(catalogue, name)
 
 

@@ -90,7 +90,7 @@ FIELDS: dict[str, Field] = {
         lambda label, value, _: {"model": text_of(label, value)},
         Schema(type=_TEXT, description="whisper-1 or another of OpenAI's: the server's own"),
     ),
-    "language": order_form.LANGUAGE,
+    "language": order_form.LANGUAGE_OR_NAME,
     "languages": Field(
         lambda label, value, _: {"languages": (order_form.language_of(label, value),)},
         Schema(

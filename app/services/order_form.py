@@ -175,6 +175,13 @@ def _language(label: str, value: object, _: Context) -> dict[str, Any]:
     return {"language": language_of(label, value)}
 
 
+def _code(text: str) -> str:
+    """``de`` for ``German`` and for ``de-CH``; what is neither as it is."""
+    named = {name.lower(): code for code, name in LANGUAGES.items()}
+    text = text.lower()
+    return named.get(text) or text.replace("_", "-").partition("-")[0]
+
+
 def _task(label: str, value: object, _: Context) -> dict[str, Any]:
     task = text_of(label, value)
     if task not in tuple(Task):
@@ -211,6 +218,12 @@ MOST_TRACKS = 99
 
 LANGUAGE = Field(
     _language, Schema(type=_TEXT, description="ISO 639-1; omit, or auto, to have it detected")
+)
+LANGUAGE_OR_NAME = Field(
+    lambda label, value, context: _language(label, _code(text_of(label, value)), context),
+    Schema(
+        type=_TEXT, description="ISO 639-1 or an English name; omit, or auto, to have it detected"
+    ),
 )
 TASK = Field(_task, Schema(type=_TEXT, enum=[*Task], default=Task.TRANSCRIBE))
 MODEL = Field(_model, Schema(type=_TEXT, description="A model's name; omit for the server's"))

@@ -43,12 +43,13 @@ def tsv(segments: Sequence[Segment]) -> str:
 
 
 FORMATS: dict[str, tuple[Callable[[Sequence[Segment]], str], str]] = {
-    "txt": (txt, "text/plain; charset=utf-8"),
+    "txt": (txt, "text/plain"),
     "srt": (srt, "application/x-subrip; charset=utf-8"),
-    "vtt": (vtt, "text/vtt; charset=utf-8"),
-    "tsv": (tsv, "text/tab-separated-values; charset=utf-8"),
+    "vtt": (vtt, "text/vtt"),
+    "tsv": (tsv, "text/tab-separated-values"),
 }
-"""Writer and content type by name. JSON is the dialect's own document."""
+"""Writer and media type by name; the answer adds the charset to a type of text. JSON is the
+dialect's own document."""
 
 
 def clock(seconds: float, point: str = ".") -> str:

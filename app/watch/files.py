@@ -93,8 +93,9 @@ def copy_unchanged(recording: Recording, target: Path) -> bool:
             target.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever sees a part of it.
+def write_beside(recording: Recording, path: Path, text: str) -> None:
+    """Write a file so that nobody ever sees a part of it. Whoever may read the recording may read
+    it, too.
 
     Raises:
         OSError: it cannot be written.
@@ -102,6 +103,7 @@ def write_whole(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.write_text(text)
+    part.chmod(recording.path.stat().st_mode & 0o666)
     part.replace(path)
 
 

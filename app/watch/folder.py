@@ -21,7 +21,7 @@ from app.watch.files import (
     all_since,
     copy_unchanged,
     recordings,
-    write_whole,
+    write_beside,
 )
 from app.watch.settings import JSON, WatchSettings
 from storage.errors import Refusal
@@ -50,9 +50,10 @@ class WatchedFolder:
         self._settled: dict[Path, tuple[int, int]] = {}
         """Recordings whose transcripts, or errors, are written: their stamps."""
         self._complained: set[str] = set()
+        self._is_there = False
 
     async def run(self) -> None:
-        log.info("watching the folder %s", self._folder)
+        logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it counts each change
         async with anyio.create_task_group() as group:
             group.start_soon(self._listen)
             while True:
@@ -77,8 +78,14 @@ class WatchedFolder:
         try:
             found = await run_sync(recordings, self._folder)
         except OSError as error:
-            self._complain(f"cannot read WATCH_DIR {self._folder}: {error.strerror}")
+            self._complain(
+                f"cannot read WATCH_DIR {self._folder}: {error.strerror}; waiting for it"
+            )
+            self._is_there = False
             return False
+        if not self._is_there:
+            self._is_there = True
+            log.info("watching the folder %s", self._folder)
         paths = {each.path for each in found}
         for known in (self._seen, self._settled):
             for gone in known.keys() - paths:
@@ -169,14 +176,14 @@ class WatchedFolder:
                 text = msgspec.json.encode(job_document(job, segments, left_out)).decode()
             else:
                 text = FORMATS[ending][0](segments)
-            await run_sync(write_whole, recording.output(self._output, ending), text)
+            await run_sync(write_beside, recording, recording.output(self._output, ending), text)
         await run_sync(lambda: recording.output(self._output, ERROR).unlink(missing_ok=True))
 
     async def _write_error(self, recording: Recording, sentence: str, since: float = 0) -> None:
         """Write why there is no transcript, unless that has been written since then."""
         error = recording.output(self._output, ERROR)
         if not await run_sync(all_since, [error], since):
-            await run_sync(write_whole, error, f"{sentence}\n")
+            await run_sync(write_beside, recording, error, f"{sentence}\n")
 
     def _has_been_told(self, recording: Recording) -> bool:
         """Whether its transcript, or why there is none, is newer than the recording. Blocks."""

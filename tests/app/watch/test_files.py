@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.watch import files
-from app.watch.files import Recording, all_since, copy_unchanged, recordings, write_whole
+from app.watch.files import Recording, all_since, copy_unchanged, recordings, write_beside
 
 
 def put(folder: Path, name: str, content: bytes = b"sound") -> Path:
@@ -80,9 +80,12 @@ def test_a_recording_that_is_changed_while_it_is_copied_is_not_taken(
     assert not target.exists()
 
 
-def test_a_file_is_written_whole_into_a_new_folder(tmp_path: Path) -> None:
-    write_whole(tmp_path / "new" / "a.txt", "Grüße\n")
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.txt"]
+def test_whoever_may_read_the_recording_may_read_its_transcript(tmp_path: Path) -> None:
+    put(tmp_path, "a.mp3").chmod(0o754)
+    (found,) = recordings(tmp_path)
+    write_beside(found, tmp_path / "new" / "a.txt", "Grüße\n")
+    (path,) = (tmp_path / "new").iterdir()
+    assert (path.name, path.stat().st_mode & 0o777) == ("a.txt", 0o644)
 
 
 def test_files_are_told_apart_by_when_they_were_written(tmp_path: Path) -> None:
