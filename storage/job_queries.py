@@ -55,6 +55,19 @@ class JobQueries:
             key,
         )
 
+    @read
+    async def was_done_before(self, c: Connection, key: str, job: Job) -> bool:
+        """Whether an earlier job is done whose idempotency key begins with this and a colon."""
+        found = await scalar(
+            c,
+            "SELECT EXISTS (SELECT 1 FROM jobs WHERE idempotency_key > ? || ':' "
+            "AND idempotency_key < ? || ';' AND status = 'done' AND number < ?)",
+            key,
+            key,
+            job.number,
+        )
+        return bool(found)
+
     async def open_jobs(self) -> list[Job]:
         """The jobs that are queued or running, in the order of arrival."""
         return await self._all(f"WHERE {OPEN} ORDER BY number")

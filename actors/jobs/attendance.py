@@ -3,6 +3,8 @@
 from collections import Counter
 from typing import assert_never
 
+import msgspec
+
 from actors.jobs.messages import (
     Attend,
     AttendanceMessage,
@@ -19,6 +21,8 @@ from actors.kernel.publisher import Publish
 GRACE_S = 15.0
 """Seconds that a job goes on when nobody waits for it any more. Clients that lose their connection
 send the same again: OpenAI's wait up to 8 s before they do."""
+MOST_TRIES = 40
+"""How often an upload may put that off: for ten minutes."""
 
 
 class Attendance(Actor[AttendanceMessage]):
@@ -34,34 +38,45 @@ class Attendance(Actor[AttendanceMessage]):
         self._publish = publish
         self._waiting: Counter[str] = Counter()
         """How many requests wait for each job."""
+        self._left: dict[str, int] = {}
+        """For jobs that nobody waits for: the number of the time at which the last one left."""
+        self._times = 0
         self._uploads = 0
 
-    async def handle(self, message: AttendanceMessage) -> object:
+    async def handle(self, message: AttendanceMessage) -> None:
         match message:
             case Attend(job_id):
-                return self._waiting.update([job_id])
-            case Leave(job_id):
-                return self._leave(job_id)
+                self._waiting[job_id] += 1
+                self._left.pop(job_id, None)
+            case Leave():
+                self._leave(message)
             case UploadBegun():
                 self._uploads += 1
             case UploadEnded():
                 self._uploads = max(0, self._uploads - 1)
-            case StillAlone(job_id):
-                return self._give_up(job_id)
+            case StillAlone():
+                self._give_up(message)
             case _:
                 assert_never(message)
-        return None
 
-    def _leave(self, job_id: str) -> None:
+    def _leave(self, message: Leave) -> None:
+        job_id = message.job_id
+        if job_id not in self._waiting:
+            return  # the one who came was counted before a crash of this actor
         self._waiting[job_id] -= 1
-        if self._waiting[job_id] <= 0:
+        if not self._waiting[job_id]:
             del self._waiting[job_id]
-            self.later(GRACE_S, StillAlone(job_id))
+            self._times += 1
+            self._left[job_id] = self._times
+            self.later(GRACE_S, StillAlone(message, self._times))
 
-    def _give_up(self, job_id: str) -> None:
-        if job_id in self._waiting:
+    def _give_up(self, message: StillAlone) -> None:
+        job_id = message.leave.job_id
+        if self._left.get(job_id) != message.number:
+            return  # somebody has come meanwhile
+        if self._uploads and message.tries < MOST_TRIES:
+            again = msgspec.structs.replace(message, tries=message.tries + 1)
+            self.later(GRACE_S, again)
             return
-        if self._uploads:
-            self.later(GRACE_S, StillAlone(job_id))
-            return
-        self._publish(JobAbandoned(job_id))
+        del self._left[job_id]
+        self._publish(JobAbandoned(job_id, message.leave.attempt))

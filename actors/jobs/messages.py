@@ -64,7 +64,9 @@ class JobExpired(JobFact, frozen=True):
 
 
 class JobAbandoned(JobFact, frozen=True):
-    """Nobody waits for the job any more, so that the queue is to cancel it."""
+    """Nobody waits for the job any more, so that the queue is to cancel this attempt at it."""
+
+    attempt: int
 
 
 class FetchedAfterEnd(JobFact, frozen=True):
@@ -174,6 +176,7 @@ class Leave(msgspec.Struct, frozen=True):
     """A request waits no longer: it has its transcript, or its client has hung up."""
 
     job_id: str
+    attempt: int
 
 
 class UploadBegun(msgspec.Struct, frozen=True):
@@ -187,7 +190,10 @@ class UploadEnded(msgspec.Struct, frozen=True):
 class StillAlone(msgspec.Struct, frozen=True):
     """Attendance tells itself this some time after the last one has left a job."""
 
-    job_id: str
+    leave: Leave
+    number: int
+    """Of the time at which the last one left."""
+    tries: int = 1
 
 
 AttendanceMessage = Attend | Leave | UploadBegun | UploadEnded | StillAlone

@@ -181,8 +181,8 @@ class Queue(Actor[QueueMessage]):
                 return await self._splits_lost()
             case JobExpired(job_id):
                 return await self._expire(job_id)
-            case JobAbandoned(job_id):
-                return await self._abandoned(job_id)
+            case JobAbandoned():
+                return await self._abandoned(message)
             case Rested(job_id):
                 return await self._rested(job_id)
             case CheckStalled():
@@ -213,9 +213,11 @@ class Queue(Actor[QueueMessage]):
             raise Conflict(f"job {job.id} is already in terminal state {job.status}")
         return ended
 
-    async def _abandoned(self, job_id: str) -> None:
-        if await self._cancel_if_open(job_id):
-            log.info("nobody waits for the job any more", extra={"job": job_id})
+    async def _abandoned(self, message: JobAbandoned) -> None:
+        job = self._scheduler.get(message.job_id)
+        if job is not None and job.attempt == message.attempt:  # else somebody has restarted it
+            await self._cancel_if_open(job.id)
+            log.info("nobody waits for the job any more", extra={"job": job.id})
 
     async def _restart(self, message: Restart) -> Job:
         job = await self._get_or_refuse(message.job_id)

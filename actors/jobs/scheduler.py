@@ -10,13 +10,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from storage.records import Job
+from storage.records import Channel, Job
 
 LOOK_AHEAD = 32
 """How many jobs of each owner are considered; the owner's other jobs come after these anyway."""
 MAX_OVERTAKES = 20
 """How many chunks in a row may be transcribed before the job whose turn it is. Each is about half a
 minute of speech, so that together they take much longer than loading a model."""
+
+FOLDER = 0
+"""No account has this number."""
 
 _Lane = tuple[bool, int | None]
 """Whether its jobs are not urgent, and their owner. Jobs in the same lane run in the order of their
@@ -84,7 +87,7 @@ class Scheduler:
         ``out_of_turn``: it was another job's turn, whose model is not loaded.
         """
         self._clock += 1
-        self._started[job.order.owner] = self._clock
+        self._started[_whose(job)] = self._clock
         self._overtakes = self._overtakes + 1 if out_of_turn else 0
 
     def _sort_key(self, lane: _Lane) -> tuple[bool, int, int]:
@@ -93,4 +96,9 @@ class Scheduler:
 
 
 def _lane(job: Job) -> _Lane:
-    return not job.order.urgent, job.order.owner
+    return not job.order.urgent, _whose(job)
+
+
+def _whose(job: Job) -> int | None:
+    """Whose turn it is; the watched folder is somebody of its own."""
+    return FOLDER if job.order.channel == Channel.WATCH else job.order.owner

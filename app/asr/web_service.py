@@ -133,14 +133,18 @@ async def _queue(
     caller = getattr(request.state, "caller", None)
     owner = caller.account.number if caller else None
     with services.calls.upload():
-        submission = await submissions.begin(fields, owner=owner)
+        submission = await submissions.begin(fields, unchecked=True)
         form = submission.form
         for name, value in request.query_params.multi_items():
             form.take(name, value)
         form.check_together()
         if form.errors:
             raise Unprocessable(form.errors)
-        values = form.values
+        diarization = services.system.configuration.diarization.diarization
+        if form.values.get("speakers") and not diarization:
+            sentence = "diarize is not possible: DIARIZATION is off on this server"
+            raise Unprocessable({"diarize": [sentence]})
+        values = dict(form.values)  # fields of the body are no parameters of this API
         wanted: dict[str, Any] = {
             name: values.pop(name) for name in ("output", "encode") if name in values
         }

@@ -88,7 +88,7 @@ async def _queue(request: AnyRequest, services: Services, task: Task) -> tuple[J
     submissions, catalogue = services.submissions, services.system.configuration.catalogue
     caller = getattr(request.state, "caller", None)
     owner = caller.account.number if caller else None
-    submission = await submissions.begin(FIELDS, owner=owner, repeats=False)
+    submission = await submissions.begin(FIELDS, repeats=False, unchecked=True)
     form = submission.form
 
     def asks_for_default() -> bool:

@@ -44,6 +44,7 @@ wait 600 s for an answer, and try again within seconds of a failure."""
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for its log; nobody receives it."""
 T = TypeVar("T")
+_SEARCHING = (SpeakersStatus.PENDING, SpeakersStatus.RUNNING)
 _STOPPING = "the server is shutting down"
 
 
@@ -94,6 +95,8 @@ class Call:
             yield event
             if isinstance(event, Ended):
                 return
+        if await self._system.jobs.get(self.job.id) is None:
+            raise TranscriptionFailed("the job was deleted", is_file=False)
         raise Busy(_STOPPING)
 
     async def deltas(self, pause_secs: float) -> "AsyncIterator[Delta | Answer | None]":
@@ -138,36 +141,39 @@ class Call:
             else:
                 yield None
         if with_speakers:
-            async for speakers in self._speakers(pause_secs):
-                if speakers is None:
-                    yield None
-                elif speakers.status is not SpeakersStatus.DONE:
-                    raise TranscriptionFailed(
-                        f"the speakers could not be told apart: {speakers.error}", is_file=False
-                    )
-                else:
-                    answer = Answer(answer.job, answer.segments, speakers.turns)
+            async for _ in self._until_speakers_are_settled(pause_secs):
+                yield None
+            answer = Answer(answer.job, answer.segments, await self._turns())
         yield answer
 
-    async def _speakers(self, pause_secs: float) -> AsyncIterator[Speakers | None]:
-        """Who speaks in the recording of a job that is done, once that is known; before that None,
-        at least every ``pause_secs``.
-        """
+    async def _until_speakers_are_settled(self, pause_secs: float) -> AsyncIterator[None]:
+        """At least every ``pause_secs`` until the diarizer has done what it can."""
         # The subscription to a job is over with the job's end.
         subscription = await self._system.broadcaster.ask(Subscribe(self.job.id))
         try:
-            while (found := await self._settled_speakers()) is None:
+            while (found := await self._speakers()) and found.status in _SEARCHING:
                 yield None
                 if await subscription.wait(pause_secs) is None:
                     raise Busy(_STOPPING)
-            yield found
         finally:
             subscription.close()
 
-    async def _settled_speakers(self) -> Speakers | None:
-        found = (await self._system.speakers.of_jobs([self.job])).get(self.job.number)
-        searching = found and found.status in (SpeakersStatus.PENDING, SpeakersStatus.RUNNING)
-        return None if searching else found
+    async def _turns(self) -> tuple[Turn, ...]:
+        """
+        Raises:
+            TranscriptionFailed: the speakers could not be told apart.
+        """
+        found = await self._speakers()
+        if found is None:  # nobody has searched where nobody speaks
+            return ()
+        if found.status is not SpeakersStatus.DONE:
+            raise TranscriptionFailed(
+                f"the speakers could not be told apart: {found.error}", is_file=False
+            )
+        return found.turns
+
+    async def _speakers(self) -> Speakers | None:
+        return (await self._system.speakers.of_jobs([self.job])).get(self.job.number)
 
 
 def check_done(job: Job) -> None:
@@ -241,13 +247,25 @@ class CallService:
         key = stored_key(digest, owner, channel)
         assert key is not None
         earlier = await self._system.jobs.newest_by_key(key)
-        if earlier is not None:
-            remembered = _is_remembered(earlier, time.time())
-            key = earlier.order.idempotency_key if remembered else f"{key}:{earlier.number}"
+        if earlier is not None and _is_remembered(earlier, time.time()):
+            key = earlier.order.idempotency_key
+        else:
+            try:
+                await self._submissions.check_share(owner)
+            except Refusal:
+                self._submissions.discard(submission)
+                raise
+            key = f"{key}:{earlier.number}" if earlier else key
         order = msgspec.structs.replace(order, idempotency_key=key)
-        return await self._submissions.queue(
+        job = await self._submissions.queue(
             submission, order, size_bytes, limited=owner is not None
         )
+        if job.status is Status.CANCELLED:
+            raise Busy("the same request has just been given up; try again")
+        # If the client is gone already, nobody will wait for the job.
+        self._system.attendance.tell(Attend(job.id))
+        self._system.attendance.tell(Leave(job.id, job.attempt))
+        return job
 
     @asynccontextmanager
     async def attend(self, job: Job) -> AsyncIterator[Call]:
@@ -257,7 +275,7 @@ class CallService:
         try:
             yield Call(job, subscription, self._system)
         finally:
-            self._system.attendance.tell(Leave(job.id))
+            self._system.attendance.tell(Leave(job.id, job.attempt))
             subscription.close()
 
 

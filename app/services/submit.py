@@ -63,19 +63,22 @@ class SubmitService:
         *,
         owner: int | None = None,
         repeats: bool = True,
+        unchecked: bool = False,
     ) -> Submission:
         """Call this before the body is read: it refuses what the queue could not take. ``owner``:
-        the account whose share counts; ``repeats``: see `OrderForm`.
+        the account whose share counts; ``repeats``: see `OrderForm`; ``unchecked``: `check_share`
+        is called later.
 
         Raises:
             OverQuota: the account has had its share.
             Busy: the server is shutting down, or the queue is too long.
         """
-        if owner is not None:
+        if not unchecked and owner is not None:
             await self._check_minutes(owner)
         if self._system.draining:
             raise Busy("the server is shutting down")
-        await self._check_queue()
+        if not unchecked:
+            await self._check_queue()
         return Submission(OrderForm(fields, self._context, labels=labels, repeats=repeats))
 
     async def receive(
@@ -206,6 +209,16 @@ class SubmitService:
         if upload.found and not upload.size:
             raise Unprocessable({file_field: [f"the {file_field} is empty"]})
         return upload if upload.found else None
+
+    async def check_share(self, owner: int | None) -> None:
+        """
+        Raises:
+            OverQuota: the account has had its share.
+            Busy: the queue is too long.
+        """
+        if owner is not None:
+            await self._check_minutes(owner)
+        await self._check_queue()
 
     async def _check_queue(self) -> None:
         """

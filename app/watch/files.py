@@ -102,7 +102,7 @@ def write_beside(recording: Recording, path: Path, text: str) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
+    part.write_text(text, encoding="utf-8")
     part.chmod(recording.path.stat().st_mode & 0o666)
     part.replace(path)
 

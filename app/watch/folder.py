@@ -5,6 +5,7 @@ and time of change. So after a kill nothing is transcribed twice and nothing is 
 """
 
 import logging
+import os
 from pathlib import Path
 
 import anyio
@@ -24,7 +25,7 @@ from app.watch.files import (
     write_beside,
 )
 from app.watch.settings import JSON, WatchSettings
-from storage.errors import Refusal
+from storage.errors import NoSpace, Refusal
 from storage.records import Channel, Job, Order, Status
 from storage.times import seconds
 
@@ -36,6 +37,9 @@ pause. If one goes on after a longer pause, the whole recording is another job, 
 takes the place of the first one's."""
 LOOK_S = 2.0
 """Seconds between two looks while something is under way."""
+MOST_OPEN = 4
+"""How many recordings of the folder may be jobs at once: the others are on the disk anyway, and a
+copy of each would fill it, and the queue."""
 SWEEP_S = 30.0
 """Seconds between two looks otherwise: folders on a network tell of no changes."""
 
@@ -49,6 +53,8 @@ class WatchedFolder:
         """Recordings that are not jobs yet: their stamps, and since when they have had them."""
         self._settled: dict[Path, tuple[int, int]] = {}
         """Recordings whose transcripts, or errors, are written: their stamps."""
+        self._open: set[Path] = set()
+        """Recordings whose jobs are not over."""
         self._complained: set[str] = set()
         self._is_there = False
 
@@ -69,8 +75,9 @@ class WatchedFolder:
             try:
                 async for _ in awatch(self._folder, ignore_permission_denied=True):
                     self._changed.set()
-            except (OSError, RuntimeError):  # it is not there at the moment
-                pass
+            except Exception as error:
+                # It is not there at the moment, or has a name that is no UTF-8: looks go on.
+                log.debug("not told of changes in the watched folder: %r", error)
             await anyio.sleep(SWEEP_S)
 
     async def _look(self) -> bool:
@@ -90,6 +97,7 @@ class WatchedFolder:
         for known in (self._seen, self._settled):
             for gone in known.keys() - paths:
                 del known[gone]
+        self._open &= paths
         under_way = False
         for recording in found:
             try:
@@ -99,6 +107,8 @@ class WatchedFolder:
             except Refusal as refusal:  # it is tried again
                 self._complain(f"{recording.name}: {refusal.message}")
                 under_way = True
+            except Exception as error:  # one recording must not end the server
+                self._complain(f"{recording.name}: {error!r}")
         return under_way
 
     async def _see_to(self, recording: Recording) -> bool:
@@ -110,11 +120,16 @@ class WatchedFolder:
         """
         if self._settled.get(recording.path) == recording.stamp:
             return False
+        known, _ = self._seen.get(recording.path, (None, 0.0))
+        if known == recording.stamp:
+            return await self._begin(recording)
         job = await self._services.system.jobs.by_idempotency_key(_key(recording))
         if job is None:
             return await self._begin(recording)
         if not job.status.terminal:
+            self._open.add(recording.path)
             return True
+        self._open.discard(recording.path)
         if job.status is Status.DONE:
             await self._write_transcript(recording, job)
             self._settled[recording.path] = recording.stamp
@@ -129,21 +144,23 @@ class WatchedFolder:
         One whose transcript is there has been a job, which is kept no longer.
         """
         is_new = recording.path not in self._seen and recording.path not in self._settled
-        if is_new and await run_sync(self._has_been_told, recording):
+        jobs_end = self._services.system.configuration.retention.keep_jobs_days is not None
+        if is_new and jobs_end and await run_sync(self._has_been_told, recording):
             self._settled[recording.path] = recording.stamp
             return False
         now = anyio.current_time()
         stamp, since = self._seen.get(recording.path, (None, now))
         if stamp != recording.stamp:
             self._seen[recording.path] = recording.stamp, now
-        elif now - since >= SETTLE_S:
+        elif now - since >= SETTLE_S and len(self._open) < MOST_OPEN:
             await self._submit(recording)
         return True
 
     async def _submit(self, recording: Recording) -> None:
         spool, submissions = self._services.system.spool, self._services.submissions
         submission = await submissions.begin({})
-        await submissions.make_room(recording.size)
+        if recording.size > await run_sync(spool.spare_bytes):
+            raise NoSpace("the disk has too little free space for a copy")
         part = spool.part(submission.job_id)
         try:
             if not await run_sync(copy_unchanged, recording, part):
@@ -153,31 +170,42 @@ class WatchedFolder:
             raise
         size = await run_sync(spool.take_over, submission.job_id, part)
         order = Order(
-            filename=recording.path.name,
+            filename=_storable(recording.path.name),
             channel=Channel.WATCH,
             idempotency_key=_key(recording),
         )
         job = await submissions.queue(submission, order, size, limited=False)
         del self._seen[recording.path]
-        log.info("%s is job %s", recording.name, job.id)
+        self._open.add(recording.path)
+        log.info("%s is job %s", _storable(recording.name), job.id)
 
     async def _write_transcript(self, recording: Recording, job: Job) -> None:
         """Write the files that are not there yet. Those that are there may have been corrected."""
-        ended = seconds(job.completed_at or "")
-        missing = [
-            ending
-            for ending in self._formats
-            if not await run_sync(all_since, [recording.output(self._output, ending)], ended)
-        ]
-        segments = await self._services.system.jobs.transcript(job) if missing else []
-        for ending in missing:
+        jobs, ended = self._services.system.jobs, seconds(job.completed_at or "")
+        for ending in self._formats:
+            path = await self._place(recording, ending, job)
+            if await run_sync(all_since, [path], ended):
+                continue
+            segments = await jobs.transcript(job)
             if ending == JSON:
-                left_out = await self._services.system.jobs.left_out(job)
-                text = msgspec.json.encode(job_document(job, segments, left_out)).decode()
+                document = job_document(job, segments, await jobs.left_out(job))
+                text = msgspec.json.encode(document).decode()
             else:
                 text = FORMATS[ending][0](segments)
-            await run_sync(write_beside, recording, recording.output(self._output, ending), text)
+            await run_sync(write_beside, recording, path, text)
         await run_sync(lambda: recording.output(self._output, ERROR).unlink(missing_ok=True))
+
+    async def _place(self, recording: Recording, ending: str, job: Job) -> Path:
+        """Where a transcript goes: never in the place of a file that is not the server's."""
+        usual = recording.output(self._output, ending)
+        beside = recording.output(self._output, f"transcript.{ending}")
+        if await run_sync(beside.exists):
+            return beside
+        ended = seconds(job.completed_at or "")
+        if not await run_sync(usual.exists) or await run_sync(all_since, [usual], ended):
+            return usual
+        had_one = await self._services.system.jobs.was_done_before(_path_key(recording), job)
+        return usual if had_one else beside
 
     async def _write_error(self, recording: Recording, sentence: str, since: float = 0) -> None:
         """Write why there is no transcript, unless that has been written since then."""
@@ -196,9 +224,18 @@ class WatchedFolder:
         """Say it in the log, once."""
         if sentence not in self._complained:
             self._complained.add(sentence)
-            log.warning("watched folder: %s", sentence)
+            log.warning("watched folder: %s", _storable(sentence))
 
 
 def _key(recording: Recording) -> str:
     # A header has no line breaks, so that no native client can send this key.
-    return f"{Channel.WATCH}\n{recording.name}:{recording.size}:{recording.mtime_ns}"
+    return f"{_path_key(recording)}:{recording.size}:{recording.mtime_ns}"
+
+
+def _path_key(recording: Recording) -> str:
+    return f"{Channel.WATCH}\n{_storable(recording.name)}"
+
+
+def _storable(name: str) -> str:
+    """The name; bytes that are no UTF-8, which old archives and drives have, as ``\\xe9``."""
+    return os.fsencode(name).decode(errors="backslashreplace")

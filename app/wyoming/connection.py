@@ -93,7 +93,7 @@ class Connection:
         """
         calls = self._services.calls
         with calls.upload():
-            submission = await self._services.submissions.begin({})
+            submission = await self._services.submissions.begin({}, unchecked=True)
             size = await self._store(submission, _format(start))
             job = await calls.queue(submission, self._order(), size)
         self._hints = Hints()

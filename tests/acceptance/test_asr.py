@@ -117,3 +117,22 @@ def test_a_token_may_come_in_the_address(start: Start) -> None:
     answer = ask(server, "/asr", b"x", apikey="wrong")
     assert answer.status_code == 401
     assert answer.json().keys() == {"detail"}
+
+
+def test_fields_of_the_body_are_no_parameters(shared: Server, clip: Path) -> None:
+    files = {"audio_file": clip.read_bytes()}
+    answer = shared.http.post("/asr", files=files, data={"output": "srt", "language": "xx"})
+    assert answer.text == "Hello world.\nHow are you?\n"
+
+
+def test_speakers_where_nobody_speaks_are_not_waited_for(shared: Server) -> None:
+    silence = bytes(64_000)
+    answer = ask(shared, "/asr", silence, encode="false", diarize="true", output="json")
+    assert answer.json() == {"text": "", "segments": [], "language": None}
+
+
+def test_speakers_are_not_told_apart_where_that_is_off(start: Start, clip: Path) -> None:
+    answer = ask(start(DIARIZATION="false"), "/asr", clip.read_bytes(), diarize="true")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        422, "diarize is not possible: DIARIZATION is off on this server",
+    )  # fmt: skip

@@ -272,3 +272,16 @@ def test_openais_library_for_node_sends_its_stream_and_gets_its_answers(
     assert [json.loads(line) for line in done.stdout.splitlines()] == [
         TEXT, TEXT.split(), TEXT, [400, "invalid_file"],
     ]  # fmt: skip
+
+
+def test_a_job_that_is_deleted_meanwhile_is_not_sent_again(
+    start: Start, tmp_path: Path, clip: Path
+) -> None:
+    server = start(WHISPER_MODEL_PATH=tmp_path / "away.bin", QUEUE_WHEN_UNLOADED="true")
+    with ThreadPoolExecutor() as pool:
+        call = pool.submit(ask, server, {"file": ("a.wav", clip.read_bytes())})
+        server.until(lambda: bool(jobs(server)))
+        server.http.delete(f"/jobs/{jobs(server)[0]['id']}")
+        answer = call.result(timeout=30)
+    assert (answer.status_code, answer.headers["x-should-retry"]) == (500, "false")
+    assert answer.json()["error"]["message"] == "the job was cancelled"

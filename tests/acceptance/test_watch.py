@@ -113,3 +113,24 @@ def test_a_recording_that_replaces_another_is_transcribed_anew(
     os.replace(folder / "b.wav.part", place)
     server.until(lambda: (folder / "a.txt").stat().st_mtime > first, within=60)
     assert len((folder / "a.txt").read_text()) > len(TEXT)
+
+
+def test_a_file_that_is_not_the_servers_is_never_written_over(
+    start: Start, folder: Path, clip: Path
+) -> None:
+    notes = folder / "a.txt"
+    notes.write_text("my own notes")
+    shutil.copy(clip, folder / "a.wav")
+    server = start(WATCH_DIR=folder)
+    server.until((folder / "a.transcript.txt").exists)
+    assert (folder / "a.transcript.txt").read_text() == TEXT
+    assert notes.read_text() == "my own notes"
+
+
+def test_a_name_that_is_no_utf8_ends_nothing(start: Start, folder: Path, clip: Path) -> None:
+    odd = os.fsencode(folder) + b"/caf\xe9.wav"
+    shutil.copy(os.fsencode(clip), odd)
+    server = start(WATCH_DIR=folder)
+    server.until(lambda: os.path.exists(os.fsencode(folder) + b"/caf\xe9.txt"))
+    assert server.running
+    assert jobs(server) == 1

@@ -107,23 +107,51 @@ class CTranslate2:
     ) -> Iterator[Result]:
         """Transcribe windows whose prompts, ``befores``, have the same length in tokens."""
         began = time.monotonic()
-        count = len(windows)
         samples, encoded = self._encode(windows)
         parts = self._parts_by_language(windows, encoded)
-        offsets = [0.0] * count
-        if any(len(each) > 1 for each in parts):
-            befores = [before for before, each in zip(befores, parts, strict=True) for _ in each]
-            offsets = [part.start / RATE for each in parts for part, _ in each]
-            windows = [
-                only_part(window, part)
-                for window, each in zip(windows, parts, strict=True)
-                for part, _ in each
-            ]
-            samples, encoded = self._encode(windows)
-            parts = self._languages(
-                windows, encoded, {n: [whole(w)] for n, w in enumerate(windows)}
+        found: list[list[EngineSegment]] = [[] for _ in windows]
+        whole_ones = [n for n, each in enumerate(parts) if len(each) == 1]
+        if whole_ones:
+            every = len(whole_ones) == len(windows)
+            heard = self._hear(
+                [windows[n] for n in whole_ones],
+                [befores[n] for n in whole_ones],
+                [samples[n] for n in whole_ones],
+                encoded if every else _some_of(encoded, whole_ones),
+                [parts[n][0][1] for n in whole_ones],
             )
-        languages = [language for each in parts for _, language in each]
+            for n, segments in zip(whole_ones, heard, strict=True):
+                found[n] = segments
+        cut = [(n, part) for n, each in enumerate(parts) if len(each) > 1 for part, _ in each]
+        for start in range(0, len(cut), BATCH):
+            pieces = cut[start : start + BATCH]
+            heard = self._hear_parts(
+                [(windows[n], part) for n, part in pieces], [befores[n] for n, _ in pieces]
+            )
+            for (n, part), segments in zip(pieces, heard, strict=True):
+                found[n] += (later(segment, part.start / RATE) for segment in segments)
+        took = (time.monotonic() - began) / len(windows)
+        for window, segments in zip(windows, found, strict=True):
+            yield Result(window.id, tuple(segments), took)
+
+    def _hear_parts(
+        self, parts: Sequence[tuple[Window, Span]], befores: Sequence[list[int]]
+    ) -> list[list[EngineSegment]]:
+        """As `_hear`, for parts of windows, which are encoded and looked at by themselves."""
+        windows = [only_part(window, part) for window, part in parts]
+        samples, encoded = self._encode(windows)
+        found = self._languages(windows, encoded, {n: [whole(w)] for n, w in enumerate(windows)})
+        return self._hear(windows, befores, samples, encoded, [each[0][1] for each in found])
+
+    def _hear(
+        self,
+        windows: Sequence[Window],
+        befores: Sequence[list[int]],
+        samples: Sequence[NDArray[np.float32]],
+        encoded: ctranslate2.StorageView,
+        languages: Sequence[str],
+    ) -> list[list[EngineSegment]]:
+        """The segments of each window, each in its one language."""
         secs = [len(each) / RATE for each in samples]
         tokenizers = [
             self._tokenizer(language, translate=window.translate)
@@ -150,15 +178,10 @@ class CTranslate2:
         ]
         if not self._abort.is_set():
             self._align(encoded, windows, tokenizers, secs, pieces)
-        took = (time.monotonic() - began) / count
-        segments: defaultdict[int, list[EngineSegment]] = defaultdict(list)
-        for n, window in enumerate(windows):
-            segments[window.id] += (
-                later(piece.segment(tokenizers[n], languages[n], outputs[n]), offsets[n])
-                for piece in pieces[n]
-            )
-        for number, found in segments.items():
-            yield Result(number, tuple(found), took)
+        return [
+            [piece.segment(tokenizers[n], languages[n], outputs[n]) for piece in pieces[n]]
+            for n in range(len(windows))
+        ]
 
     def _encode(
         self, windows: Sequence[Window]

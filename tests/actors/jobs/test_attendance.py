@@ -53,24 +53,39 @@ async def house() -> AsyncIterator[House]:
 async def test_a_job_that_nobody_waits_for_any_more_is_given_up_after_a_while(
     house: House,
 ) -> None:
-    assert await house.after(GRACE_S - 1, Attend("a"), Leave("a")) == []
-    assert await house.after(2) == [JobAbandoned("a")]
+    assert await house.after(GRACE_S - 1, Attend("a"), Leave("a", 1)) == []
+    assert await house.after(2) == [JobAbandoned("a", 1)]
 
 
 async def test_a_job_is_kept_while_somebody_else_waits_for_it(house: House) -> None:
-    assert await house.after(100, Attend("a"), Attend("a"), Leave("a")) == []
-    assert await house.after(100, Leave("a")) == [JobAbandoned("a")]
+    assert await house.after(100, Attend("a"), Attend("a"), Leave("a", 1)) == []
+    assert await house.after(100, Leave("a", 1)) == [JobAbandoned("a", 1)]
 
 
 async def test_a_client_that_comes_again_in_time_keeps_its_job(house: House) -> None:
-    assert await house.after(GRACE_S - 1, Attend("a"), Leave("a")) == []
+    assert await house.after(GRACE_S - 1, Attend("a"), Leave("a", 1)) == []
     assert await house.after(100, Attend("a")) == []
 
 
 async def test_nothing_is_given_up_while_an_upload_may_be_the_same_request(house: House) -> None:
-    assert await house.after(100, UploadBegun(), Attend("a"), Leave("a")) == []
-    assert await house.after(GRACE_S, UploadEnded()) == [JobAbandoned("a")]
+    assert await house.after(100, UploadBegun(), Attend("a"), Leave("a", 1)) == []
+    assert await house.after(GRACE_S, UploadEnded()) == [JobAbandoned("a", 1)]
 
 
 async def test_an_upload_that_was_not_counted_does_no_harm(house: House) -> None:
-    assert await house.after(100, UploadEnded(), UploadBegun(), Attend("a"), Leave("a")) == []
+    assert await house.after(100, UploadEnded(), UploadBegun(), Attend("a"), Leave("a", 1)) == []
+
+
+async def test_whoever_was_counted_before_a_crash_does_no_harm(house: House) -> None:
+    assert await house.after(100, Attend("a"), Leave("a", 1), Leave("a", 1), Attend("a")) == []
+
+
+async def test_an_upload_that_never_ends_does_not_keep_jobs_for_ever(house: House) -> None:
+    assert await house.after(300, UploadBegun(), Attend("a"), Leave("a", 1)) == []
+    assert await house.after(400) == [JobAbandoned("a", 1)]
+
+
+async def test_a_client_that_comes_and_goes_again_begins_the_time_anew(house: House) -> None:
+    assert await house.after(GRACE_S - 1, Attend("a"), Leave("a", 1)) == []
+    assert await house.after(GRACE_S - 1, Attend("a"), Leave("a", 1)) == []
+    assert await house.after(2) == [JobAbandoned("a", 1)]
