@@ -109,7 +109,7 @@ class House:
         await self.jobs.plan(name, 1.0, [Chunk(ordinal=0, spans=(Span(0, 16_000),))])
         await self.jobs.start(name)
         heard = [
-            Segment(index=n, start=0.0, end=1.0, text=line)
+            Segment(index=n, start=0.0, end=1.0, text=line, language="en")
             for n, line in enumerate(lines or ("Hello.", " ", " Bye. "))
         ]
         await self.jobs.commit_chunk(name, 0, [] if lines == ("",) else heard)
