@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 import ctranslate2
+import msgspec
 import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
@@ -45,6 +46,8 @@ MOST_TOKENS, TOKENS_A_SECOND, SPARE_TOKENS = 224, 15, 50
 """Half of the decoder's context, and how much of that a window may use. A loop in a short window
 would otherwise fill all of it while the rest of the batch waits."""
 TIMESTAMP_S = 0.02
+REACH_S = 0.1
+"""Seconds of a word that lie behind a join at least, if the word is spoken there."""
 FRAMES_A_SECOND = 100
 POSITIONS_A_SECOND = 50
 """Of what the encoder makes of the frames."""
@@ -179,7 +182,12 @@ class CTranslate2:
         if not self._abort.is_set():
             self._align(encoded, windows, tokenizers, secs, pieces)
         return [
-            [piece.segment(tokenizers[n], languages[n], outputs[n]) for piece in pieces[n]]
+            [
+                _behind_joins(
+                    piece.segment(tokenizers[n], languages[n], outputs[n]), _joins(windows[n])
+                )
+                for piece in pieces[n]
+            ]
             for n in range(len(windows))
         ]
 
@@ -437,8 +445,27 @@ def _goes_across_a_join(window: Window, pieces: Sequence[_Piece]) -> bool:
 
     The server cuts it there, and needs its words' times for that.
     """
-    joins = [end / RATE for end in accumulate(span.length for span in window.spans[:-1])]
+    joins = _joins(window)
     return any(piece.start < join < piece.end for piece in pieces for join in joins)
+
+
+def _joins(window: Window) -> list[float]:
+    """Where its spans were joined: seconds of the window."""
+    return [end / RATE for end in accumulate(span.length for span in window.spans[:-1])]
+
+
+def _behind_joins(segment: EngineSegment, joins: Sequence[float]) -> EngineSegment:
+    """The segment; its words that reach back over a pause that was cut out begin behind it.
+
+    An alignment lets a word begin where the one before it ends, whatever pause is between, and is
+    right about where it ends.
+    """
+    words = list(segment.words)
+    for n, word in enumerate(words):
+        for join in joins:
+            if word.start < join < word.end - REACH_S:
+                words[n] = word = msgspec.structs.replace(word, start=join)
+    return msgspec.structs.replace(segment, words=tuple(words))
 
 
 def _token_times(alignments: Sequence[tuple[int, int]]) -> list[float]:

@@ -75,14 +75,6 @@ def test_a_word_that_begins_in_the_silence_before_a_pause_belongs_behind_it() ->
     assert (found.text, found.start) == ("Hi there.", 50.2)
 
 
-def test_a_word_whose_time_reaches_back_over_a_pause_belongs_behind_it() -> None:
-    """An alignment lets a word begin where the one before it ends, whatever pause is between."""
-    words = ("Americans,", 0.5, 1.4), ("ask", 1.4, 2.9), ("not", 2.9, 3.2)
-    speech = (Span(10 * RATE, int(11.5 * RATE)), Span(int(50.2 * RATE), 55 * RATE))
-    (first, second), _ = segments_of([heard("Americans, ask not", 0.5, 3.2, *words)], SPANS, speech)
-    assert (first.text, second.text) == ("Americans,", "ask not")
-
-
 def test_without_words_the_longer_side_has_the_text() -> None:
     assert told(heard("Hi.", 1.5, 5.0)) == [("Hi.", 50.0, 53.0)]
 

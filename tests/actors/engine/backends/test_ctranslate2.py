@@ -9,11 +9,12 @@ from actors.engine import protocol
 from actors.engine.backends import LoadFailed
 from actors.engine.backends.ctranslate2 import (
     CTranslate2,
+    _behind_joins,
     _Output,
     _pieces,
     _token_times,
 )
-from actors.engine.protocol import Result, Window
+from actors.engine.protocol import EngineSegment, EngineWord, Result, Window
 from storage.records import RATE, Span
 from tests.audio import babble
 from tests.scripted_folder import scripted_folder
@@ -91,6 +92,18 @@ def test_a_segment_that_goes_across_a_join_has_its_words_in_any_case(
         engine, Window(1, str(pcm), spans, spans, "en", {}, False, None, words=False)
     )
     assert [w.text for w in result.segments[0].words] == ["Hello", "world."]
+
+
+def test_a_word_that_reaches_back_over_a_pause_begins_behind_it() -> None:
+    """An alignment lets a word begin where the one before it ends."""
+    words = tuple(
+        EngineWord(text, start, end, 0.9)
+        for text, start, end in (("Americans,", 1.0, 2.1), ("ask", 2.1, 3.0), ("not", 3.0, 3.4))
+    )
+    segment = EngineSegment("Americans, ask not", 1.0, 3.4, "en", words)
+    behind = [(word.text, word.start) for word in _behind_joins(segment, [2.4]).words]
+    assert behind == [("Americans,", 1.0), ("ask", 2.4), ("not", 3.0)]
+    assert _behind_joins(segment, [2.95]) == segment, "a word that ends there belongs before it"
 
 
 def test_no_segment_ends_after_its_window(engine: CTranslate2, pcm: Path) -> None:
