@@ -36,11 +36,15 @@ def test_a_recording_is_transcribed_once_and_its_transcript_lies_beside_it(
         growing.flush()
         server.until((folder / "there before.json").exists)
         growing.write(source.read())
-    server.until((place.parent / "Grüße 1.json").exists)
-    assert (place.parent / "Grüße 1.txt").read_text() == TEXT
-    assert (place.parent / "Grüße 1.srt").read_text().startswith("1\n00:00:00,")
-    whole = json.loads((place.parent / "Grüße 1.json").read_text())
-    assert [segment["text"] for segment in whole["segments"]] == TEXT.splitlines()
+    whole = place.with_suffix(".json")  # it is written last, and again when the copy went on
+
+    def heard() -> list[str]:
+        found = json.loads(whole.read_text()) if whole.exists() else {"segments": []}
+        return [segment["text"] for segment in found["segments"]]
+
+    server.until(lambda: heard() == TEXT.splitlines())
+    assert place.with_suffix(".txt").read_text() == TEXT
+    assert place.with_suffix(".srt").read_text().startswith("1\n00:00:00,")
     server.kill()
     (folder / "there before.txt").write_text("corrected by hand")
     server.start()
