@@ -16,6 +16,7 @@ import pytest
 from tests.acceptance.conftest import Start
 from tests.acceptance.hub_client import Member
 from tests.acceptance.server import Server
+from tests.audio import spoken
 from tools import node_sdk
 
 TEXT = "Hello world. How are you?"
@@ -209,7 +210,8 @@ def test_a_token_of_ours_is_the_api_key(start: Start, clip: Path) -> None:
         assert ann.audio.transcriptions.create(model="whisper-1", file=clip).text == TEXT
 
 
-def test_one_call_is_one_job_through_a_kill(start: Start, slow: Path, talk: Path) -> None:
+def test_one_call_is_one_job_through_a_kill(start: Start, slow: Path, tmp_path: Path) -> None:
+    talk = spoken(tmp_path / "talk.wav", [9.0] * 8)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
