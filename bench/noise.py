@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.accuracy import SLOWEST_S, SPEECH, WEIGHTS, recordings, units
-from bench.peer import decoded
+from bench.accuracy import SPEECH, WEIGHTS, recordings, units
 from bench.serving import serving
 from storage.records import RATE
+from tests.acceptance.heard import transcribed
 from tests.acceptance.server import Server
-from tests.audio import write_wav
+from tests.audio import decoded, write_wav
 from tools.demo_model.evaluate import errors
 
 Sound = NDArray[np.float64]
@@ -81,9 +81,8 @@ def _server(folder: Path) -> AbstractContextManager[Server]:
 def _text(server: Server, folder: Path, samples: Sound, **fields: str) -> str:
     peak = float(np.abs(samples).max()) or 1.0
     scaled = (samples / peak * 0.5 * 2**15).astype(np.int16)
-    job_id = server.submit(write_wav(folder / "clip.wav", scaled), language="en", **fields)
-    server.until(lambda: server.job(job_id)["status"] in ("done", "failed"), within=SLOWEST_S)
-    return " ".join(segment["text"] for segment in server.job(job_id)["segments"])
+    job = transcribed(server, write_wav(folder / "clip.wav", scaled), language="en", **fields)
+    return " ".join(segment["text"] for segment in job["segments"])
 
 
 def _mixed(speech: Sound, noise: Sound, decibels: float) -> Sound:

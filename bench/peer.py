@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +22,7 @@ from bench.accuracy import SPEECH, recordings
 from bench.serving import serving
 from storage.records import RATE
 from tests.acceptance.server import Server
-from tests.audio import write_wav
+from tests.audio import decoded, write_wav
 
 FOLDER = Path(os.environ.get("FOLDER", "models/base"))
 ROUNDS = 3
@@ -130,10 +129,3 @@ def _sentences() -> Iterator[NDArray[np.int16]]:
 def _joined(sentences: list[NDArray[np.int16]], pause_s: float) -> NDArray[np.int16]:
     pause = np.zeros(round(pause_s * RATE), np.int16)
     return np.concatenate([part for each in sentences for part in (each, pause)])
-
-
-def decoded(path: Path) -> NDArray[np.int16]:
-    with av.open(str(path)) as container:
-        resampler = av.AudioResampler("s16", "mono", RATE)
-        frames = (f for frame in container.decode(audio=0) for f in resampler.resample(frame))
-        return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])

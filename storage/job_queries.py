@@ -30,6 +30,9 @@ LOG_KEPT = 200
 
 _spans = msgspec.json.Decoder(tuple[Span, ...])
 
+_UNDER_KEY = "idempotency_key > ? || ':' AND idempotency_key < ? || ';'"
+"""Begins with a key and a colon; a semicolon is the next character."""
+
 
 class JobQueries:
     def __init__(self, database: Database) -> None:
@@ -47,9 +50,7 @@ class JobQueries:
     async def newest_by_key(self, key: str) -> Job | None:
         """The newest job whose idempotency key is this, or begins with it and a colon."""
         return await self._one(
-            "WHERE idempotency_key = ? "
-            "OR (idempotency_key > ? || ':' AND idempotency_key < ? || ';') "
-            "ORDER BY number DESC LIMIT 1",
+            f"WHERE idempotency_key = ? OR ({_UNDER_KEY}) ORDER BY number DESC LIMIT 1",
             key,
             key,
             key,
@@ -60,8 +61,8 @@ class JobQueries:
         """Whether an earlier job is done whose idempotency key begins with this and a colon."""
         found = await scalar(
             c,
-            "SELECT EXISTS (SELECT 1 FROM jobs WHERE idempotency_key > ? || ':' "
-            "AND idempotency_key < ? || ';' AND status = 'done' AND number < ?)",
+            f"SELECT EXISTS (SELECT 1 FROM jobs WHERE {_UNDER_KEY} "
+            "AND status = 'done' AND number < ?)",
             key,
             key,
             job.number,

@@ -240,6 +240,8 @@ class Jobs(JobQueries):
             [(job.number, x.start, x.end, x.text, x.reason) for x in left_out],
         )
         secs = _with_more(job.secs_by_language, segments)
+        if secs == job.secs_by_language:
+            return job
         return await _updated(
             c,
             "UPDATE jobs SET secs_by_language = ?, "

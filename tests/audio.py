@@ -106,3 +106,13 @@ def an_hour_of_silence(path: Path) -> Path:
             left -= samples.shape[1]
         container.mux(stream.encode(None))
     return path
+
+
+def decoded(path: Path) -> NDArray[np.int16]:
+    """A recording as mono samples at RATE."""
+    import av
+
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler("s16", "mono", RATE)
+        frames = (f for frame in container.decode(audio=0) for f in resampler.resample(frame))
+        return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])

@@ -6,18 +6,10 @@ from litestar.openapi.spec import OpenAPIType, Schema
 
 from app.services import order_form
 from app.services.order_form import Context, Field, flag_of, number_of, text_of
-from storage.errors import Invalid
 
 FILE = "audio_file"
 OUTPUTS = ("txt", "vtt", "srt", "tsv", "json")
 MOST_SPEAKERS = 99
-
-
-def _output(label: str, value: object, _: Context) -> dict[str, Any]:
-    text = text_of(label, value)
-    if text not in OUTPUTS:
-        raise Invalid(f"{label} '{text[:40]}' is unknown; it may be {', '.join(OUTPUTS)}")
-    return {"output": text}
 
 
 def _speakers(label: str, value: object, _: Context) -> dict[str, Any]:
@@ -56,5 +48,7 @@ TRANSCRIPTION: dict[str, Field] = {
     ),
     "min_speakers": _COUNT,
     "max_speakers": _COUNT,
-    "output": Field(_output, Schema(type=_TEXT, enum=[*OUTPUTS], default="txt")),
+    "output": Field(
+        order_form.choice("output", *OUTPUTS), Schema(type=_TEXT, enum=[*OUTPUTS], default="txt")
+    ),
 }

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, Router, post
-from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Parameter
 
 from app.asr.errors import HANDLERS
 from app.asr.orders import DETECTION, FILE, TRANSCRIPTION
+from app.auth.connection import owner_of
 from app.auth.guards import native
 from app.http.event_stream import KEEPALIVE_S
 from app.http.hang_up import disconnected
@@ -24,7 +24,7 @@ from app.services.calls import (
     unless_hung_up,
 )
 from app.services.follow import Ended
-from app.services.openapi import upload_operation
+from app.services.openapi import CALL_ERRORS, errors, upload_operation
 from app.services.order_form import Field
 from app.services.samples import wav_header
 from app.services.services import Services
@@ -64,28 +64,15 @@ def _documented(fields: Mapping[str, Field]) -> dict[str, Any]:
                 for name, field in fields.items()
             ]
 
-    meanings = {
+    meanings = CALL_ERRORS | {
         400: "The body is no multipart form",
-        401: "REQUIRE_TOKEN is on, and there is no token that holds",
-        403: "The token or its account may not use this",
-        408: "Nothing was received for 30 s",
-        413: "The file is larger than UPLOAD_MAX_MB",
         422: "A parameter is wrong, or the file is missing or cannot be decoded",
-        429: "Too many requests, or the account's share is used up",
-        500: "The recording could not be transcribed, or the server failed",
-        503: "The queue is full, or the server is shutting down",
-        507: "The disk has too little free space",
     }
     return {
         "status_code": 200,
         "operation_class": Operation,
         "request_max_body_size": None,
-        "responses": {
-            code: ResponseSpec(
-                data_container=ErrorDocument, generate_examples=False, description=meaning
-            )
-            for code, meaning in meanings.items()
-        },
+        "responses": errors(ErrorDocument, meanings),
     }
 
 
@@ -130,8 +117,6 @@ async def _queue(
         Refusal: as `app.services.submit.SubmitService.receive` and `queue`.
     """
     submissions = services.submissions
-    caller = getattr(request.state, "caller", None)
-    owner = caller.account.number if caller else None
     with services.calls.upload():
         submission = await submissions.begin(fields, unchecked=True)
         form = submission.form
@@ -140,10 +125,8 @@ async def _queue(
         form.check_together()
         if form.errors:
             raise Unprocessable(form.errors)
-        diarization = services.system.configuration.diarization.diarization
-        if form.values.get("speakers") and not diarization:
-            sentence = "diarize is not possible: DIARIZATION is off on this server"
-            raise Unprocessable({"diarize": [sentence]})
+        if form.values.get("speakers"):
+            services.calls.check_diarization("diarize", "diarize")
         values = dict(form.values)  # fields of the body are no parameters of this API
         wanted: dict[str, Any] = {
             name: values.pop(name) for name in ("output", "encode") if name in values
@@ -161,7 +144,9 @@ async def _queue(
             raise Unprocessable({FILE: [f"{FILE} is {state}"]})
         values.setdefault("filename", upload.filename)
         wanted["filename"] = values["filename"]  # an earlier request may have had another
-        order = Order(**values, media_type=upload.media_type, channel=Channel.ASR, owner=owner)
+        order = Order(
+            **values, media_type=upload.media_type, channel=Channel.ASR, owner=owner_of(request)
+        )
         return await services.calls.queue(submission, order, upload.size), wanted
 
 
@@ -171,11 +156,11 @@ def _nothing() -> None:
 
 async def _language(services: Services, call: Call) -> AsyncIterator[Language | None]:
     async for event in call.events(KEEPALIVE_S):
-        job = event.job if isinstance(event, Ended) else None
-        job = job or await services.system.jobs.get(call.job.id)
-        if isinstance(event, Ended):
-            check_done(event.job)
-        if job and (job.language or isinstance(event, Ended)):
+        has_ended = isinstance(event, Ended)
+        job = event.job if isinstance(event, Ended) else await services.system.jobs.get(call.job.id)
+        if job and has_ended:
+            check_done(job)
+        if job and (job.language or has_ended):
             secs = job.secs_by_language
             share = secs.get(job.language or "", 0.0) / (sum(secs.values()) or 1.0)
             name = language_name(job.language) or None

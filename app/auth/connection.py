@@ -17,6 +17,12 @@ def caller_of(connection: Connection) -> Caller:
     return caller
 
 
+def owner_of(connection: Connection) -> int | None:
+    """The account that a guard has let in; None where the surface asks for none."""
+    caller: Caller | None = getattr(connection.state, "caller", None)
+    return caller.account.number if caller else None
+
+
 def address_of(connection: Connection) -> str:
     return connection.client.host if connection.client else ""
 

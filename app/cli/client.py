@@ -83,21 +83,18 @@ class Client:
         """
         if not start:
             raise ServerSaid("name a job by its id, or by how that begins")
+        if len(start) >= FULL_ID:
+            return start
         found: list[str] = []
-        before: dict[str, int] = {}
-        while len(start) < FULL_ID:
+        before: dict[str, int] | None = {}
+        while before is not None:
             page = await self.get("/jobs", limit=PAGE, **before)
             found += (job["id"] for job in page["jobs"] if job["id"].startswith(start))
-            if page["next"] is None:
-                break
-            before = {"before": page["next"]}
-        else:
-            return start
-        if len(found) != 1:
-            many = f"{len(found)} jobs have ids" if found else "there is no job whose id"
-            raise ServerSaid(
-                f"{many} that begin with {start}" if found else f"{many} begins with {start}"
-            )
+            before = {"before": page["next"]} if page["next"] is not None else None
+        if not found:
+            raise ServerSaid(f"there is no job whose id begins with {start}")
+        if len(found) > 1:
+            raise ServerSaid(f"{len(found)} jobs have ids that begin with {start}")
         return found[0]
 
     async def before(self, job_id: str) -> int:

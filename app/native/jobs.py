@@ -8,6 +8,7 @@ from litestar.params import HeaderParameter, QueryParameter
 from actors.events.messages import Subscribe
 from actors.jobs.messages import Cancel, Delete
 from actors.models.messages import RequireReady
+from app.auth.connection import owner_of
 from app.auth.guards import native
 from app.http import event_stream
 from app.http.parameters import IdempotencyKey
@@ -64,7 +65,7 @@ async def submit(
     key: IdempotencyKey = None,
 ) -> Response[Accepted]:
     """Answers as soon as the audio is safely stored. 503 comes before the body is read."""
-    system, submissions, owner = services.system, services.submissions, _owner(request)
+    system, submissions, owner = services.system, services.submissions, owner_of(request)
     key = stored_key(key, owner, Channel.NATIVE)
     if key and (earlier := await system.jobs.by_idempotency_key(key)):
         return Response(Accepted(earlier.id), status_code=202)
@@ -95,12 +96,6 @@ async def submit(
     )
     job = await submissions.queue(submission, order, upload.size, limited=False)
     return Response(Accepted(job.id), status_code=202)
-
-
-def _owner(request: Request[Any, Any, Any]) -> int | None:
-    """Whose job a native one is: nobody's, unless tokens are wanted."""
-    caller = getattr(request.state, "caller", None)
-    return caller.account.number if caller else None
 
 
 async def _require_ready(services: Services) -> None:

@@ -9,14 +9,16 @@ import msgspec
 from litestar import Request, Response, Router, post
 from litestar.response import Stream
 
+from app.auth.connection import owner_of
 from app.auth.guards import native
 from app.http.event_stream import HEADERS, KEEPALIVE, KEEPALIVE_S
 from app.http.hang_up import disconnected
 from app.http.refusals import Unprocessable
 from app.openai import documents
-from app.openai.errors import HANDLERS, UnknownModel, described
+from app.openai.errors import HANDLERS, described
+from app.openai.models import meant_by
 from app.openai.openapi import answers
-from app.openai.orders import FIELDS, FILE, Format, Wanted, means_default, split
+from app.openai.orders import FIELDS, FILE, Format, Wanted, split
 from app.services.calls import (
     CLIENT_CLOSED_REQUEST,
     Answer,
@@ -86,30 +88,13 @@ async def _queue(request: AnyRequest, services: Services, task: Task) -> tuple[J
         Refusal: as `app.services.submit.SubmitService.receive` and `queue`.
     """
     submissions, catalogue = services.submissions, services.system.configuration.catalogue
-    caller = getattr(request.state, "caller", None)
-    owner = caller.account.number if caller else None
     submission = await submissions.begin(FIELDS, repeats=False, unchecked=True)
     form = submission.form
-
-    def asks_for_default() -> bool:
-        """
-        Raises:
-            UnknownModel: neither the default model nor another of this server is asked for.
-        """
-        name = form.values.get("model")
-        if name is not None and not catalogue.may_be_requested(name):
-            if not means_default(name):
-                there = ", ".join(catalogue.offered())
-                raise UnknownModel(
-                    f"there is no model '{name[:80]}' on this server, which has {there}."
-                )
-            return True
-        return False
 
     def check() -> None:
         if form.errors:
             raise Unprocessable(form.errors)
-        asks_for_default()
+        meant_by(catalogue, form.values.get("model"))
 
     upload = await submissions.receive(
         request, submission, FILE, check_file=check, check_field=check
@@ -118,9 +103,10 @@ async def _queue(request: AnyRequest, services: Services, task: Task) -> tuple[J
         sentence = "file is empty" if upload.found else "file is required"
         raise Unprocessable({FILE: [sentence]})
     try:
-        wanted, values = split(form.values, task, asks_for_default())
+        model = meant_by(catalogue, form.values.get("model"))
+        wanted, values = split(form.values, task, default_model=model is None)
         if wanted.format is Format.DIARIZED_JSON:
-            _check_diarization(services)
+            services.calls.check_diarization("response_format", wanted.format)
         form.values = values
         form.check_together()
         if form.errors:
@@ -133,20 +119,9 @@ async def _queue(request: AnyRequest, services: Services, task: Task) -> tuple[J
         filename=upload.filename,
         media_type=upload.media_type,
         channel=Channel.OPENAI,
-        owner=owner,
+        owner=owner_of(request),
     )
     return await services.calls.queue(submission, order, upload.size), wanted
-
-
-def _check_diarization(services: Services) -> None:
-    if not services.system.configuration.diarization.diarization:
-        raise Unprocessable(
-            {
-                "response_format": [
-                    "diarized_json is not possible: DIARIZATION is off on this server"
-                ]
-            }
-        )
 
 
 def _answers(call: Call, wanted: Wanted) -> AsyncIterator[Answer | None]:
@@ -177,16 +152,20 @@ async def _events(services: Services, job: Job, wanted: Wanted) -> AsyncIterator
             async for told in call.deltas(KEEPALIVE_S):
                 if isinstance(told, Delta):
                     yield _frame(documents.delta_event(told.segment, told.text, wanted))
-                elif told is None:
+                elif isinstance(told, Answer):
+                    answer = told
+                else:
                     yield KEEPALIVE
-            async for answer in _answers(call, wanted):
-                if answer is None:
-                    yield KEEPALIVE
-                    continue
-                if wanted.format is Format.DIARIZED_JSON:
-                    for each in documents.speaker_segments(answer.segments, answer.turns):
-                        yield _frame(each)
-                yield _frame(documents.done_event(wanted, answer.job, answer.segments))
+            if wanted.format is Format.DIARIZED_JSON:
+                async for attributed in call.with_speakers(answer, KEEPALIVE_S):
+                    if attributed is None:
+                        yield KEEPALIVE
+                    else:
+                        for each in documents.speaker_segments(
+                            attributed.segments, attributed.turns
+                        ):
+                            yield _frame(each)
+            yield _frame(documents.done_event(wanted, answer.job, answer.segments))
     except Refusal as refusal:
         yield _frame(described(refusal)[1])
 

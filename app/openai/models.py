@@ -11,6 +11,7 @@ from app.auth.guards import native
 from app.openai.errors import HANDLERS, UnknownModel
 from app.openai.openapi import answers
 from app.openai.orders import means_default
+from app.services.order_form import no_such_model
 from app.services.services import Services
 from storage.errors import Invalid
 
@@ -40,12 +41,20 @@ async def listed(services: Services) -> ModelList:
 
 @get("/{model_id:path}", summary="One model", responses=answers(transcription=False))
 async def one(services: Services, model_id: str) -> ModelDocument:
-    catalogue = services.system.configuration.catalogue
-    name = model_id.strip("/")
-    if not (catalogue.may_be_requested(name) or means_default(name)):
-        there = ", ".join(catalogue.offered())
-        raise UnknownModel(f"there is no model '{name[:80]}' on this server, which has {there}")
-    return _document(catalogue, name)
+    return _document(services.system.configuration.catalogue, model_id.strip("/"))
+
+
+def meant_by(catalogue: Catalogue, name: str | None) -> str | None:
+    """The model that is meant; None: the server's own.
+
+    Raises:
+        UnknownModel: the server has none of that name, and OpenAI has none, either.
+    """
+    if name is None or catalogue.may_be_requested(name):
+        return name
+    if means_default(name):
+        return None
+    raise UnknownModel(no_such_model(catalogue, name))
 
 
 def _names(catalogue: Catalogue) -> Iterator[str]:
@@ -54,11 +63,10 @@ def _names(catalogue: Catalogue) -> Iterator[str]:
 
 
 def _document(catalogue: Catalogue, name: str) -> ModelDocument:
-    stands_for_default = not catalogue.may_be_requested(name)
+    model = catalogue.resolve(meant_by(catalogue, name))
     created = 0.0
     with suppress(Invalid, OSError):  # the default model may be downloaded only when it is needed
-        model = catalogue.find(catalogue.resolve(None if stands_for_default else name))
-        created = model.path.stat().st_mtime
+        created = catalogue.find(model).path.stat().st_mtime
     return {"id": name, "object": "model", "created": int(created), "owned_by": OWNER}
 
 

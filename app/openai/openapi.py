@@ -4,6 +4,8 @@ from typing import Any, NotRequired, TypedDict
 
 from litestar.openapi import ResponseSpec
 
+from app.services.openapi import CALL_ERRORS, errors
+
 
 class Usage(TypedDict):
     type: str
@@ -35,26 +37,10 @@ class OpenAIError(TypedDict):
     error: ErrorBody
 
 
-_MEANING = {
-    400: "Something in the request is wrong; the sentence says what",
-    401: "REQUIRE_TOKEN is on, and there is no token that holds",
-    403: "The token or its account may not use this",
-    404: "The server has no such model",
-    405: "The route has other methods",
-    408: "Nothing was received for 30 s",
-    413: "The file is larger than UPLOAD_MAX_MB",
-    429: "Too many requests, or the account's share is used up",
-    500: "The recording could not be transcribed, or the server failed",
-    503: "The queue is full, or the server is shutting down",
-    507: "The disk has too little free space",
-}
+_MEANING = CALL_ERRORS | {404: "The server has no such model", 405: "The route has other methods"}
 
 
 def answers(*, transcription: bool = True) -> dict[int, ResponseSpec]:
-    found = {200: _spec(Transcription, "The transcript")} if transcription else {}
-    codes = _MEANING if transcription else (401, 403, 404, 429, 500)
-    return found | {code: _spec(OpenAIError, _MEANING[code]) for code in codes}
-
-
-def _spec(kind: Any, meaning: str) -> ResponseSpec:
-    return ResponseSpec(data_container=kind, generate_examples=False, description=meaning)
+    if transcription:
+        return errors(Transcription, {200: "The transcript"}) | errors(OpenAIError, _MEANING)
+    return errors(OpenAIError, {code: _MEANING[code] for code in (401, 403, 404, 429, 500)})

@@ -59,19 +59,9 @@ def means_default(model: str) -> bool:
     return _OPENAI_MODEL.fullmatch(model) is not None
 
 
-def _choice(attribute: str, *choices: str) -> order_form.Parse:
-    def parse(label: str, value: object, _: Context) -> dict[str, Any]:
-        text = text_of(label, value)
-        if text not in choices:
-            raise Invalid(f"{label} '{text[:40]}' is unknown; it may be {', '.join(choices)}")
-        return {attribute: text}
-
-    return parse
-
-
 def _one_of(attribute: str, *choices: str) -> order_form.Parse:
-    """As `_choice`, for each item of a list."""
-    parse = _choice(attribute, *choices)
+    """As `order_form.choice`, for each item of a list."""
+    parse = order_form.choice(attribute, *choices)
     return lambda label, value, context: {attribute: (parse(label, value, context)[attribute],)}
 
 
@@ -111,7 +101,8 @@ FIELDS: dict[str, Field] = {
         most_items=MOST_KEYWORDS,
     ),
     "response_format": Field(
-        _choice("format", *Format), Schema(type=_TEXT, enum=[*Format], default=Format.JSON)
+        order_form.choice("format", *Format),
+        Schema(type=_TEXT, enum=[*Format], default=Format.JSON),
     ),
     "timestamp_granularities": Field(
         _one_of("granularities", "word", "segment"),

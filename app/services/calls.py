@@ -22,6 +22,7 @@ from actors.events.messages import Subscribe
 from actors.events.subscription import Subscription
 from actors.jobs.messages import Attend, Leave, UploadBegun, UploadEnded
 from actors.system import System
+from app.http.refusals import Unprocessable
 from app.services.follow import Ended, JobEvent, JobFollower, SegmentAdded
 from app.services.submit import Submission, SubmitService, stored_key
 from app.transcripts.whisper_json import delta
@@ -140,14 +141,21 @@ class Call:
                 answer = Answer(event.job, tuple(event.segments))
             else:
                 yield None
-        if with_speakers:
-            async for _ in self._until_speakers_are_settled(pause_secs):
-                yield None
-            answer = Answer(answer.job, answer.segments, await self._turns())
-        yield answer
+        if not with_speakers:
+            yield answer
+            return
+        async for attributed in self.with_speakers(answer, pause_secs):
+            yield attributed
 
-    async def _until_speakers_are_settled(self, pause_secs: float) -> AsyncIterator[None]:
-        """At least every ``pause_secs`` until the diarizer has done what it can."""
+    async def with_speakers(
+        self, answer: Answer, pause_secs: float
+    ) -> AsyncIterator[Answer | None]:
+        """The answer with the speakers at last; before that None, at least every ``pause_secs``.
+
+        Raises:
+            TranscriptionFailed: the speakers could not be told apart.
+            Busy: the server is shutting down.
+        """
         # The subscription to a job is over with the job's end.
         subscription = await self._system.broadcaster.ask(Subscribe(self.job.id))
         try:
@@ -157,6 +165,7 @@ class Call:
                     raise Busy(_STOPPING)
         finally:
             subscription.close()
+        yield Answer(answer.job, answer.segments, await self._turns())
 
     async def _turns(self) -> tuple[Turn, ...]:
         """
@@ -233,6 +242,16 @@ class CallService:
             yield
         finally:
             self._system.attendance.tell(UploadEnded())
+
+    def check_diarization(self, field: str, wanted: str) -> None:
+        """Call it where a request wants the speakers, which it calls ``wanted``, in ``field``.
+
+        Raises:
+            Unprocessable: the operator has switched that off.
+        """
+        if not self._system.configuration.diarization.diarization:
+            sentence = f"{wanted} is not possible: DIARIZATION is off on this server"
+            raise Unprocessable({field: [sentence]})
 
     async def queue(self, submission: Submission, order: Order, size_bytes: int) -> Job:
         """The job of the same request, if it was sent before and is not forgotten; else a new one.

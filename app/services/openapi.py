@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 
 from app.services.order_form import Field, schemas
@@ -29,3 +30,25 @@ def upload_operation(file_field: str, fields: Mapping[str, Field]) -> type[Opera
             )
 
     return WithUpload
+
+
+CALL_ERRORS = {
+    400: "Something in the request is wrong; the sentence says what",
+    401: "REQUIRE_TOKEN is on, and there is no token that holds",
+    403: "The token or its account may not use this",
+    408: "Nothing was received for 30 s",
+    413: "The file is larger than UPLOAD_MAX_MB",
+    429: "Too many requests, or the account's share is used up",
+    500: "The recording could not be transcribed, or the server failed",
+    503: "The queue is full, or the server is shutting down",
+    507: "The disk has too little free space",
+}
+"""What the errors mean of a route that answers with the transcript itself."""
+
+
+def errors(kind: type, meanings: Mapping[int, str]) -> dict[int, ResponseSpec]:
+    """Answers of that shape."""
+    return {
+        code: ResponseSpec(data_container=kind, generate_examples=False, description=meaning)
+        for code, meaning in meanings.items()
+    }

@@ -175,11 +175,15 @@ def _language(label: str, value: object, _: Context) -> dict[str, Any]:
     return {"language": language_of(label, value)}
 
 
+def without_region(text: str) -> str:
+    """``de`` for ``de-CH`` and for ``de_CH``, in small letters."""
+    return text.lower().replace("_", "-").partition("-")[0]
+
+
 def _code(text: str) -> str:
     """``de`` for ``German`` and for ``de-CH``; what is neither as it is."""
     named = {name.lower(): code for code, name in LANGUAGES.items()}
-    text = text.lower()
-    return named.get(text) or text.replace("_", "-").partition("-")[0]
+    return named.get(text.lower()) or without_region(text)
 
 
 def _task(label: str, value: object, _: Context) -> dict[str, Any]:
@@ -192,8 +196,7 @@ def _task(label: str, value: object, _: Context) -> dict[str, Any]:
 def _model(label: str, value: object, context: Context) -> dict[str, Any]:
     name, catalogue = text_of(label, value), context.catalogue
     if not catalogue.may_be_requested(name):
-        there = ", ".join(catalogue.offered())
-        raise Invalid(f"there is no model '{name[:80]}' on this server, which has {there}")
+        raise Invalid(no_such_model(catalogue, name))
     return {"model": name}
 
 
@@ -206,6 +209,23 @@ def _source_url(label: str, value: object, context: Context) -> dict[str, Any]:
             f"{label} has an address of a private network, which this server does not fetch from"
         ) from None
     return {"source_url": url}
+
+
+def no_such_model(catalogue: Catalogue, name: str) -> str:
+    there = ", ".join(catalogue.offered())
+    return f"there is no model '{name[:80]}' on this server, which has {there}"
+
+
+def choice(attribute: str, *choices: str) -> Parse:
+    """Of a field that has one of these values."""
+
+    def parse(label: str, value: object, _: Context) -> dict[str, Any]:
+        text = text_of(label, value)
+        if text not in choices:
+            raise Invalid(f"{label} '{text[:40]}' is unknown; it may be {', '.join(choices)}")
+        return {attribute: text}
+
+    return parse
 
 
 def _text(attribute: str, longest: int) -> Parse:

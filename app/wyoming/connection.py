@@ -22,7 +22,7 @@ from actors.engine.languages import LANGUAGES
 from app.http.event_stream import KEEPALIVE_S
 from app.http.uploads import STALLED_S, WRITE_BLOCK, too_large
 from app.services.calls import Answer, Call, Delta, unless_hung_up
-from app.services.order_form import LONGEST_PROMPT
+from app.services.order_form import LONGEST_PROMPT, without_region
 from app.services.samples import wav_header
 from app.services.services import Services
 from app.services.submit import Submission
@@ -146,7 +146,7 @@ class Connection:
     def _order(self) -> Order:
         """What the client wants. A model or a language that is not known is left to the server."""
         hints, catalogue = self._hints, self._services.system.configuration.catalogue
-        language = (hints.language or "").replace("_", "-").partition("-")[0].lower()
+        language = without_region(hints.language or "")
         words = [*(hints.transcript_names or ()), *(hints.transcript_terms or ())]
         known = hints.name is not None and catalogue.may_be_requested(hints.name)
         return Order(

@@ -1,17 +1,16 @@
 """Recordings in which two languages are spoken, with real weights through both engines."""
 
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 
 from storage.records import RATE
 from tests.acceptance.heard import KENNEDY, transcribed, words
 from tests.acceptance.server import Server
+from tests.audio import decoded, write_wav
 from tools.demo_model.evaluate import errors
 from tools.real_weights import RealWeights
 
@@ -43,23 +42,7 @@ def joined(path: Path, *parts: Path | float) -> Path:
         np.zeros(round(part * RATE), np.int16) if isinstance(part, float) else decoded(part)
         for part in parts
     ]
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(np.concatenate(samples).tobytes())
-    return path
-
-
-def decoded(path: Path) -> np.ndarray[Any, np.dtype[np.int16]]:
-    resampler = av.AudioResampler("s16", "mono", RATE)
-    with av.open(str(path)) as container:
-        frames = [
-            resampled.to_ndarray()[0]
-            for frame in container.decode(audio=0)
-            for resampled in resampler.resample(frame)
-        ]
-    return np.concatenate(frames)
+    return write_wav(path, np.concatenate(samples))
 
 
 def said_in(job: dict[str, Any], language: str) -> list[str]:

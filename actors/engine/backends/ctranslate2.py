@@ -115,12 +115,11 @@ class CTranslate2:
         found: list[list[EngineSegment]] = [[] for _ in windows]
         whole_ones = [n for n, each in enumerate(parts) if len(each) == 1]
         if whole_ones:
-            every = len(whole_ones) == len(windows)
             heard = self._hear(
                 [windows[n] for n in whole_ones],
                 [befores[n] for n in whole_ones],
                 [samples[n] for n in whole_ones],
-                encoded if every else _some_of(encoded, whole_ones),
+                _some_of(encoded, whole_ones),
                 [parts[n][0][1] for n in whole_ones],
             )
             for n, segments in zip(whole_ones, heard, strict=True):
@@ -269,8 +268,7 @@ class CTranslate2:
         cut = [n for n, each in parts.items() if len(each) > 1]
         likely: dict[int, list[dict[str, float]]] = {n: [] for n in parts}
         if alone:
-            every = len(alone) == encoded.shape[0]
-            guesses = self._model.detect_language(encoded if every else _some_of(encoded, alone))
+            guesses = self._model.detect_language(_some_of(encoded, alone))
             for n, guess in zip(alone, guesses, strict=True):
                 likely[n].append(_shares(guess))
         if cut:
@@ -349,7 +347,7 @@ class CTranslate2:
                 together[tuple(tokenizers[n].sot_sequence)].append(n)
         for start, numbers in together.items():
             results = self._model.align(
-                encoded if len(numbers) == len(windows) else _some_of(encoded, numbers),
+                _some_of(encoded, numbers),
                 list(start),
                 [[token for piece in pieces[n] for token in piece.tokens] for n in numbers],
                 [round(secs[n] * FRAMES_A_SECOND) for n in numbers],
@@ -485,6 +483,9 @@ def _prompt(tokenizer: Tokenizer, before: list[int]) -> list[int]:
 
 
 def _some_of(encoded: ctranslate2.StorageView, numbers: Sequence[int]) -> ctranslate2.StorageView:
+    """These rows, in their order; a copy unless it is all of them."""
+    if len(numbers) == encoded.shape[0]:
+        return encoded
     rows = np.array(encoded.to_device(ctranslate2.Device.cpu))[list(numbers)]
     return ctranslate2.StorageView.from_array(rows)
 

@@ -32,45 +32,36 @@ def likely_languages(
     Markov model (Viterbi).
     """
     languages = sorted({language for each in heard for language in each})
-    total = sum(history.values())
     change = math.log(CHANGE)
-    scores = {
-        language: max(math.log(history.get(language, 0) / total or UNLIKELY), -change)
-        if total
-        else 0.0
-        for language in languages
-    }
+    scores = {language: max(_log_share(history, language), -change) for language in languages}
     before: list[dict[str, str]] = []
     for number, each in enumerate(heard):
-        best = max(scores, key=scores.__getitem__)
         if number:
-            before.append(
-                {
-                    language: language if scores[language] >= scores[best] - change else best
-                    for language in languages
-                }
-            )
-        kept = {
-            language: max(scores[language], scores[best] - change) if number else scores[language]
-            for language in languages
-        }
-        scores = {
-            language: score + math.log(max(each.get(language, 0), UNLIKELY))
-            for language, score in kept.items()
-        }
+            best = max(scores, key=scores.__getitem__)
+            least = scores[best] - change
+            before.append({k: k if score >= least else best for k, score in scores.items()})
+            scores = {k: max(score, least) for k, score in scores.items()}
+        scores = {k: score + _log(each.get(k, 0)) for k, score in scores.items()}
     path = [max(scores, key=scores.__getitem__)]
     for origin in reversed(before):
         path.append(origin[path[-1]])
     return path[::-1]
 
 
+def _log(probability: float) -> float:
+    return math.log(max(probability, UNLIKELY))
+
+
+def _log_share(history: Mapping[str, float], language: str) -> float:
+    """Of what has been heard before; 0 for each language where that is nothing."""
+    total = sum(history.values())
+    return _log(history.get(language, 0) / total) if total else 0.0
+
+
 def together(heard: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """How likely each language is in several pieces that have the same: their geometric mean."""
     languages = {language for each in heard for language in each}
-    logs = {
-        language: sum(math.log(max(each.get(language, 0), UNLIKELY)) for each in heard)
-        for language in languages
-    }
+    logs = {language: sum(_log(each.get(language, 0)) for each in heard) for language in languages}
     return {language: math.exp(total / len(heard)) for language, total in logs.items()}
 
 

@@ -123,6 +123,7 @@ class WhisperCpp:
         To hear all of it would take as long as to transcribe it. So only its first and its last
         part are looked at, and the others if those two are in different languages.
         """
+        # English-only models cannot detect the language: they would report a random one.
         given = "en" if self._english_only else window.language
         if given:
             return [(whole(window), given)]
@@ -165,8 +166,7 @@ class WhisperCpp:
         params = whisper.whisper_full_default_params(whisper.WHISPER_SAMPLING_GREEDY)
         params.n_threads = self._threads
         params.greedy = {"best_of": BEST_OF}
-        # English-only models cannot detect the language: they would report a random one.
-        params.language = "en" if self._english_only else language
+        params.language = language
         params.translate = translate and not self._english_only
         params.initial_prompt = prompt or ""
         params.no_context = True
