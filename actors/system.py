@@ -70,7 +70,7 @@ from actors.media.messages import (
     SplitsLost,
 )
 from actors.media.settings import FetchSettings
-from actors.models.catalogue import SPEAKERS, Catalogue
+from actors.models.catalogue import Catalogue
 from actors.models.devices import Device
 from actors.models.lifecycle import Lifecycle
 from actors.models.messages import (
@@ -85,6 +85,7 @@ from actors.models.messages import (
 )
 from actors.models.provisioning import provisioner
 from actors.models.settings import ModelSettings
+from actors.models.sources import SPEAKERS
 from actors.models.vram import Gpu
 from actors.net.address_policy import AddressPolicy
 from actors.net.client import open_outbound
@@ -116,6 +117,8 @@ class Configuration:
 
     data_dir: Path
     catalogue: Catalogue
+    suitable_model: str
+    """The name of the model that suits this computer best."""
     gpu: Gpu
     device: Device | None
     """The GPU that the engine is to use; None: it uses the CPU."""

@@ -4,13 +4,21 @@ from pathlib import Path
 
 from actors.engine.settings import EngineSettings
 from actors.models import devices, processors
-from actors.models.catalogue import Catalogue, named_by, suitable_model
+from actors.models.catalogue import Catalogue, named_by, suitable_models
 from actors.models.devices import Device
 from actors.models.settings import ModelSettings
+from actors.models.sources import Form
 from actors.models.vram import Gpu
 from actors.system import Configuration
 from app.settings import Settings
 from storage.errors import Invalid, Unusable
+
+FORMS: dict[str, tuple[Form, ...]] = {
+    "auto": (),
+    "whisper.cpp": (Form.GGML,),
+    "ctranslate2": (Form.CTRANSLATE2,),
+}
+"""By the setting ENGINE."""
 
 
 def configure(settings: Settings) -> Configuration:
@@ -23,20 +31,13 @@ def configure(settings: Settings) -> Configuration:
     device = _device(settings.engine)
     threads = settings.engine.whisper_cpu_threads or processors.usable_cores()
     memory_mb = _memory_mb(device, gpu) if device else None
-    model, files = _default_model(settings.models, memory_mb, threads)
-    catalogue = Catalogue(
-        settings.models.whisper_models_dir.absolute(),
-        files,
-        aliases=dict(settings.models.model_aliases),
-        default=model,
-    )
-    try:
-        catalogue.find(model)
-    except Invalid as error:
-        raise Unusable(f"WHISPER_MODEL: {error.message}") from None
+    forms = FORMS[settings.engine.engine] or _best_forms(device)
+    suitable = suitable_models(memory_mb, threads, forms[0])
+    catalogue = _catalogue(settings.models, forms, suitable)
     return Configuration(
         data_dir=settings.server.data_dir.absolute(),
         catalogue=catalogue,
+        suitable_model=suitable[0],
         gpu=gpu,
         device=device,
         threads=threads,
@@ -69,17 +70,35 @@ def _check_language_model(settings: Settings) -> None:
         raise Unusable("OPENAI_MODEL is not set, but OPENAI_BASE_URL or OPENAI_API_KEY is")
 
 
-def _default_model(
-    settings: ModelSettings, memory_mb: int | None, threads: int
-) -> tuple[str, dict[str, Path]]:
-    """The default model's name, and its file where the settings give one."""
+def _best_forms(device: Device | None) -> tuple[Form, ...]:
+    """On a GPU whisper.cpp comes first: CTranslate2 has not been measured there yet."""
+    return (Form.GGML, Form.CTRANSLATE2) if device else (Form.CTRANSLATE2, Form.GGML)
+
+
+def _catalogue(
+    settings: ModelSettings, forms: tuple[Form, ...], suitable: tuple[str, ...]
+) -> Catalogue:
+    """``suitable``: the models that suit this box, the best first. One that is here already is
+    taken before one that would have to be downloaded."""
     wanted, path = settings.whisper_model, settings.whisper_model_path
     if wanted is not None and ("/" in wanted or wanted.endswith(".bin")):
         path, wanted = path or Path(wanted), None
+    folder, aliases = settings.whisper_models_dir.absolute(), dict(settings.model_aliases)
     if path is not None:
-        name = wanted or named_by(path)
-        return name, {name: path.expanduser().absolute()}
-    return wanted or suitable_model(memory_mb, threads), {}
+        name, path = wanted or named_by(path), path.expanduser().absolute()
+        form = Form.CTRANSLATE2 if path.is_dir() else Form.GGML
+        if form not in forms and path.exists():
+            raise Unusable(f"ENGINE is set to one that cannot load {path}, which is {form}")
+        return Catalogue(folder, {name: path}, aliases=aliases, default=name, forms=forms)
+    if wanted is None:
+        here = {model.name for model in Catalogue(folder, forms=forms).installed()}
+        wanted = next((name for name in suitable if name in here), suitable[0])
+    catalogue = Catalogue(folder, aliases=aliases, default=wanted, forms=forms)
+    try:
+        catalogue.find(wanted)
+    except Invalid as error:
+        raise Unusable(f"WHISPER_MODEL: {error.message}") from None
+    return catalogue
 
 
 def _device(settings: EngineSettings) -> Device | None:

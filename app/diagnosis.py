@@ -12,8 +12,8 @@ from pathlib import Path
 
 from actors.diarization import voices
 from actors.models import devices, processors
-from actors.models.catalogue import SPEAKERS
 from actors.models.devices import Build
+from actors.models.sources import SPEAKERS
 from actors.models.vram import Gpu
 from actors.models.weights import inspect
 from app.configure import configure

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 COMMIT = "0" * 40
 
@@ -67,9 +68,12 @@ class Hub:
 
 
 @contextmanager
-def hub(**files: bytes) -> Iterator[Hub]:
-    """Serves ``ggml-NAME.bin`` for each given NAME."""
+def hub(folder: Path | None = None, **files: bytes) -> Iterator[Hub]:
+    """Serves ``ggml-NAME.bin`` for each given NAME, and the files of ``folder``, if there is one,
+    in every repository."""
     made = Hub({f"ggml-{name}.bin": data for name, data in files.items()})
+    if folder is not None:
+        made.files |= {path.name: path.read_bytes() for path in folder.iterdir()}
     threading.Thread(target=made.server.serve_forever, daemon=True).start()
     try:
         yield made

@@ -29,7 +29,7 @@ def configuration(folder: Path, *, model: str = "demo") -> Configuration:
     """A server on a CPU with the default settings."""
     settings = Settings.from_environment({})
     return Configuration(
-        data_dir=folder, catalogue=Catalogue(folder, default=model),
+        data_dir=folder, catalogue=Catalogue(folder, default=model), suitable_model="base",
         gpu=Gpu(), device=None, threads=4, models=settings.models, engine=settings.engine,
         fetch=settings.fetch, webhooks=settings.webhooks, language_model=settings.language_model,
         diarization=settings.diarization, retention=settings.retention,

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from actors.models.catalogue import EMBEDDING, SEGMENTATION
+from actors.models.sources import EMBEDDING, SEGMENTATION
 from storage.records import RATE
 
 WINDOW_S, FIELD, SHIFT = 10, 991, 270

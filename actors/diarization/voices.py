@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.diarization.process import Diarization
-from actors.models.catalogue import EMBEDDING, SEGMENTATION
+from actors.models.sources import EMBEDDING, SEGMENTATION
 from storage.records import RATE, SAMPLE_BYTES, Turn
 
 if TYPE_CHECKING:  # the server asks this module whether it is installed, and decodes nothing itself

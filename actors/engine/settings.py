@@ -7,6 +7,12 @@ from actors.kernel.setting import setting
 
 @dataclass(frozen=True)
 class EngineSettings:
+    engine: str = setting(
+        "auto",
+        "auto, whisper.cpp or ctranslate2: in which form models are downloaded and used. auto "
+        "prefers CTranslate2 on a CPU and whisper.cpp on a GPU.",
+        choices=("auto", "whisper.cpp", "ctranslate2"),
+    )
     whisper_cpu_threads: int = setting(
         0, "Threads of the engine; 0: one for each physical core that we may use.", minimum=0
     )

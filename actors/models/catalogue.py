@@ -1,35 +1,16 @@
-"""The known models, where their files are, and which model suits which computer."""
+"""The models on this computer and those that can be downloaded, and which one suits it."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
 import msgspec
 
+from actors.models.sources import NAMES, SPEAKERS, VOICES, Form, can_be_pulled
 from actors.models.weights import FOLDER_MARK
 from storage.errors import Invalid
 
-SEGMENTATION, EMBEDDING = "segmentation.onnx", "embedding.onnx"
-"""The file names of the two voice models."""
-REPOSITORY = "ggerganov/whisper.cpp"
 DEMO = "demo"
-
-_ENGLISH = re.compile(r"\.en(?![a-z])")
-
-# whisper.cpp's names: models/download-ggml-model.sh.
-_PLAIN = (
-    "tiny tiny.en base base.en small small.en medium medium.en "
-    "large-v1 large-v2 large-v3 large-v3-turbo"
-).split()
-_QUANTISED = {
-    "q5_0": "medium medium.en large-v2 large-v3 large-v3-turbo".split(),
-    "q5_1": "tiny tiny.en base base.en small small.en".split(),
-    "q8_0": (
-        "tiny tiny.en base base.en small small.en medium medium.en large-v2 large-v3-turbo"
-    ).split(),
-}
-NAMES = (*_PLAIN, *(f"{name}-{kind}" for kind, names in _QUANTISED.items() for name in names))
 
 TURBO_MB = 2100
 """The VRAM in MiB that large-v3-turbo needs: 1,549 for the weights, and up to 819 for buffers, some
@@ -38,42 +19,16 @@ FAST_CPU_CORES = 6
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A model's name and the path of its file, which may not have been downloaded yet."""
+    """A model's name and the path of its file or folder, which may not be there yet."""
 
     name: str
     path: Path
     can_be_pulled: bool
-
-
-class Source(msgspec.Struct, frozen=True):
-    """Where a file is downloaded from: a repository on the Hugging Face hub and a file in it."""
-
-    repository: str
-    file: str
-    sha256: str | None = None
-    """The checksum, if it is known beforehand; otherwise the hub's own is used."""
-
-
-SPEAKERS = "speakers"
-"""The common name of the two voice models, and the name of their folder."""
-_VOICES = {
-    SEGMENTATION: Source(
-        "csukuangfj/sherpa-onnx-pyannote-segmentation-3-0",
-        "model.onnx",
-        "220ad67ca923bef2fa91f2390c786097bf305bceb5e261d4af67b38e938e1079",
-    ),
-    EMBEDDING: Source(
-        "csukuangfj/speaker-embedding-models",
-        "3dspeaker_speech_campplus_sv_zh_en_16k-common_advanced.onnx",
-        "aa3cfc16963a10586a9393f5035d6d6b57e98d358b347f80c2a30bf4f00ceba2",
-    ),
-}
-"""sherpa-onnx's exports of pyannote's segmentation 3.0 (MIT) and 3D-Speaker's CAM++ (Apache 2.0).
-They can be downloaded without an account and without accepting conditions."""
+    form: Form = Form.GGML
 
 
 class Catalogue:
-    """The known names, the files in the models folder, and the bundled demo model."""
+    """The known names, the models in the models folder, and the bundled demo model."""
 
     def __init__(
         self,
@@ -82,10 +37,12 @@ class Catalogue:
         *,
         aliases: Mapping[str, str] | None = None,
         default: str = DEMO,
+        forms: Sequence[Form] = (Form.CTRANSLATE2, Form.GGML),
     ) -> None:
-        """``named``: model files in other folders, by the model's name; ``aliases``: other names,
-        each with the model's name; ``default``: the model if a job names none."""
-        self.folder, self.default = folder, default
+        """``named``: models in other folders, by the model's name; ``aliases``: other names, each
+        with the model's name; ``default``: the model if a job names none; ``forms``: those that
+        may be used, the better one first."""
+        self.folder, self.default, self.forms = folder, default, tuple(forms)
         self._named, self._aliases = named or {}, aliases or {}
 
     def resolve(self, name: str | None) -> str:
@@ -95,19 +52,30 @@ class Catalogue:
     def find(self, name: str) -> Model:
         """The model with that name, which must not be an alias.
 
+        It is taken in the form in which it is here, else in the one in which it can be downloaded;
+        the better form first.
+
         Raises:
-            Invalid: no model has that name.
+            Invalid: no model has that name, or none in a form that may be used.
         """
         if name in self._named:
-            return Model(name, self._named[name], can_be_pulled=False)
+            path = self._named[name]
+            return Model(name, path, False, Form.CTRANSLATE2 if path.is_dir() else Form.GGML)
         if name == DEMO:
             demo = resources.files("actors.engine") / "demo" / "demo.bin"
             return Model(name, Path(str(demo)), can_be_pulled=False)
-        if name in NAMES or name in self._installed_names():
-            folder = self.folder / name
-            if (folder / FOLDER_MARK).exists():
-                return Model(name, folder, can_be_pulled=False)
-            return Model(name, self.folder / file_name(name), can_be_pulled=name in NAMES)
+        here = (models[name] for form in self.forms if name in (models := self._here(form)))
+        pulled = (
+            Model(name, self._place(name, form), True, form)
+            for form in self.forms
+            if can_be_pulled(name, form)
+        )
+        found = next(here, None) or next(pulled, None)
+        if found is not None:
+            return found
+        for form in set(Form) - set(self.forms):
+            if name in self._here(form) or can_be_pulled(name, form):
+                raise Invalid(f"ENGINE is set to one that cannot load '{name}', which is {form}")
         raise Invalid(f"there is no model '{name}': `whisperbox models list` shows the names")
 
     def may_be_requested(self, name: str) -> bool:
@@ -117,7 +85,9 @@ class Catalogue:
         everybody who may submit jobs could make the server download every model.
         """
         model = self.resolve(name)
-        return model in (DEMO, self.default, *self._named) or model in self._installed_names()
+        return model in (DEMO, self.default, *self._named) or any(
+            model == each.name for each in self.installed()
+        )
 
     def offered(self) -> list[str]:
         """The models that a client may ask for, the default first."""
@@ -125,28 +95,35 @@ class Catalogue:
         return [self.default, *sorted(there - {self.default})]
 
     def installed(self) -> Iterator[Model]:
-        """The models that are on this computer. Of two forms, a folder is the one that is used."""
-        folders = {path.parent.name: path.parent for path in self.folder.glob(f"*/{FOLDER_MARK}")}
-        files = {named_by(path): path for path in self.folder.glob("ggml-*.bin")}
-        for name, path in sorted((files | folders).items()):
-            yield Model(name, path, name in NAMES and name not in folders)
+        """The models that are in the models folder, each in the better of its forms."""
+        found: dict[str, Model] = {}
+        for form in self.forms:
+            found = self._here(form) | found
+        yield from (model for _, model in sorted(found.items()))
+
+    def pullable(self) -> Iterator[Model]:
+        """The models that are not here and can be downloaded."""
+        there = {model.name for model in self.installed()}
+        for name in NAMES:
+            if name not in there and any(can_be_pulled(name, form) for form in self.forms):
+                yield self.find(name)
 
     def voices(self) -> list[Model]:
         """The voice models, which are needed to tell speakers apart by their voices."""
         folder = self.folder / SPEAKERS
-        return [Model(SPEAKERS, folder / name, can_be_pulled=True) for name in _VOICES]
+        return [Model(SPEAKERS, folder / name, can_be_pulled=True) for name in VOICES]
 
-    def _installed_names(self) -> set[str]:
-        return {model.name for model in self.installed()}
+    def _here(self, form: Form) -> dict[str, Model]:
+        if form is Form.GGML:
+            found = {named_by(path): path for path in self.folder.glob("ggml-*.bin")}
+        else:
+            found = {path.parent.name: path.parent for path in self.folder.glob(f"*/{FOLDER_MARK}")}
+        return {
+            name: Model(name, path, can_be_pulled(name, form), form) for name, path in found.items()
+        }
 
-
-def source(path: Path) -> Source:
-    """Where to download the model whose file is to be at ``path``."""
-    return _VOICES.get(path.name) or Source(REPOSITORY, path.name)
-
-
-def file_name(name: str) -> str:
-    return f"ggml-{name}.bin"
+    def _place(self, name: str, form: Form) -> Path:
+        return self.folder / (f"ggml-{name}.bin" if form is Form.GGML else name)
 
 
 def named_by(path: Path) -> str:
@@ -154,16 +131,17 @@ def named_by(path: Path) -> str:
     return path.name.removeprefix("ggml-").removesuffix(".bin")
 
 
-def knows_only_english(name: str) -> bool:
-    """Whether a model's name says that it was trained for English alone, as ``tiny.en`` does."""
-    return _ENGLISH.search(name) is not None
+def suitable_models(vram_mb: int | None, cores: int, form: Form) -> tuple[str, ...]:
+    """The models that suit this hardware, the best first.
 
+    With CTranslate2 on a CPU, which computes with 8 bits whatever it is given, that is the plain
+    one; with whisper.cpp q8_0, its fastest kind of weights there.
 
-def suitable_model(vram_mb: int | None, cores: int) -> str:
-    """The model that suits this hardware. On a CPU, q8_0 is the fastest kind of weights.
-
-    ``vram_mb`` is the GPU's memory in MiB, None without a GPU; ``cores`` counts physical cores.
+    ``vram_mb`` is the GPU's memory in MiB, None without a GPU; ``cores`` counts physical cores;
+    ``form`` is the one that the engine prefers.
     """
     if vram_mb is not None and vram_mb >= TURBO_MB:
-        return "large-v3-turbo"
-    return "small-q8_0" if cores >= FAST_CPU_CORES else "base-q8_0"
+        return ("large-v3-turbo",)
+    name = "small" if cores >= FAST_CPU_CORES else "base"
+    quantised = f"{name}-q8_0"
+    return (name, quantised) if form is Form.CTRANSLATE2 else (quantised,)

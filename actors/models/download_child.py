@@ -1,4 +1,7 @@
-"""The download child: ``python -m actors.models.download_child PATH``. PATH is the model's file.
+"""The download child: ``python -m actors.models.download_child PATH``.
+
+PATH is the place of the model, and its name says which one is wanted: a file of ggml, or a folder
+for CTranslate2.
 
 Prints one JSON object on each line: ``{"done": bytes, "total": bytes}`` while it runs, then
 ``{"path": …}`` or ``{"error": …, "certain": bool}``; ``certain`` means that trying again cannot
@@ -8,17 +11,19 @@ server, and because a download can be stopped only by killing its process.
 
 import hashlib
 import json
+import shutil
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
-from huggingface_hub.file_download import http_get
+from huggingface_hub.file_download import HfFileMetadata, http_get
 from tqdm import tqdm
 
-from actors.models.catalogue import SPEAKERS, Source, source
+from actors.models.sources import SPEAKERS, Source, source_of
 from actors.models.weights import inspect
 from storage.errors import Invalid
 
@@ -28,6 +33,10 @@ EVERY_S = 0.5
 class Progress(tqdm):  # type: ignore[type-arg]  # generic in its stubs alone
     """The hub library's progress bar, which prints JSON lines for the server instead."""
 
+    before, whole = 0, 0
+    """Bytes of the files before this one, and of all files. The library makes the bar, so that its
+    constructor cannot be given them."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["disable"] = False
         kwargs["file"] = open("/dev/null", "w")  # noqa: SIM115
@@ -36,23 +45,23 @@ class Progress(tqdm):  # type: ignore[type-arg]  # generic in its stubs alone
 
     def update(self, n: float | None = 1) -> bool | None:
         shown: bool | None = super().update(n)
-        if self.total and (time.monotonic() - self._said > EVERY_S or self.n >= self.total):
+        if self.whole and (time.monotonic() - self._said > EVERY_S or self.n >= (self.total or 0)):
             self._said = time.monotonic()
-            say(done=int(self.n), total=int(self.total))
+            say(done=self.before + int(self.n), total=self.whole)
         return shown
 
 
 def main(path: Path) -> int:
-    wanted = source(path)
+    wanted = source_of(path)
     part = path.with_name(f".{path.name}.part")
     try:
         download(wanted, part)
         part.rename(path)
     except (EntryNotFoundError, RepositoryNotFoundError, GatedRepoError) as error:
-        say(error=f"the hub refuses {wanted.file}: {_short(error)}", certain=True)
+        say(error=f"the hub refuses {path.name}: {_short(error)}", certain=True)
         return 1
     except Invalid as error:
-        part.unlink()
+        _remove(part)
         say(error=error.message, certain=True)
         return 1
     except Exception as error:
@@ -63,35 +72,66 @@ def main(path: Path) -> int:
 
 
 def download(wanted: Source, part: Path) -> None:
-    """Download the file to ``part``; continue if an earlier download has left a part of it.
-
-    This uses the hub library's transfer function and not `hf_hub_download`, because since version 2
-    that function begins again from the start in every process.
+    """Download the model to ``part``; continue if an earlier download has left a part of it.
 
     Raises:
-        Invalid: the downloaded file has a wrong checksum, or is not a model.
+        Invalid: a downloaded file has a wrong checksum, or it is not a model.
     """
-    found = get_hf_file_metadata(hf_hub_url(wanted.repository, wanted.file))
-    if found.size is not None and part.exists() and part.stat().st_size > found.size:
-        part.unlink()
-    with part.open("ab") as out:
-        http_get(
-            found.location, out, resume_size=out.tell(), expected_size=found.size,
-            tqdm_class=Progress,
-        )  # fmt: skip
-    # The etag of a large file is its sha256.
-    expected = wanted.sha256 or found.etag
-    if expected is not None and len(expected) == 64 and sha256(part) != expected:
-        raise Invalid(f"the download of {wanted.file} has a wrong sha256: it was removed")
+    found = {
+        name: get_hf_file_metadata(hf_hub_url(wanted.repository, name)) for name in wanted.files
+    }
+    for name in wanted.optional:
+        with suppress(EntryNotFoundError):
+            found[name] = get_hf_file_metadata(hf_hub_url(wanted.repository, name))
+    Progress.whole = sum(each.size or 0 for each in found.values())
+    if len(found) > 1:
+        part.mkdir(exist_ok=True)
+    for name, metadata in found.items():
+        _fetch(name, metadata, part / name if len(found) > 1 else part, wanted.sha256)
+        Progress.before += metadata.size or 0
     if wanted.sha256 is None:
         inspect(part)
 
 
+def _fetch(name: str, found: HfFileMetadata, part: Path, sha256: str | None) -> None:
+    """Download one file, or the rest of it.
+
+    This uses the hub library's transfer function and not `hf_hub_download`, because since version 2
+    that function begins again from the start in every process.
+    """
+    if found.size is not None and part.exists() and part.stat().st_size > found.size:
+        part.unlink()
+    with part.open("ab") as out:
+        if out.tell() != found.size:
+            http_get(
+                found.location, out, resume_size=out.tell(), expected_size=found.size,
+                tqdm_class=Progress,
+            )  # fmt: skip
+    # The etag of a large file is its sha256.
+    expected = sha256 or found.etag
+    if expected is not None and len(expected) == 64 and digest(part) != expected:
+        raise Invalid(f"the download of {name} has a wrong sha256: it was removed")
+
+
+def _remove(part: Path) -> None:
+    if part.is_dir():
+        shutil.rmtree(part)
+    else:
+        part.unlink()
+
+
 def _by_hand(path: Path, wanted: Source, error: Exception) -> str:
-    failed = f"could not download {wanted.file} ({_short(error)}). Without a network:"
-    there = f"put {wanted.file} of the repository {wanted.repository}"
+    failed = f"could not download {path.name} ({_short(error)}). Without a network:"
     if path.parent.name == SPEAKERS:
+        there = f"put {wanted.files[0]} of the repository {wanted.repository}"
         return f"{failed} {there} into WHISPER_MODELS_DIR as {SPEAKERS}/{path.name}"
+    if len(wanted.files) > 1:
+        there = f"put the files of the repository {wanted.repository}"
+        return (
+            f"{failed} {there} into WHISPER_MODELS_DIR/{path.name}, or set WHISPER_MODEL_PATH to a "
+            "folder for CTranslate2 or a ggml file"
+        )
+    there = f"put {wanted.files[0]} of the repository {wanted.repository}"
     return f"{failed} {there} into WHISPER_MODELS_DIR, or set WHISPER_MODEL_PATH to a ggml file"
 
 
@@ -99,7 +139,7 @@ def _short(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-def sha256(path: Path) -> str:
+def digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

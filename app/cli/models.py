@@ -9,10 +9,12 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 from rich.table import Table
 
-from actors.models.catalogue import DEMO, NAMES, SPEAKERS, Catalogue, Model
+from actors.models.catalogue import DEMO, Catalogue, Model
 from actors.models.downloads import PullFailed, pull
+from actors.models.sources import NAMES, SPEAKERS, download_mib, knows_only_english
 from app.cli.arguments import Subcommands, add_command, add_group
 from app.cli.terminal import terminal
+from app.configure import configure
 from app.settings import Settings
 from storage.errors import Unusable
 
@@ -22,7 +24,7 @@ def add(commands: Subcommands) -> None:
         commands,
         "models",
         "List, download or remove models.",
-        ["models list", "models pull small-q8_0", "models rm small-q8_0"],
+        ["models list", "models pull small", "models rm small"],
     )
     add_command(models, "list", _list, "names that can be used")
     for name, run, about in (
@@ -35,15 +37,40 @@ def add(commands: Subcommands) -> None:
 
 
 def _list(_: argparse.Namespace, settings: Settings) -> int:
-    catalogue = Catalogue(settings.models.whisper_models_dir.absolute())
-    there = {model.name: model for model in catalogue.installed()}
-    table = Table("name", "on this box", "form", box=None)
-    for name in (DEMO, *NAMES, *sorted(there.keys() - set(NAMES))):
-        model = catalogue.find(name)
-        table.add_row(name, _size(model.path), _form(model.path))
-    table.add_row(SPEAKERS, _size(*(model.path for model in catalogue.voices())), "")
+    catalogue = configure(settings).catalogue
+    default = catalogue.find(catalogue.default)
+    table = Table("", "name", "on this box", "download", "form", "languages", box=None)
+    models = {
+        each.name: each
+        for each in (default, catalogue.find(DEMO), *catalogue.installed(), *catalogue.pullable())
+    }
+    for model in sorted(models.values(), key=_place):
+        mib = download_mib(model.name)
+        table.add_row(
+            "*" if model.name == default.name else "",
+            model.name,
+            _size(model.path),
+            f"{mib:,} MiB" if mib else "",
+            model.form,
+            _languages(model.name),
+        )
+    table.add_row("", SPEAKERS, _size(*(model.path for model in catalogue.voices())), "", "ONNX")
     Console().print(table)
+    Console().print(" * the default model. Sizes of downloads are approximate.", style="dim")
     return 0
+
+
+def _place(model: Model) -> tuple[int, str]:
+    """The known names stand in their own order, from small to large; others before them."""
+    return (NAMES.index(model.name) if model.name in NAMES else -1), model.name
+
+
+def _languages(name: str) -> str:
+    if name == DEMO:
+        return "English, German"
+    if knows_only_english(name):
+        return "English"
+    return "about 100" if name in NAMES else ""
 
 
 def _size(*paths: Path) -> str:
@@ -54,17 +81,13 @@ def _size(*paths: Path) -> str:
     return f"{sum(file.stat().st_size for file in files) / 2**20:,.0f} MiB"
 
 
-def _form(path: Path) -> str:
-    if not path.exists():
-        return ""
-    return "CTranslate2" if path.is_dir() else "ggml"
-
-
 def _pull(args: argparse.Namespace, settings: Settings) -> int:
-    for model in _named(args.name, settings):
+    configuration = configure(settings)
+    for model in _named(args.name, configuration.catalogue):
         if model.path.exists() or not model.can_be_pulled:
             terminal.print(f"{model.name} is on this box: {model.path}")
             continue
+        _say_what_fits(model, configuration.suitable_model)
         try:
             anyio.run(_pull_shown, model)
         except PullFailed as error:
@@ -76,9 +99,17 @@ def _pull(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _named(name: str, settings: Settings) -> list[Model]:
+def _say_what_fits(model: Model, suitable: str) -> None:
+    """Say before a long download if the model is larger than the one that suits this box."""
+    size, fitting = download_mib(model.name), download_mib(suitable)
+    if size and fitting and size > fitting:
+        terminal.print(
+            f"{model.name} is larger than {suitable}, which suits this box: it will be slower"
+        )
+
+
+def _named(name: str, catalogue: Catalogue) -> list[Model]:
     """One, or the two that tell voices apart."""
-    catalogue = Catalogue(settings.models.whisper_models_dir.absolute())
     return catalogue.voices() if name == SPEAKERS else [catalogue.find(name)]
 
 
@@ -90,7 +121,8 @@ async def _pull_shown(model: Model) -> None:
 
 
 def _remove(args: argparse.Namespace, settings: Settings) -> int:
-    there = [m for m in _named(args.name, settings) if m.name != DEMO and m.path.exists()]
+    catalogue = configure(settings).catalogue
+    there = [m for m in _named(args.name, catalogue) if m.name != DEMO and m.path.exists()]
     if not there:
         raise Unusable(
             f"{args.name} has not been downloaded to {settings.models.whisper_models_dir}"

@@ -15,7 +15,8 @@ from typing import Any
 from litestar.openapi.spec import OpenAPIFormat, OpenAPIType, Schema
 
 from actors.engine.languages import LANGUAGES
-from actors.models.catalogue import Catalogue, knows_only_english
+from actors.models.catalogue import Catalogue
+from actors.models.sources import knows_only_english
 from actors.net.address_policy import AddressPolicy, Forbidden, check_url, host_of
 from storage.errors import Invalid
 from storage.records import Task

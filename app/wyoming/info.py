@@ -6,7 +6,8 @@ from importlib import metadata
 from wyoming.info import AsrModel, AsrProgram, Attribution, Info
 
 from actors.engine.languages import LANGUAGES
-from actors.models.catalogue import Catalogue, knows_only_english
+from actors.models.catalogue import Catalogue
+from actors.models.sources import knows_only_english
 
 _WHISPER = Attribution("OpenAI", "https://github.com/openai/whisper")
 _US = Attribution("Whisperbox", "")

@@ -1,6 +1,7 @@
 """The command, as a person types it."""
 
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -235,7 +236,9 @@ def test_a_backup_made_while_running_is_a_data_folder(
 def test_models_are_listed_and_removed(tmp_path: Path, scripted: Path) -> None:
     (tmp_path / "ggml-tiny.bin").write_bytes(scripted.read_bytes())
     listed = whisperbox("models", "list", WHISPER_MODELS_DIR=tmp_path)
-    assert "large-v3-turbo" in listed.stdout
+    assert re.search(r"base +140 MiB +CTranslate2 +about 100", listed.stdout)
+    assert re.search(r"tiny +\d+ MiB +75 MiB +ggml", listed.stdout)
+    assert re.search(r"large-v3-turbo +1,500 MiB +CTranslate2", listed.stdout)
     assert whisperbox("models", "rm", "tiny", WHISPER_MODELS_DIR=tmp_path).returncode == 0
     assert not (tmp_path / "ggml-tiny.bin").exists()
     again = whisperbox("models", "rm", "tiny", WHISPER_MODELS_DIR=tmp_path)
@@ -248,7 +251,7 @@ def test_a_model_that_is_a_folder_is_listed_and_removed(tmp_path: Path) -> None:
     elsewhere = scripted_folder(tmp_path / "elsewhere", "<|0.00|> Hello.<|2.00|>")
     (models / "linked").symlink_to(elsewhere)
     listed = whisperbox("models", "list", WHISPER_MODELS_DIR=models)
-    assert listed.stdout.count("CTranslate2") == 2
+    assert len(re.findall(r"(mine|linked) +\d+ MiB +CTranslate2", listed.stdout)) == 2
     for name in ("mine", "linked"):
         done = whisperbox("models", "rm", name, WHISPER_MODELS_DIR=models)
         assert done.returncode == 0, done.stderr

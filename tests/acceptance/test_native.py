@@ -219,15 +219,27 @@ def test_a_folder_for_ctranslate2_is_a_model_like_any_other(
     server.wait_for_log("engine up on CPU")
 
 
-def test_a_model_by_name_is_downloaded_at_its_first_load(
-    start: Start, tmp_path: Path, scripted: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with hub(tiny=scripted.read_bytes()) as place:
+@pytest.mark.parametrize(
+    ("engine", "there", "build"),
+    [("auto", "tiny/model.bin", "CTranslate2 "), ("whisper.cpp", "ggml-tiny.bin", "CPU : ")],
+)
+def test_a_model_by_name_is_downloaded_at_its_first_load_in_the_form_of_the_engine(
+    start: Start, tmp_path: Path, scripted: Path, clip: Path, monkeypatch: pytest.MonkeyPatch,
+    engine: str, there: str, build: str,
+) -> None:  # fmt: skip
+    folder = scripted_folder(tmp_path / "published", "<|0.00|> Hello.<|2.00|>")
+    with hub(folder, tiny=scripted.read_bytes()) as place:
         monkeypatch.setenv("HF_ENDPOINT", place.url)
         monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-        server = start(WHISPER_MODEL="tiny", WHISPER_MODEL_PATH="")
+        models = tmp_path / "models"
+        server = start(
+            WHISPER_MODEL="tiny", WHISPER_MODEL_PATH="", ENGINE=engine, WHISPER_MODELS_DIR=models,
+            WHISPER_DEVICE="cpu",
+        )  # fmt: skip
         server.load()
         server.wait_for_log("downloading tiny: 100 % of")
+        server.wait_for_log(build)
+    assert (models / there).exists()
     assert server.ended(server.submit(clip))["status"] == "done"
     assert server.http.get("/health").json()["model"] == "tiny"
 

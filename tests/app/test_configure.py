@@ -1,9 +1,13 @@
 """What the settings make of a box. Its GPUs are told here, since few that run this have any."""
 
+from pathlib import Path
+
 import pytest
 
 from actors.models import devices
+from actors.models.catalogue import Catalogue
 from actors.models.devices import Build, Device, EngineUnusable
+from actors.models.sources import Form
 from app.configure import configure
 from app.diagnosis import Finding, examine
 from app.settings import Settings
@@ -44,6 +48,54 @@ def test_a_card_with_memory_gets_a_large_model(monkeypatch: pytest.MonkeyPatch) 
     assert configure(set_up(monkeypatch, WITH_CARD)).catalogue.default == "large-v3-turbo"
     shared = Build("", ("Vulkan",), (Device("Vulkan0", "In the processor", None),))
     assert configure(set_up(monkeypatch, shared)).catalogue.default != "large-v3-turbo"
+
+
+def catalogue(
+    build: Build, folder: Path, monkeypatch: pytest.MonkeyPatch, **values: str
+) -> Catalogue:
+    values |= {"WHISPER_MODELS_DIR": str(folder)}
+    return configure(set_up(monkeypatch, build, **values)).catalogue
+
+
+def test_a_cpu_prefers_folders_and_a_gpu_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert catalogue(CPU_BUILD, tmp_path, monkeypatch).find("small").form is Form.CTRANSLATE2
+    assert catalogue(WITH_CARD, tmp_path, monkeypatch).find("small").form is Form.GGML
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize(
+    ("engine", "form"), [("whisper.cpp", Form.GGML), ("ctranslate2", Form.CTRANSLATE2)]
+)
+def test_an_engine_that_is_set_decides_the_form(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, build: Build, engine: str, form: Form
+) -> None:
+    made = catalogue(build, tmp_path, monkeypatch, ENGINE=engine)
+    assert made.find("small").form is form
+    assert made.find(made.default).form is form
+
+
+def test_a_default_model_that_is_here_is_not_replaced_by_a_download(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fresh = catalogue(CPU_BUILD, tmp_path, monkeypatch, WHISPER_CPU_THREADS="2")
+    assert fresh.default == "base"
+    (tmp_path / "ggml-base-q8_0.bin").touch()
+    earlier = catalogue(CPU_BUILD, tmp_path, monkeypatch, WHISPER_CPU_THREADS="2")
+    assert earlier.default == "base-q8_0"
+
+
+def test_a_model_that_the_engine_cannot_load_is_an_error_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.bin").touch()
+    for values in (
+        {"WHISPER_MODEL": "base-q8_0"},
+        {"WHISPER_MODEL_PATH": str(tmp_path / "mine.bin")},
+    ):
+        with pytest.raises(Unusable, match=r"ENGINE is set to one that cannot load .*ggml"):
+            catalogue(CPU_BUILD, tmp_path, monkeypatch, ENGINE="ctranslate2", **values)
 
 
 def gpu(settings: Settings) -> Finding:

