@@ -43,7 +43,7 @@ def measure_long_file(folder: Path) -> list[str]:
         def watch() -> None:
             while not over.wait(0.05):
                 peaks["server"] = max(peaks["server"], resident_mb(server.pid))
-                for child in psutil.Process(server.pid).children():
+                for child in psutil.Process(server.pid).children(recursive=True):
                     try:
                         if "actors.media.decode_child" in child.cmdline():
                             rss = child.memory_info().rss / 2**20

@@ -14,7 +14,7 @@ from actors.kernel.processes import ChildFailed, Killed, retry_if_killed
 from actors.kernel.publisher import Publish
 from actors.kernel.tasks import Tasks
 from actors.media import silence
-from actors.media.decoding import BROKEN, Spare, decode
+from actors.media.decoding import BROKEN, Decoders
 from actors.media.messages import (
     ChunkerMessage,
     Heartbeat,
@@ -53,10 +53,10 @@ class Chunker(Actor[ChunkerMessage]):
         super().__init__(mailbox)
         self._spool, self._publish = spool, publish
         self._splits = Tasks(self)
-        self._spare = Spare()
+        self._decoders = Decoders()
 
     async def started(self) -> None:
-        self.spawn(self._spare.run)
+        self.spawn(self._decoders.run)
         self._publish(SplitsLost())
 
     async def handle(self, message: ChunkerMessage) -> object:
@@ -110,7 +110,7 @@ class Chunker(Actor[ChunkerMessage]):
         try:
             with part.open("wb") as file:
                 track = message.audio_track
-                async with aclosing(decode(source, track, notices, self._spare)) as blocks:
+                async with aclosing(self._decoders.decode(source, track, notices)) as blocks:
                     async for sound in blocks:
                         block = sound.pcm
                         likelihood += sound.likelihood

@@ -1,20 +1,28 @@
-"""The decode child: ``python -m actors.media.decode_child``.
+"""The decode child: ``python -m actors.media.decode_child SOCKET_FD``.
 
-Reads one line of JSON from stdin, ``{"path": "a file", "track": null}`` (which audio track, from 1;
-null: the file's default), and ends if there is none. It may be started before there is a recording.
-Writes units of 512 samples of 16 kHz mono s16 little-endian PCM to stdout, each with a byte after
-it: the probability that somebody speaks in it, times 255. Ends with one line of JSON on stderr:
-with code 0 and ``{"samples": how many, "notices": ["what the user should know", …]}``, or with code
-2 and ``{"refused": "a sentence for the user"}``. It is a child process because a hostile file may
-exploit an error in a decoder: then it can do harm only in this process.
+The process that is started loads FFmpeg and the voice model's library, which takes a third of a
+second, and then forks a child for each recording (`ForkServer`). A hostile file may exploit an
+error in a decoder: then it can do harm only in the child that decodes it, which decodes nothing
+else.
+
+A child's order is a line of JSON, ``{"path": "a file", "track": null}`` (which audio track, from 1;
+null: the file's default). It writes units of 512 samples of 16 kHz mono s16 little-endian PCM to
+its stdout, each with a byte after it: the probability that somebody speaks in it, times 255. It
+ends with one line of JSON on stderr: ``{"samples": how many, "notices": ["what the user should
+know", …]}``, or with code 2 and ``{"refused": "a sentence for the user"}``.
 """
 
+import gc
 import json
 import os
 import resource
+import select
+import signal
+import socket
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -28,6 +36,7 @@ from actors.media.speech import UNIT
 from actors.media.voice import VoiceActivity
 from storage.records import RATE, SAMPLE_BYTES
 
+LONGEST_ORDER = 1 << 16
 LONGEST_S = 24 * 3600
 CPU_S = 3600
 UNITS_AT_ONCE = 64
@@ -40,12 +49,90 @@ ADDRESS_SPACE = 4 << 30
 of resident memory."""
 
 
-def main() -> None:
+class ForkServer:
+    """Forks a child for each order that comes over a Unix socket.
+
+    A message is the order itself, with two sockets: the child's stdout and its stderr. A child is
+    killed when the other end of its stdout is closed or shut down. If a signal has ended it, a line
+    ``{"signal": number}`` is written to its stderr.
+    """
+
+    def __init__(self, orders: socket.socket) -> None:
+        self._orders = orders
+        self._children: dict[int, tuple[socket.socket, socket.socket]] = {}
+        """By the numbers of the processes: their stdout and stderr."""
+        self._ended, self._wakes = socket.socketpair()
+        self._wakes.setblocking(False)
+        signal.set_wakeup_fd(self._wakes.fileno())
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._poll = select.poll()
+        for each in (self._orders, self._ended):
+            self._poll.register(each, select.POLLIN)
+
+    def run(self) -> str:
+        """Returns in each child, with its order; the process itself ends with the connection."""
+        gc.freeze()  # a collection in a child would copy the memory that it shares with this one
+        while True:
+            for fd, _ in self._poll.poll():
+                if fd == self._ended.fileno():
+                    self._bury()
+                elif fd == self._orders.fileno():
+                    order, fds, _, _ = socket.recv_fds(self._orders, LONGEST_ORDER, 2)
+                    if not order:
+                        self._end()
+                    if self._fork(*(socket.socket(fileno=each) for each in fds)):
+                        return order.decode()
+                else:
+                    self._kill(fd)
+
+    def _fork(self, out: socket.socket, err: socket.socket) -> bool:
+        """Whether this is the child."""
+        pid = os.fork()
+        if pid:
+            self._children[pid] = out, err
+            self._poll.register(out, select.POLLIN)  # it is only written to: the end is a kill
+            return False
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.dup2(out.fileno(), 1)
+        os.dup2(err.fileno(), 2)
+        for each in (out, err, self._orders, self._ended, self._wakes):
+            each.close()
+        for others in self._children.values():
+            for each in others:
+                each.close()
+        return True
+
+    def _bury(self) -> None:
+        self._ended.recv(4096)
+        while self._children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            out, err = self._children.pop(pid)
+            with suppress(KeyError):
+                self._poll.unregister(out)
+            with out, err, suppress(OSError):  # perhaps nobody reads it any more
+                if os.WIFSIGNALED(status):
+                    last = json.dumps({"signal": os.WTERMSIG(status)})
+                    err.send(f"\n{last}\n".encode(), socket.MSG_DONTWAIT)
+
+    def _kill(self, out: int) -> None:
+        for pid, (each, _) in self._children.items():
+            if each.fileno() == out:
+                self._poll.unregister(out)
+                os.kill(pid, signal.SIGKILL)
+
+    def _end(self) -> NoReturn:
+        for pid in self._children:
+            os.kill(pid, signal.SIGKILL)
+        os._exit(0)
+
+
+def main(fd: int) -> None:
+    order = ForkServer(socket.socket(fileno=fd)).run()
     limit_process()
-    line = sys.stdin.readline()
-    if not line:
-        return  # no recording has come
-    decoder = Decoder(**json.loads(line))
+    decoder = Decoder(**json.loads(order))
     try:
         written = _write(decoder)
     except OSError:
@@ -131,4 +218,4 @@ def _say(what: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

@@ -149,8 +149,12 @@ class Box(Server):
             return []
 
     def child(self, module: str) -> psutil.Process | None:
-        """The child that runs this module, if there is one."""
-        return next((c for c in self.children() if alive(c) and module in words(c)), None)
+        """The youngest child that runs this module, if there is one.
+
+        The decoder at work is a child of its fork server, which is older.
+        """
+        those = [c for c in self.children() if alive(c) and module in words(c)]
+        return max(those, key=psutil.Process.create_time, default=None)
 
     def wait_for_child(self, module: str) -> psutil.Process:
         self.until(lambda: self.child(module) is not None, within=60)

@@ -217,8 +217,11 @@ def test_a_decoder_that_is_killed_costs_a_pause(start: Start, tmp_path: Path) ->
     job_id = server.submit(an_hour_of_silence(tmp_path / "silence.flac"))
 
     def decoder() -> psutil.Process | None:
-        children = psutil.Process(server.pid).children()
-        return next((c for c in children if "actors.media.decode_child" in c.cmdline()), None)
+        """The child that decodes: a child of the fork server."""
+        for child in psutil.Process(server.pid).children():
+            if "actors.media.decode_child" in child.cmdline():
+                return next(iter(child.children()), None)
+        return None
 
     server.until(lambda: decoder() is not None)
     found = decoder()

@@ -18,7 +18,7 @@ from actors.kernel.mailbox import Mailbox
 from actors.kernel.processes import MAX_TRIES, PAUSES_S, ChildFailed, Killed
 from actors.media import chunker
 from actors.media.chunker import FULL_DISK_PAUSE_S, HEARTBEAT_S, NO_ROOM, WANTED_FREE_BYTES, Chunker
-from actors.media.decoding import BROKEN, Sound, Spare
+from actors.media.decoding import BROKEN, Decoders, Sound
 from actors.media.messages import (
     ChunkerMessage,
     Heartbeat,
@@ -59,7 +59,7 @@ class Decoder:
     under_way: int = 0
 
     async def decode(
-        self, source: Path, track: int | None, notices: list[str], spare: Spare
+        self, source: Path, track: int | None, notices: list[str]
     ) -> AsyncGenerator[Sound, None]:
         self.begun.append(source.name)
         self.under_way += 1
@@ -81,7 +81,7 @@ def decoder(monkeypatch: pytest.MonkeyPatch) -> Decoder:
         return work(*args)
 
     decoder = Decoder()
-    monkeypatch.setattr(chunker, "decode", decoder.decode)
+    monkeypatch.setattr(Decoders, "decode", lambda _, *what: decoder.decode(*what))
     monkeypatch.setattr(anyio.to_thread, "run_sync", at_once)
     return decoder
 

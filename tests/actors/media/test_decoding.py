@@ -7,14 +7,13 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import av
-import msgspec
 import numpy as np
+import psutil
 import pytest
-from anyio.abc import Process
 
 from actors.kernel.processes import ChildFailed, Killed
 from actors.media import decoding
-from actors.media.decoding import BROKEN, Spare, decode
+from actors.media.decoding import BROKEN, Decoders, Sound
 from storage.errors import Invalid
 from storage.records import RATE, SAMPLE_BYTES
 from tests.actors.media import recordings
@@ -23,11 +22,38 @@ from tests.audio import babble, spoken, write_wav
 pytestmark = pytest.mark.anyio
 
 
+@asynccontextmanager
+async def decoders() -> AsyncIterator[Decoders]:
+    made = Decoders()
+    async with anyio.create_task_group() as group:
+        group.start_soon(made.run)
+        try:
+            yield made
+        finally:
+            group.cancel_scope.cancel()
+
+
+async def decoded_by(them: Decoders, path: Path) -> bytes:
+    return b"".join([sound.pcm async for sound in them.decode(path, None, [])])
+
+
 async def decoded(path: Path) -> bytes:
-    pcm = bytearray()
-    async for sound in decode(path):
-        pcm += sound.pcm
-    return bytes(pcm)
+    them = Decoders()
+    try:
+        return await decoded_by(them, path)
+    finally:
+        await them._end()
+
+
+def fork_server() -> psutil.Process | None:
+    """The one of this test's process."""
+    return next(iter(psutil.Process().children()), None)
+
+
+def forked() -> list[psutil.Process]:
+    """The children that decode."""
+    server = fork_server()
+    return server.children() if server else []
 
 
 def encoded(path: Path, codec: str, rate: int = 44_100) -> Path:
@@ -187,82 +213,133 @@ async def test_a_decoder_that_hangs_is_ended(
         await decoded(spoken(tmp_path / "a.wav"))
 
 
-async def test_a_lower_memory_limit_of_the_operators_is_no_reason_to_fail(tmp_path: Path) -> None:
+async def test_a_lower_memory_limit_of_the_operators_is_no_reason_to_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """systemd's LimitAS=, which a process cannot raise."""
-    command = f"ulimit -v 3000000; exec {sys.executable} -m actors.media.decode_child"
-    order = msgspec.json.encode({"path": str(spoken(tmp_path / "a.wav")), "track": None})
-    done = await anyio.run_process(["sh", "-c", command], input=order)
-    assert len(done.stdout) > RATE
+    script = f'ulimit -v 3000000; exec {sys.executable} "$@"'
+    monkeypatch.setattr("sys.executable", in_the_decoders_place(tmp_path / "python", script))
+    assert len(await decoded(spoken(tmp_path / "a.wav"))) > RATE
 
 
 async def test_stopping_early_leaves_no_child(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "long.wav", np.zeros(600 * RATE, np.int16))
-    blocks = decode(path)
-    assert await anext(blocks)
-    await blocks.aclose()
+    async with decoders() as them:
+        blocks = them.decode(path, None, [])
+        assert await anext(blocks)
+        assert forked()
+        await blocks.aclose()
+        await until(lambda: not forked())
+    assert fork_server() is None
 
 
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[Process]:
-    """The decode children in the order of their starts."""
-    children: list[Process] = []
-    start = decoding.start
+async def test_each_recording_has_a_child_of_its_own_and_all_have_one_fork_server(
+    tmp_path: Path,
+) -> None:
+    paths = [write_wav(tmp_path / f"{n}.wav", np.full(60 * RATE, n, np.int16)) for n in (1, 2)]
+    async with decoders() as them:
+        await anyio.lowlevel.checkpoint()
+        assert fork_server() is None, "an idle server has none"
+        first, second = (them.decode(path, None, []) for path in paths)
+        pcm = [(await anext(first)).pcm, (await anext(second)).pcm]
+        assert len(forked()) == 2
+        server = fork_server()
+        for blocks, number in ((first, 0), (second, 1)):
+            pcm[number] += b"".join([sound.pcm async for sound in blocks])
+        assert [set(np.frombuffer(each, np.int16)) for each in pcm] == [{1}, {2}]
+        assert await decoded_by(them, paths[0]) == pcm[0]
+        assert fork_server() == server
+    assert fork_server() is None
 
-    async def noted() -> Process:
-        children.append(await start())
-        return children[-1]
 
-    monkeypatch.setattr(decoding, "start", noted)
-    return children
+async def test_the_fork_server_is_ended_when_no_recording_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "IDLE_S", 0.05)
+    path = spoken(tmp_path / "a.wav", [3.0])
+    async with decoders() as them:
+        first = await decoded_by(them, path)
+        await until(lambda: fork_server() is None)
+        assert await decoded_by(them, path) == first
 
 
-@asynccontextmanager
-async def kept_spare() -> AsyncIterator[Spare]:
-    spare = Spare()
-    async with anyio.create_task_group() as group:
-        group.start_soon(spare.run)
-        yield spare
-        group.cancel_scope.cancel()
+async def test_it_is_not_ended_while_a_recording_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "IDLE_S", 0.0)
+    path = write_wav(tmp_path / "long.wav", np.zeros(600 * RATE, np.int16))
+    async with decoders() as them:
+        blocks = them.decode(path, None, [])
+        await anext(blocks)
+        await anyio.sleep(0.05)
+        assert forked()
+        assert sum([len(sound.pcm) async for sound in blocks])
+
+
+async def test_another_takes_the_place_of_a_fork_server_that_was_killed(tmp_path: Path) -> None:
+    path = spoken(tmp_path / "a.wav", [3.0])
+    async with decoders() as them:
+        first = await decoded_by(them, path)
+        server = fork_server()
+        assert server
+        server.kill()
+        await until(lambda: fork_server() is None)
+        assert await decoded_by(them, path) == first
+
+
+async def test_a_child_that_a_signal_ends_is_told_from_one_that_fails(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "long.wav", np.zeros(600 * RATE, np.int16))
+    async with decoders() as them:
+        blocks = them.decode(path, None, [])
+        await anext(blocks)
+        forked()[0].kill()
+        with pytest.raises(Killed, match="by signal 9"):
+            await _drain(blocks)
+        assert await decoded_by(them, spoken(tmp_path / "a.wav", [3.0]))
+
+
+async def _drain(blocks: AsyncIterator[Sound]) -> None:
+    async for _ in blocks:
+        pass
+
+
+async def test_a_child_that_hangs_is_ended_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "SILENT_S", 1.0)
+    path = write_wav(tmp_path / "long.wav", np.zeros(600 * RATE, np.int16))
+    async with decoders() as them:
+        hanging = them.decode(path, None, [])
+        await anext(hanging)
+        (child,) = forked()
+        child.suspend()
+        other = them.decode(path, None, [])
+        await anext(other)
+        with pytest.raises(Killed, match="gave nothing"):
+            await _drain(hanging)
+        assert not child.is_running()
+        await _drain(other)
+
+
+async def test_a_fork_server_that_hangs_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = spoken(tmp_path / "a.wav", [3.0])
+    async with decoders() as them:
+        first = await decoded_by(them, path)
+        monkeypatch.setattr(decoding, "SILENT_S", 0.1)
+        monkeypatch.setattr(decoding, "ANSWER_S", 0.1)
+        server = fork_server()
+        assert server
+        server.suspend()
+        with pytest.raises(Killed, match="gave nothing"):
+            await decoded_by(them, path)
+        await until(lambda: not server.is_running())
+        monkeypatch.undo()
+        assert await decoded_by(them, path) == first
 
 
 async def until(condition: Callable[[], bool]) -> None:
     with anyio.fail_after(10):
         while not condition():  # noqa: ASYNC110
             await anyio.sleep(0.01)
-
-
-async def test_a_child_that_was_started_ahead_decodes_the_next_recording(
-    tmp_path: Path, started: list[Process]
-) -> None:
-    path = spoken(tmp_path / "a.wav", [3.0])
-    async with kept_spare() as spare:
-        await anyio.lowlevel.checkpoint()
-        assert started == [], "an idle server has none"
-        pcm = [sound.pcm async for sound in decode(path, spare=spare)]
-        await until(lambda: len(started) == 2)
-        again = [sound.pcm async for sound in decode(path, spare=spare)]
-        assert b"".join(again) == b"".join(pcm)
-        assert [child.returncode for child in started[:2]] == [0, 0], "each decodes one recording"
-    await until(lambda: all(child.returncode is not None for child in started))
-
-
-async def test_a_child_for_which_no_recording_comes_is_ended(
-    started: list[Process], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(decoding, "SPARE_S", 0.0)
-    async with kept_spare() as spare:
-        spare.want()
-        await until(lambda: bool(started) and started[0].returncode is not None)
-        assert spare.take() is None
-
-
-async def test_a_child_that_has_ended_meanwhile_is_not_taken(
-    tmp_path: Path, started: list[Process]
-) -> None:
-    path = spoken(tmp_path / "a.wav", [3.0])
-    async with kept_spare() as spare:
-        spare.want()
-        await until(lambda: len(started) == 1)
-        started[0].kill()
-        await started[0].wait()
-        assert [sound async for sound in decode(path, spare=spare)]
