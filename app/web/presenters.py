@@ -199,19 +199,31 @@ def lines(
     ]
 
 
-def model_line(model: ModelState) -> tuple[str, str]:
-    """For the style, and what the model is doing."""
+@dataclass(frozen=True)
+class ModelLine:
+    """What the model is doing."""
+
+    state: str
+    """For the style: unloaded, loading, waiting, ready."""
+    sentence: str
+    """After the word "Model"."""
+    name: str | None = None
+    since: str | None = None
+
+
+def model_line(model: ModelState) -> ModelLine:
     match model:
         case Unloaded(problem=problem):
-            return "unloaded", f"not loaded: {problem}" if problem else "not loaded"
+            return ModelLine("unloaded", f"not loaded: {problem}" if problem else "not loaded")
         case Loading(model=name, pulled=None):
-            return "loading", f"{name} is loading"
+            return ModelLine("loading", f"{name} is loading", name)
         case Loading(model=name, pulled=share):
-            return "loading", f"{name} is being downloaded: {share or 0:.0%}"
+            return ModelLine("loading", f"{name} is being downloaded: {share or 0:.0%}", name)
         case WaitingForGpu(model=name, vram_needed_mb=needed, vram_free_mb=free):
-            return "waiting", f"{name} waits for the GPU: needs {needed} MB, {free} MB are free"
+            sentence = f"{name} waits for the GPU: needs {needed} MB, {free} MB are free"
+            return ModelLine("waiting", sentence, name)
         case Ready(model=name, loaded_at=since):
-            return "ready", f"{name} is ready since {since[11:16]} UTC"
+            return ModelLine("ready", f"{name} is ready", name, since)
 
 
 _BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome"}

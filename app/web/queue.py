@@ -202,19 +202,27 @@ async def queue_page(
 async def shell(request: AnyRequest, services: Services) -> dict[str, Any]:
     """What every page has around its own."""
     caller = caller_of(request)
-    state, line = model_line(await services.system.lifecycle.ask(State()))
     return {
         "me": caller.account,
         "manages": caller.account.may(Permission.MANAGE),
-        "model_state": state,
-        "model_line": line,
         "path": request.url.path,
+        **await _about_the_model(services),
     }
 
 
 async def model_html(services: Services) -> str:
-    state, line = model_line(await services.system.lifecycle.ask(State()))
-    return html("_model.html", model_state=state, model_line=line)
+    return html("_model.html", **await _about_the_model(services))
+
+
+async def _about_the_model(services: Services) -> dict[str, Any]:
+    configuration = services.system.configuration
+    device, threads = configuration.device, configuration.threads
+    return {
+        "model": model_line(await services.system.lifecycle.ask(State())),
+        "device": (
+            device.description if device else f"{threads} CPU thread{'s' if threads > 1 else ''}"
+        ),
+    }
 
 
 async def rows(services: Services, caller: Caller, jobs: Iterable[Job]) -> list[Row]:
@@ -227,7 +235,11 @@ async def rows(services: Services, caller: Caller, jobs: Iterable[Job]) -> list[
     )
     owners = {}
     if caller.account.may(Permission.MANAGE):
-        owners = {account.number: account.email for account in await services.system.accounts.all()}
+        owners = {
+            account.number: account.email
+            for account in await services.system.accounts.all()
+            if account.number != caller.account.number
+        }
     return [
         row(
             job,

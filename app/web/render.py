@@ -1,6 +1,9 @@
 """Templates to pages, with the headers that every page has."""
 
+import re
 import secrets
+from functools import cache
+from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,7 +16,8 @@ from app.web.presenters import browser
 from storage.search import MARK
 
 READING = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; media-src 'self'; form-action 'self'; "
+    "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self'; media-src 'self'; "
+    "form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
 """Of a page that only shows something: no scripts at all."""
@@ -63,6 +67,16 @@ def html(template: str, **values: Any) -> str:
     return _templates.get_template(template).render(**values)
 
 
+@cache
+def icon(name: str) -> Markup:
+    """The icon of that name from Lucide, to stand in the page; its text is beside it."""
+    file = resources.files("app") / "vendor" / "lucide" / f"{name}.svg"
+    drawing = _DRAWING.search(file.read_text())
+    assert drawing
+    inner = " ".join(drawing[1].split())
+    return Markup(f'<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{inner}</svg>')
+
+
 def short_clock(seconds: float) -> str:
     """``1:02:03``, or ``02:03`` within the hour."""
     return clock(seconds)[:8].removeprefix("00:")
@@ -83,6 +97,7 @@ def bytes_label(size: float) -> str:
 
 
 HTML = "text/html"
+_DRAWING = re.compile(r"<svg[^>]*>(.*)</svg>", re.DOTALL)
 _templates = Environment(
     loader=PackageLoader("app.web"),
     autoescape=True,
@@ -90,7 +105,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.globals["base"] = ""
+_templates.globals |= {"base": "", "icon": icon}
 _templates.filters |= {
     "clock": short_clock,
     "human": human,

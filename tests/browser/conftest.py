@@ -106,8 +106,8 @@ def transcribed(page: Page) -> str:
     before = page.locator("#jobs .job").count()
     submit(page, RECORDING)
     expect(page.locator("#jobs .job")).to_have_count(before + 1)
-    page.wait_for_selector("#jobs .job.done:first-child")
-    page.click("#jobs .job.done:first-child a.title")
+    page.wait_for_selector("#jobs .job.done:nth-child(1 of .job)")
+    page.click("#jobs .job.done:nth-child(1 of .job) a.title")
     page.wait_for_selector("#lines .line")
     page.wait_for_load_state()  # before that, htmx and the player have not taken over
     return page.evaluate("location.pathname")  # type: ignore[no-any-return]

@@ -57,7 +57,7 @@ def test_several_files_are_several_jobs_and_the_options_are_remembered(
 ) -> None:
     page = visit(box)
     page.goto("/whisper")
-    page.click("summary")
+    page.click("#options > summary")
     page.select_option("#language", "de")
     page.uncheck("#speakers")
     before = page.locator("#jobs .job").count()
@@ -86,9 +86,77 @@ def test_what_is_no_recording_is_told_in_words(box: Server, visit: Visit) -> Non
     failed = page.locator("#jobs .job.failed").first
     expect(failed).to_contain_text("Failed", timeout=LATE_MS)
     name = failed.get_attribute("id")
-    page.once("dialog", lambda dialog: dialog.accept())
     failed.get_by_role("button", name=re.compile("Delete")).click()
+    page.locator("#ask").get_by_role("button", name="Cancel").click()
+    failed.get_by_role("button", name=re.compile("Delete")).click()
+    page.locator("#ask").get_by_role("button", name="Delete").click()
     expect(page.locator(f"#{name}")).to_have_count(0)
+
+
+def test_jobs_stand_under_their_day(box: Server, visit: Visit) -> None:
+    page = visit(box)
+    submit(page, RECORDING)
+    expect(page.locator("#jobs .day")).to_have_text(["Today"])
+    page.evaluate("""
+        const row = document.querySelector('#jobs .job').cloneNode(true);
+        Object.assign(row, {id: 'job-0'});
+        Object.assign(row.dataset, {at: '2020-02-03T10:00:00Z', number: 0, job: 'old'});
+        document.getElementById('jobs').append(row);
+        document.dispatchEvent(new CustomEvent('whisperbox:changed'));
+    """)
+    expect(page.locator("#jobs .day")).to_have_text(["Today", re.compile("February 2020|2020")])
+    page.locator("#job-0").evaluate("row => row.remove()")
+    page.evaluate("document.dispatchEvent(new CustomEvent('whisperbox:changed'))")
+    expect(page.locator("#jobs .day")).to_have_text(["Today"])
+
+
+def test_the_model_is_unloaded_and_loaded_in_its_menu(box: Server, visit: Visit) -> None:
+    page = visit(box)
+    transcribed(page)
+    model = page.locator("#model")
+    model.locator("summary").click()
+    expect(model.locator(".popover")).to_contain_text("Model demo is ready since")
+    model.get_by_role("button", name="Unload").click()
+    expect(model).to_have_class(re.compile("unloaded"), timeout=LATE_MS)
+    expect(model.locator(".popover")).to_be_visible()
+    model.get_by_role("button", name="Load", exact=True).click()
+    expect(model).to_have_class(re.compile("ready"), timeout=LATE_MS)
+    page.keyboard.press("Escape")
+    expect(model.locator(".popover")).to_be_hidden()
+
+
+def test_a_theme_is_chosen_in_the_menu_and_stays(box: Server, visit: Visit) -> None:
+    page = visit(box, color_scheme="light")
+    page.goto("/whisper")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.click("header > .menu > summary")
+    page.get_by_title("Dark").click()
+    dark = page.evaluate(ground)
+    assert dark != light
+    page.reload()
+    assert page.evaluate(ground) == dark
+    page.click("header > .menu > summary")
+    page.get_by_title("System").click()
+    page.reload()
+    assert page.evaluate(ground) == light
+
+
+def test_a_folder_is_walked_for_its_recordings(box: Server, visit: Visit, tmp_path: Path) -> None:
+    folder = tmp_path / "interviews"
+    (folder / "older").mkdir(parents=True)
+    (folder / "older" / "first.wav").write_bytes(RECORDING.read_bytes())
+    (folder / "second.wav").write_bytes(RECORDING.read_bytes())
+    (folder / "notes.txt").write_text("not a recording")
+    page = visit(box)
+    page.goto("/whisper")
+    before = page.locator("#jobs .job").count()
+    with page.expect_file_chooser() as chosen:
+        page.click("#choose-folder")
+    chosen.value.set_files(folder)
+    expect(page.locator("#jobs .job")).to_have_count(before + 2)
+    expect(page.locator("#jobs .title").nth(0)).to_have_text(re.compile("first|second"))
+    expect(page.locator("#uploads .job")).to_have_count(0)
 
 
 def test_lines_come_while_the_recording_is_heard(
@@ -424,8 +492,8 @@ def test_a_token_is_shown_once_and_works_until_it_is_revoked(box: Server, visit:
     assert box.http.get("/api/whisper/transcribe/status", headers=headers).status_code == 200
     page.goto("/whisper/account")
     assert secret not in page.content()
-    page.once("dialog", lambda dialog: dialog.accept())
     page.click("[aria-label='Revoke backup script']")
+    page.locator("#ask").get_by_role("button", name="Revoke").click()
     expect(page.locator("main")).not_to_contain_text("backup script")
     assert box.http.get("/api/whisper/transcribe/status", headers=headers).status_code == 401
 
@@ -464,7 +532,7 @@ def test_without_scripts_a_refused_form_keeps_what_was_typed(box: Server, visit:
     page = visit(box, java_script_enabled=False)
     page.goto("/whisper")
     page.fill("#source_url", "ftp://example.org/talk.wav")
-    page.click("summary")
+    page.click("#options > summary")
     page.fill("#source_label", "A talk")
     page.select_option("#language", "de")
     page.uncheck("#words")

@@ -26,6 +26,8 @@ function put(fresh) {
   const old = document.getElementById(fresh.id);
   if (old) {
     if (isTypedIn(old)) return;
+    const open = old.querySelector("details[data-menu][open]"); // somebody is reading it
+    if (open) fresh.querySelector("details[data-menu]")?.setAttribute("open", "");
     if (old.contains(document.activeElement) && old.dataset.job) return keep(old, fresh);
     old.replaceWith(fresh);
   } else if (!fresh.dataset.number || !insert(fresh)) {
@@ -222,16 +224,75 @@ document.addEventListener("htmx:afterSettle", () => {
   next?.querySelector("a")?.focus();
   next = undefined;
 });
+// A menu whose button makes it anew stays open.
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.target.querySelector?.("details[data-menu][open]"))
+    detail.serverResponse = detail.serverResponse.replace("<details ", "<details open ");
+});
 document.addEventListener("htmx:sendError", () => toast("The server does not answer."));
 document.documentElement.classList.add("scripts");
 connect();
 
 // What needs a script but no server: questions before what cannot be undone, copying, local times.
 
-document.addEventListener("submit", (event) => {
-  const question = event.submitter?.dataset.confirm;
-  if (question && !confirm(question)) event.preventDefault();
+const dialog = document.getElementById("ask");
+
+function ask(question, button) {
+  document.getElementById("question").textContent = question;
+  const sure = document.getElementById("sure");
+  sure.textContent = button?.dataset.label ?? button?.textContent ?? "OK";
+  sure.classList.toggle("destroys", Boolean(button?.matches(".delete, .danger")));
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((answer) => {
+    dialog.addEventListener("close", () => answer(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
+document.addEventListener("htmx:confirm", async (event) => {
+  const { question, elt, issueRequest } = event.detail;
+  if (!question) return;
+  event.preventDefault();
+  if (await ask(question, elt.querySelector("button"))) issueRequest(true);
 });
+document.addEventListener(
+  "submit",
+  async (event) => {
+    const button = event.submitter;
+    const question = button?.dataset.confirm;
+    if (!question || button.dataset.sure) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (!(await ask(question, button))) return;
+    button.dataset.sure = "yes";
+    event.target.requestSubmit(button);
+    delete button.dataset.sure;
+  },
+  true,
+);
+
+// Menus close at a click elsewhere and by Escape; only one is open.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details[data-menu][open]"))
+    if (!menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.querySelector("details[data-menu][open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+
+const themes = document.querySelectorAll("[name=theme]");
+for (const choice of themes) {
+  choice.checked = choice.value === (localStorage.getItem("whisperbox.theme") ?? "");
+  choice.onchange = () => {
+    if (choice.value) localStorage.setItem("whisperbox.theme", choice.value);
+    else localStorage.removeItem("whisperbox.theme");
+    document.documentElement.dataset.theme = choice.value;
+  };
+}
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
@@ -257,6 +318,46 @@ function localise() {
     time.textContent = DAY.format(new Date(time.dataset.epoch * 1000));
 }
 
-document.addEventListener("whisperbox:changed", localise);
-document.addEventListener("htmx:afterSettle", localise);
-localise();
+const WEEKDAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+
+function dayName(moment) {
+  const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate());
+  const ago = Math.round((midnight(new Date()) - midnight(moment)) / 86400000);
+  if (ago < 2) return ago < 1 ? "Today" : "Yesterday";
+  return moment.getFullYear() === new Date().getFullYear()
+    ? WEEKDAY.format(moment)
+    : new Intl.DateTimeFormat(undefined, { dateStyle: "long" }).format(moment);
+}
+
+// Each day's jobs under its name: the day is the reader's, which the server does not know.
+function days() {
+  const list = document.querySelector("#jobs");
+  if (!list) return;
+  let before;
+  for (const row of [...list.children]) {
+    const name = row.dataset.at && dayName(new Date(row.dataset.at));
+    const heading = row.previousElementSibling?.matches(".day") ? row.previousElementSibling : undefined;
+    if (row.matches(".day")) {
+      if (!row.nextElementSibling?.dataset.at) row.remove();
+    } else if (!name || name === before) {
+      heading?.remove();
+    } else if (heading) {
+      heading.firstElementChild.textContent = name;
+    } else {
+      const made = document.createElement("li");
+      made.className = "day";
+      made.append(Object.assign(document.createElement("h2"), { textContent: name }));
+      row.before(made);
+    }
+    before = name ?? before;
+  }
+}
+
+function settle() {
+  localise();
+  days();
+}
+
+document.addEventListener("whisperbox:changed", settle);
+document.addEventListener("htmx:afterSettle", settle);
+settle();

@@ -20,14 +20,14 @@ class Player {
       media: this.audio,
       peaks: [Float32Array.from(loud, (n) => n / 255)],
       duration: Number(box.dataset.duration),
-      height: 64,
-      barWidth: 2,
-      barGap: 1,
+      height: 56,
+      barWidth: 3,
+      barGap: 2,
       barRadius: 2,
       cursorWidth: 2,
       waveColor: resolved("--quiet", style),
       progressColor: resolved("--accent", style),
-      cursorColor: resolved("--ink", style),
+      cursorColor: resolved("--accent", style),
       cspNonce: document.body.dataset.nonce,
     });
     this.seeker = document.getElementById("seek");
@@ -39,8 +39,8 @@ class Player {
     this.button.onclick = () => this.audio.paused ? this.play() : this.audio.pause();
     document.getElementById("rate").onchange = (e) => (this.audio.playbackRate = e.target.value);
     this.audio.addEventListener("timeupdate", () => this.show());
-    this.audio.addEventListener("play", () => this.say("❚❚", "Pause"));
-    this.audio.addEventListener("pause", () => this.say("▶", "Play"));
+    this.audio.addEventListener("play", () => this.say("Pause"));
+    this.audio.addEventListener("pause", () => this.say("Play"));
     this.audio.addEventListener("error", () =>
       toast("This browser cannot play the recording; the transcript is complete."),
     );
@@ -55,8 +55,8 @@ class Player {
     this.show();
   }
 
-  say(sign, label) {
-    this.button.textContent = sign;
+  say(label) {
+    this.button.classList.toggle("playing", label === "Pause");
     this.button.setAttribute("aria-label", label);
   }
 

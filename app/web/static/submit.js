@@ -121,6 +121,7 @@ function accepted(row, html) {
   if (document.getElementById(fresh.id)) return;
   jobs.prepend(fresh);
   htmx.process(fresh);
+  document.dispatchEvent(new CustomEvent("whisperbox:changed"));
 }
 
 function failed(row, text, address) {
@@ -139,6 +140,53 @@ function send(list) {
   for (const file of list) enqueue(file.name, "media_file", file);
 }
 
+// A folder has other files, too: the server would refuse each of them.
+const isRecording = (file) => /^(audio|video)\//.test(file.type) || /\.(opus|oga|mka|mkv|amr|wma|m4b|caf)$/i.test(file.name);
+
+const note = document.getElementById("chosen-files");
+const usual = note.textContent;
+
+function sayChosen() {
+  const names = [...files.files].map((file) => file.name);
+  note.textContent = names.length > 3 ? `${names.length} files chosen` : names.join(", ") || usual;
+  form.classList.toggle("chosen", names.length > 0);
+}
+
+document.getElementById("choose-folder").onclick = () => {
+  const folder = document.createElement("input");
+  folder.type = "file";
+  folder.webkitdirectory = true;
+  folder.onchange = () => sendAll([...folder.files], "folder");
+  folder.click();
+};
+
+function sendAll(list, where) {
+  const heard = list.filter(isRecording);
+  if (!heard.length) toast(`There are no recordings in the ${where}.`);
+  send(heard);
+}
+
+async function filesOf(entry) {
+  if (entry.isFile) return [await new Promise((done, failed) => entry.file(done, failed))];
+  const reader = entry.createReader();
+  const found = [];
+  for (;;) {
+    const some = await new Promise((done, failed) => reader.readEntries(done, failed)); // up to 100
+    if (!some.length) return found;
+    for (const each of some) if (!each.name.startsWith(".")) found.push(...(await filesOf(each)));
+  }
+}
+
+async function sendDropped(dropped) {
+  const entries = [...dropped.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.some((entry) => entry.isDirectory)) return send(dropped.files);
+  try {
+    sendAll((await Promise.all(entries.map(filesOf))).flat(), "folder");
+  } catch (error) {
+    toast(`The folder cannot be read: ${error.message}`);
+  }
+}
+
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   const addresses = urls.value.split("\n").map((line) => line.trim()).filter(Boolean);
@@ -147,8 +195,10 @@ form.addEventListener("submit", (event) => {
   send(files.files);
   for (const address of addresses) enqueue(address, "source_url", address);
   files.value = urls.value = document.getElementById("source_label").value = "";
+  sayChosen();
 });
 form.addEventListener("change", remember);
+files.addEventListener("change", sayChosen);
 addEventListener("pageshow", recall);
 
 // Files dropped anywhere, and pasted ones
@@ -167,7 +217,7 @@ addEventListener("drop", (event) => {
   event.preventDefault();
   depth = 0;
   document.body.classList.remove("dropping");
-  send(event.dataTransfer.files);
+  sendDropped(event.dataTransfer);
 });
 addEventListener("paste", (event) => {
   if (event.target.closest?.("input, textarea")) return;

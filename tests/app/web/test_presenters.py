@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.models.messages import Loading, Ready, Unloaded, WaitingForGpu
-from app.web.presenters import browser, buttons, detail, lines, model_line, row, status, title
+from app.web.presenters import (
+    ModelLine,
+    browser,
+    buttons,
+    detail,
+    lines,
+    model_line,
+    row,
+    status,
+    title,
+)
 from app.web.render import bytes_label, marked, short_clock
 from app.web.sign_in import HOME, own_path
 from storage.records import (
@@ -112,18 +122,20 @@ def test_a_line_is_in_the_language_that_was_spoken_unless_it_is_translated() -> 
 @pytest.mark.parametrize(
     ("state", "line"),
     [
-        (Unloaded(), ("unloaded", "not loaded")),
-        (Unloaded("no such file"), ("unloaded", "not loaded: no such file")),
-        (Loading("small"), ("loading", "small is loading")),
-        (Loading("small", 0.5), ("loading", "small is being downloaded: 50%")),
+        (Unloaded(), ModelLine("unloaded", "not loaded")),
+        (Unloaded("no such file"), ModelLine("unloaded", "not loaded: no such file")),
+        (Loading("small"), ModelLine("loading", "small is loading", "small")),
+        (Loading("small", 0.5), ModelLine("loading", "small is being downloaded: 50%", "small")),
         (
             WaitingForGpu("large", 4000, 100, 30),
-            ("waiting", "large waits for the GPU: needs 4000 MB, 100 MB are free"),
+            ModelLine(
+                "waiting", "large waits for the GPU: needs 4000 MB, 100 MB are free", "large"
+            ),
         ),
-        (Ready("small", AT), ("ready", "small is ready since 14:00 UTC")),
+        (Ready("small", AT), ModelLine("ready", "small is ready", "small", AT)),
     ],
 )
-def test_the_model_is_told_in_a_line(state: object, line: tuple[str, str]) -> None:
+def test_the_model_is_told_in_a_line(state: object, line: ModelLine) -> None:
     assert model_line(state) == line  # type: ignore[arg-type]
 
 
