@@ -28,6 +28,7 @@ from actors.engine.backends.language_choice import (
     together,
     whole,
 )
+from actors.engine.backends.second_look import unheard
 from actors.engine.protocol import EngineSegment, Failed, Result, Window
 from actors.engine.words import Token, words_of
 from storage.records import RATE, Span
@@ -45,9 +46,12 @@ MOST_PROMPT_TOKENS = 223
 MOST_TOKENS, TOKENS_A_SECOND, SPARE_TOKENS = 224, 15, 50
 """Half of the decoder's context, and how much of that a window may use. A loop in a short window
 would otherwise fill all of it while the rest of the batch waits."""
+FEW_DIFFERENT, FAST_TOKENS_A_SECOND = 0.25, 8
+"""A text with so few different tokens among all, and so many in a second, is a loop that has ended
+by itself. People say up to five words a second, most of which are one or two tokens."""
 TIMESTAMP_S = 0.02
 REACH_S = 0.1
-"""Seconds of a word that lie behind a join at least, if the word is spoken there."""
+"""Seconds of speech behind a join that a word has at least, if it is spoken there."""
 FRAMES_A_SECOND = 100
 POSITIONS_A_SECOND = 50
 """Of what the encoder makes of the frames."""
@@ -57,6 +61,11 @@ silence above which such a text is taken for none: OpenAI's transcribe.py. Its t
 text repeats itself, is not used here, because people do repeat themselves; only a loop fills all of
 the context that its window may use."""
 BEAMS = 5
+PENALTY = 1.05
+"""For a text that has become a loop, decoded once more. Beams find the same loop, which is likely
+by itself; this is the least that leads out of it, and it leaves a word that is said eight times."""
+MOST_LOOKS = 3
+"""How often speech for which there is no text is heard again: each look may end too early, too."""
 MEMORY_SIGNS = ("out of memory", "bad_alloc", "ALLOC_FAILED", "Failed to allocate")
 
 
@@ -86,7 +95,7 @@ class CTranslate2:
         try:
             encoded = self._model.encode(self._features([np.zeros(RATE, np.float32)]))
             tokenizer = self._tokenizer("en", translate=False)
-            self._decode(encoded, [_prompt(tokenizer, [])], [1.0], beams=1)
+            self._decode(encoded, [_prompt(tokenizer, [])], [1.0])
         except (RuntimeError, MemoryError) as error:
             raise LoadFailed(_kind(error, otherwise="engine"), str(error)) from error
 
@@ -125,16 +134,58 @@ class CTranslate2:
             for n, segments in zip(whole_ones, heard, strict=True):
                 found[n] = segments
         cut = [(n, part) for n, each in enumerate(parts) if len(each) > 1 for part, _ in each]
-        for start in range(0, len(cut), BATCH):
-            pieces = cut[start : start + BATCH]
-            heard = self._hear_parts(
-                [(windows[n], part) for n, part in pieces], [befores[n] for n, _ in pieces]
-            )
-            for (n, part), segments in zip(pieces, heard, strict=True):
-                found[n] += (later(segment, part.start / RATE) for segment in segments)
+        self._add_parts(found, windows, befores, cut)
+        self._look_again(found, windows, befores)
         took = (time.monotonic() - began) / len(windows)
         for window, segments in zip(windows, found, strict=True):
             yield Result(window.id, tuple(segments), took)
+
+    def _add_parts(
+        self,
+        found: list[list[EngineSegment]],
+        windows: Sequence[Window],
+        befores: Sequence[list[int]],
+        parts: Sequence[tuple[int, Span]],
+    ) -> int:
+        """Hear parts of windows, each by its window's number, and add what they say to ``found``.
+
+        Returns how many segments were added.
+        """
+        added = 0
+        for start in range(0, len(parts), BATCH):
+            if self._abort.is_set():
+                break
+            some = parts[start : start + BATCH]
+            heard = self._hear_parts(
+                [(windows[n], part) for n, part in some], [befores[n] for n, _ in some]
+            )
+            for (n, part), segments in zip(some, heard, strict=True):
+                found[n] += (later(segment, part.start / RATE) for segment in segments)
+                added += len(segments)
+        return added
+
+    def _look_again(
+        self,
+        found: list[list[EngineSegment]],
+        windows: Sequence[Window],
+        befores: Sequence[list[int]],
+    ) -> None:
+        """Hear speech for which there is no text again, by itself; add to ``found`` what is sure
+        enough, in the order of time."""
+        for _ in range(MOST_LOOKS):
+            missing = [
+                (n, part) for n, window in enumerate(windows) for part in unheard(window, found[n])
+            ]
+            again: list[list[EngineSegment]] = [[] for _ in windows]
+            in_language = [
+                msgspec.structs.replace(w, language=found[n][0].language) if found[n] else w
+                for n, w in enumerate(windows)
+            ]
+            if not self._add_parts(again, in_language, befores, missing):
+                return
+            for n, segments in enumerate(again):
+                sure = [each for each in segments if _is_sure(each)]
+                found[n] = sorted(found[n] + sure, key=lambda each: each.start)
 
     def _hear_parts(
         self, parts: Sequence[tuple[Window, Span]], befores: Sequence[list[int]]
@@ -163,16 +214,20 @@ class CTranslate2:
             _prompt(tokenizer, before)
             for tokenizer, before in zip(tokenizers, befores, strict=True)
         ]
-        outputs = self._decode(encoded, prompts, secs, beams=1)
-        doubtful = [n for n, each in enumerate(outputs) if each.is_doubtful]
-        if doubtful and not self._abort.is_set():
+        outputs = self._decode(encoded, prompts, secs)
+        loops = [n for n, each in enumerate(outputs) if each.is_loop]
+        unsure = [n for n, each in enumerate(outputs) if each.is_unsure and not each.is_loop]
+        for numbers, beams, penalty in ((loops, 1, PENALTY), (unsure, BEAMS, 1.0)):
+            if not numbers or self._abort.is_set():
+                continue
             second = self._decode(
-                _some_of(encoded, doubtful),
-                [prompts[n] for n in doubtful],
-                [secs[n] for n in doubtful],
-                beams=BEAMS,
+                _some_of(encoded, numbers),
+                [prompts[n] for n in numbers],
+                [secs[n] for n in numbers],
+                beams=beams,
+                penalty=penalty,
             )
-            for n, again in zip(doubtful, second, strict=True):
+            for n, again in zip(numbers, second, strict=True):
                 outputs[n] = max(outputs[n], again, key=lambda each: each.rank)
         pieces = [
             list(_pieces(output.tokens, tokenizer, length))
@@ -311,13 +366,16 @@ class CTranslate2:
         prompts: Sequence[list[int]],
         secs: Sequence[float],
         *,
-        beams: int,
+        beams: int = 1,
+        penalty: float = 1.0,
     ) -> "list[_Output]":
+        """``penalty``: by how much a token that was written already is made less likely."""
         most = min(MOST_TOKENS, SPARE_TOKENS + round(TOKENS_A_SECOND * max(secs)))
         results = self._model.generate(
             encoded,
             list(prompts),
             beam_size=beams,
+            repetition_penalty=penalty,
             max_length=2 * most,  # it generates up to half of this: CTranslate2's whisper.cc
             return_scores=True,
             return_no_speech_prob=True,
@@ -327,9 +385,9 @@ class CTranslate2:
                 each.sequences_ids[0],
                 each.scores[0],
                 each.no_speech_prob,
-                is_loop=len(each.sequences_ids[0]) >= most,
+                is_loop=_is_loop(each.sequences_ids[0], most, length),
             )
-            for each in results
+            for each, length in zip(results, secs, strict=True)
         ]
 
     def _align(
@@ -368,15 +426,14 @@ class _Output:
     mean_logprob: float
     no_speech_prob: float
     is_loop: bool
-    """Whether it did not end by itself."""
 
     @property
-    def is_doubtful(self) -> bool:
-        return self.mean_logprob < UNSURE or self.is_loop
+    def is_unsure(self) -> bool:
+        return self.mean_logprob < UNSURE
 
     @property
     def is_silence(self) -> bool:
-        return self.no_speech_prob > SILENT and self.mean_logprob < UNSURE
+        return self.no_speech_prob > SILENT and self.is_unsure
 
     @property
     def rank(self) -> tuple[bool, float]:
@@ -434,6 +491,16 @@ def _pieces(tokens: Sequence[int], tokenizer: Tokenizer, length: float) -> Itera
         yield _Piece(text, start, max(start, length))
 
 
+def _is_loop(tokens: Sequence[int], most: int, secs: float) -> bool:
+    """Whether a text did not end by itself, or repeats a little faster than anybody speaks."""
+    repeats = len(set(tokens)) < FEW_DIFFERENT * len(tokens)
+    return len(tokens) >= most or (repeats and len(tokens) > FAST_TOKENS_A_SECOND * secs)
+
+
+def _is_sure(segment: EngineSegment) -> bool:
+    return not segment.is_silence and (segment.avg_logprob or 0.0) >= UNSURE
+
+
 def _shares(guesses: Sequence[tuple[str, float]]) -> dict[str, float]:
     return {token[2:-2]: share for token, share in guesses}  # from <|en|>
 
@@ -444,24 +511,30 @@ def _goes_across_a_join(window: Window, pieces: Sequence[_Piece]) -> bool:
     The server cuts it there, and needs its words' times for that.
     """
     joins = _joins(window)
-    return any(piece.start < join < piece.end for piece in pieces for join in joins)
+    return any(piece.start < join < piece.end for piece in pieces for join, _ in joins)
 
 
-def _joins(window: Window) -> list[float]:
-    """Where its spans were joined: seconds of the window."""
-    return [end / RATE for end in accumulate(span.length for span in window.spans[:-1])]
+def _joins(window: Window) -> list[tuple[float, float]]:
+    """Where its spans were joined, and where somebody speaks after that: seconds of the window."""
+    ends = accumulate(span.length for span in window.spans)
+    found = []
+    for at, span in zip(ends, window.spans[1:], strict=False):
+        spoken = (max(s.start, span.start) for s in window.speech if s.end > span.start)
+        found.append((at / RATE, (at + next(spoken, span.start) - span.start) / RATE))
+    return found
 
 
-def _behind_joins(segment: EngineSegment, joins: Sequence[float]) -> EngineSegment:
+def _behind_joins(segment: EngineSegment, joins: Sequence[tuple[float, float]]) -> EngineSegment:
     """The segment; its words that reach back over a pause that was cut out begin behind it.
 
-    An alignment lets a word begin where the one before it ends, whatever pause is between, and is
-    right about where it ends.
+    An alignment lets a word begin where the one before it ends, and end where the next one begins,
+    whatever pause is between. So a word that goes across a pause was said behind it if somebody
+    speaks there before the word ends.
     """
     words = list(segment.words)
     for n, word in enumerate(words):
-        for join in joins:
-            if word.start < join < word.end - REACH_S:
+        for join, speaks in joins:
+            if word.start < join and speaks < word.end - REACH_S:
                 words[n] = word = msgspec.structs.replace(word, start=join)
     return msgspec.structs.replace(segment, words=tuple(words))
 

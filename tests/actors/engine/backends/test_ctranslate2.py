@@ -10,6 +10,7 @@ from actors.engine.backends import LoadFailed
 from actors.engine.backends.ctranslate2 import (
     CTranslate2,
     _behind_joins,
+    _is_loop,
     _Output,
     _pieces,
     _token_times,
@@ -63,7 +64,7 @@ def test_windows_of_one_batch_have_their_own_languages_tasks_and_lengths(
     )
     assert [each.segments[0].language for each in (first, second, third)] == ["de", "fr", "en"]
     for each in (first, second, third):
-        assert [s.text for s in each.segments] == ["Hello world.", "How are you?"]
+        assert [s.text for s in each.segments[:2]] == ["Hello world.", "How are you?"]
 
 
 def test_windows_with_prompts_of_other_lengths_are_answered_too(
@@ -101,9 +102,16 @@ def test_a_word_that_reaches_back_over_a_pause_begins_behind_it() -> None:
         for text, start, end in (("Americans,", 1.0, 2.1), ("ask", 2.1, 3.0), ("not", 3.0, 3.4))
     )
     segment = EngineSegment("Americans, ask not", 1.0, 3.4, "en", words)
-    behind = [(word.text, word.start) for word in _behind_joins(segment, [2.4]).words]
+    behind = [(word.text, word.start) for word in _behind_joins(segment, [(2.4, 2.5)]).words]
     assert behind == [("Americans,", 1.0), ("ask", 2.4), ("not", 3.0)]
-    assert _behind_joins(segment, [2.95]) == segment, "a word that ends there belongs before it"
+    assert _behind_joins(segment, [(2.95, 2.95)]) == segment, "it ends there"
+
+
+def test_a_word_before_a_pause_stays_there_though_the_alignment_stretches_it_to_the_next() -> None:
+    """Somebody says "Two.", waits, and goes on."""
+    words = EngineWord("Two.", 0.0, 1.2, 0.9), EngineWord("When", 1.2, 1.5, 0.9)
+    segment = EngineSegment("Two. When", 0.0, 1.5, "en", words)
+    assert _behind_joins(segment, [(1.0, 1.25)]) == segment
 
 
 def test_no_segment_ends_after_its_window(engine: CTranslate2, pcm: Path) -> None:
@@ -149,10 +157,29 @@ def test_an_unsure_result_where_the_model_hears_no_speech_is_silence() -> None:
     assert not output(-1.1, no_speech=0.5).is_silence
 
 
-def test_a_loop_is_worse_than_an_unsure_result_and_both_are_doubtful() -> None:
+def test_a_loop_is_worse_than_an_unsure_result() -> None:
     sure, unsure, loop = output(-0.5), output(-1.5), output(-0.1, loop=True)
-    assert [each.is_doubtful for each in (sure, unsure, loop)] == [False, True, True]
+    assert [each.is_unsure for each in (sure, unsure, loop)] == [False, True, False]
     assert sorted((sure, unsure, loop), key=lambda each: each.rank) == [loop, unsure, sure]
+
+
+def test_a_text_that_repeats_a_word_faster_than_people_speak_is_a_loop() -> None:
+    no, said = [50364, *[407, 11] * 60, 50614], [50364, *[407, 11] * 8, 50614]
+    assert _is_loop(no, most=150, secs=6.7)
+    assert not _is_loop(said, most=150, secs=6.7), "eight times is what was said"
+    assert not _is_loop(list(range(120)), most=150, secs=6.7), "different words, however fast"
+
+
+def test_speech_that_the_text_does_not_reach_is_heard_again_by_itself(
+    engine: CTranslate2, pcm: Path
+) -> None:
+    (result,) = results(engine, window(pcm, seconds=12, words=False))
+    texts = [segment.text for segment in result.segments]
+    assert texts[:4] == ["Hello world.", "How are you?"] * 2
+    starts = [segment.start for segment in result.segments]
+    assert starts == sorted(starts)
+    assert starts[2] > 4, "in the time of the window"
+    assert result.segments[-1].end <= 12
 
 
 def test_a_text_that_does_not_end_is_a_loop(tmp_path: Path, pcm: Path) -> None:

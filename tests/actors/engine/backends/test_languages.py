@@ -12,7 +12,7 @@ from tests.actors.engine.backends.two_languages import CHANGE_S
 from tests.scripted import scripted_model
 from tests.scripted_folder import scripted_folder
 
-HELLO = "<|0.00|> Hello world.<|2.00|>"
+HELLO = "<|0.00|> Hello world.<|5.50|>"
 
 
 @pytest.fixture(params=["whisper.cpp", "CTranslate2"])
@@ -40,13 +40,14 @@ def test_each_language_of_a_window_is_transcribed_by_itself(model: Path) -> None
     assert first["start"] == pytest.approx(0.0, abs=0.1)
     assert second["start"] == pytest.approx(CHANGE_S, abs=0.1), "in the time of the window"
     assert all(start < CHANGE_S for start in first["words"])
-    assert all(CHANGE_S <= start < CHANGE_S + 2 for start in second["words"])
+    assert all(CHANGE_S <= start < CHANGE_S + 5.5 for start in second["words"])
 
 
 def test_a_window_in_one_language_is_transcribed_whole(model: Path) -> None:
-    (segment,) = heard(model, "de", "de")
-    assert (segment["language"], segment["start"]) == ("de", 0.0)
+    segments = heard(model, "de", "de")
+    assert {each["language"] for each in segments} == {"de"}
+    assert segments[0]["start"] == 0.0
 
 
 def test_the_language_that_was_asked_for_holds_for_all(model: Path) -> None:
-    assert [each["language"] for each in heard(model, "en", "de", "fr")] == ["fr"]
+    assert {each["language"] for each in heard(model, "en", "de", "fr")} == {"fr"}
