@@ -24,6 +24,7 @@ from app.http.pacing import paced
 from app.hub import account, shares, transcribe
 from app.hub import errors as hub_errors
 from app.hub import jobs as hub_jobs
+from app.mcp.server import mcp
 from app.native import errors as native_errors
 from app.native import health, jobs, model
 from app.openai import audio, models
@@ -64,6 +65,7 @@ def litestar_app(services: Services, access: Access, settings: Settings) -> Lite
             audio.router,
             models.router,
             web_service.router,
+            mcp,
             *pages.routers,
             create_static_files_router(
                 "/assets",
@@ -80,7 +82,7 @@ def litestar_app(services: Services, access: Access, settings: Settings) -> Lite
         },
         exception_handlers=native_errors.HANDLERS | {HTTPException: _unrouted},
         before_send=[_say_allowance],
-        state=State({"access": access}, deep_copy=False),
+        state=State({"access": access, "services": services}, deep_copy=False),
         logging_config=None,
         cors_config=cors if settings.server.cors_origins else None,
         openapi_config=OpenAPIConfig(

@@ -169,7 +169,13 @@ class _ForkServer:
 
     @property
     def has_ended(self) -> bool:
-        return self._process.returncode is not None
+        """It never writes to this socket. Its end is seen here at once, and by asyncio later."""
+        try:
+            return not self._orders.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     async def fork(self, order: bytes) -> tuple[UNIXSocketStream, UNIXSocketStream]:
         """A new child's stdout and stderr. Both end at once if this process has ended."""
@@ -187,8 +193,8 @@ class _ForkServer:
             with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
                 while True:
                     await out.receive(BLOCK)
-        if waiting.cancelled_caught and not self.has_ended:
-            self._process.kill()
+        if waiting.cancelled_caught:
+            self._kill()
 
     async def last_words(self) -> bytes:
         """What this process says itself, if it has ended: why it could not start, for example."""
@@ -207,9 +213,12 @@ class _ForkServer:
         self._orders.close()
         with anyio.move_on_after(ANSWER_S):
             await self._process.wait()
-        if not self.has_ended:
-            self._process.kill()
+        self._kill()
         await self._process.aclose()
+
+    def _kill(self) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
 
 
 def _sound(units: bytes) -> Sound:

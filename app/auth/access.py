@@ -196,6 +196,26 @@ class Access:
         caller.require(Permission.USE)
         connection.state.view = caller.native_jobs
 
+    async def let_in_agent(self, connection: Connection) -> None:
+        """An assistant: with a token whatever its owner may see, without one what the surfaces
+        without accounts have, unless the operator wants tokens.
+
+        Raises:
+            Unauthenticated: there is no token, or it does not hold.
+            Denied: the token does not reach so far, or another site makes a browser ask.
+            TooMany: the token is used too often.
+        """
+        check_origin(connection, self.home)
+        secret = api_key(connection)
+        if secret is None and not self._native_needs_token:
+            connection.state.view = View(channels=WITHOUT_ACCOUNT)
+            return
+        caller = await self._by_token(secret)
+        self._admit(connection, caller)
+        caller = caller or nobody()
+        require_api(caller)
+        connection.state.view = caller.all_jobs
+
     def _admit(self, connection: Connection, caller: Caller | None) -> None:
         key = caller.key if caller else ("address", address_of(connection))
         connection.state.caller = caller

@@ -26,6 +26,11 @@ async def native(connection: Connection, _: BaseRouteHandler) -> None:
     await _access(connection).let_in_native(connection)
 
 
+async def agent(connection: Connection, _: BaseRouteHandler) -> None:
+    """An assistant that reads for somebody; leaves what it may see."""
+    await _access(connection).let_in_agent(connection)
+
+
 def _access(connection: Connection) -> Access:
     access: Access = connection.app.state.access
     return access

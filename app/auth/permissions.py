@@ -6,8 +6,10 @@ from app.http.refusals import Denied, Unauthenticated
 from storage.records import Account, Channel, Permission, Token, View
 
 API_SCOPE = "whisper.api"
-SCOPES = {API_SCOPE: API_SCOPE, "provider_whisper_api": API_SCOPE}
-"""What a token may be made for; the second is the older name of the first."""
+SUBMIT_SCOPE = "whisper.submit"
+SCOPES = {API_SCOPE: API_SCOPE, "provider_whisper_api": API_SCOPE, SUBMIT_SCOPE: SUBMIT_SCOPE}
+"""What a token may be made for; the second is the older name of the first. With the third, an
+assistant (MCP) may submit recordings, too."""
 PERMISSIONS = {
     "whisper.use": Permission.USE,
     "whisper.manage": Permission.MANAGE,
@@ -61,6 +63,18 @@ class Caller:
     def api_jobs(self) -> View:
         """The jobs that may be seen by token: the owner's own of the API."""
         return View(self.account.number, (Channel.API,))
+
+    @property
+    def all_jobs(self) -> View:
+        """One's own jobs of all surfaces, or for managers everybody's."""
+        if self.account.may(Permission.MANAGE):
+            return View()
+        return View(self.account.number, tuple(Channel))
+
+    @property
+    def may_submit(self) -> bool:
+        """Whether an assistant with this token may submit recordings."""
+        return self.token is not None and SUBMIT_SCOPE in self.token.scopes
 
     @property
     def native_jobs(self) -> View:

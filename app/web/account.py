@@ -9,7 +9,7 @@ from litestar.response import Redirect
 from app.auth.access import WEB_SESSION_S, Access
 from app.auth.connection import caller_of
 from app.auth.credentials import create_token
-from app.auth.permissions import API_SCOPE, Caller
+from app.auth.permissions import API_SCOPE, SUBMIT_SCOPE, Caller
 from app.http.parameters import Number
 from app.services.services import Services
 from app.web.queue import digits, shell
@@ -75,7 +75,8 @@ async def make_token(request: AnyRequest, services: Services) -> Response[Any]:
     if name in {token.name for token in await _tokens(services, caller)}:
         problem = f"You already have a token named {name}. Revoke it, or choose another name."
         return await _page(request, services, 422, problem=problem)
-    secret, _ = await create_token(accounts, caller.account, name, [API_SCOPE], expires)
+    scopes = [API_SCOPE, SUBMIT_SCOPE] if "submit" in given else [API_SCOPE]
+    secret, _ = await create_token(accounts, caller.account, name, scopes, expires)
     return await _page(request, services, secret=secret)
 
 

@@ -1,0 +1,1 @@
+"""The MCP surface, /mcp: tools for assistants that read and search transcripts."""
