@@ -18,18 +18,7 @@ from actors.engine.backends.language_choice import (
 )
 from actors.engine.protocol import Window
 from storage.records import RATE, Span
-
-
-def window(spans: list[tuple[float, float]], speech: list[tuple[float, float]]) -> Window:
-    """Both in seconds of the file."""
-    return Window(
-        1, "a.pcm", tuple(map(_span, spans)), tuple(map(_span, speech)), None, {},
-        translate=False, prompt=None, words=False,
-    )  # fmt: skip
-
-
-def _span(seconds: tuple[float, float]) -> Span:
-    return Span(round(seconds[0] * RATE), round(seconds[1] * RATE))
+from tests.actors.engine.backends.windows import window
 
 
 def seconds(parts: list[Span]) -> list[tuple[float, float]]:

@@ -1,27 +1,13 @@
 """Which speech of a window has no text."""
 
-from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.engine.backends.second_look import LEAST_S, MARGIN_S, REACH_S, unheard
-from actors.engine.protocol import EngineSegment, Window
-from storage.records import RATE, Span
-
-Times = Sequence[tuple[float, float]]
-
-
-def window(spans: Times, speech: Times) -> Window:
-    """Both in seconds of the file."""
-    return Window(
-        1, "a.pcm", tuple(map(_span, spans)), tuple(map(_span, speech)), None, {},
-        translate=False, prompt=None, words=False,
-    )  # fmt: skip
-
-
-def _span(seconds: tuple[float, float]) -> Span:
-    return Span(round(seconds[0] * RATE), round(seconds[1] * RATE))
+from actors.engine.protocol import EngineSegment
+from storage.records import RATE
+from tests.actors.engine.backends.windows import Times, window
 
 
 def texts(*times: tuple[float, float]) -> list[EngineSegment]:
