@@ -1,6 +1,5 @@
 """Which speech of a window has no text."""
 
-
 from hypothesis import given
 from hypothesis import strategies as st
 
