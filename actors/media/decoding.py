@@ -109,7 +109,7 @@ class Decoders:
             out, err = await server.fork(msgspec.json.encode({"path": str(source), "track": track}))
             async with out, err:
                 held = bytearray()
-                while (block := await self._next_block(server, out)) is not None:
+                while (block := await _next_block(server, out)) is not None:
                     held += block
                     if units := take_whole(held, UNIT_BYTES, keep=1):  # all but the last one
                         yield _sound(units)
@@ -135,16 +135,6 @@ class Decoders:
         server, self._server = self._server, None
         if server is not None:
             await server.end()
-
-    async def _next_block(self, server: "_ForkServer", out: UNIXSocketStream) -> bytes | None:
-        try:
-            with anyio.fail_after(SILENT_S):
-                return await out.receive(BLOCK)
-        except (anyio.EndOfStream, anyio.BrokenResourceError):
-            return None
-        except TimeoutError:
-            await server.kill(out)
-            raise Killed(f"it gave nothing for {SILENT_S:.0f} s") from None
 
 
 class _ForkServer:
@@ -224,6 +214,17 @@ class _ForkServer:
 def _sound(units: bytes) -> Sound:
     rows = np.frombuffer(units, np.uint8).reshape(-1, UNIT_BYTES)
     return Sound(rows[:, :-1].tobytes(), rows[:, -1].tobytes())
+
+
+async def _next_block(server: _ForkServer, out: UNIXSocketStream) -> bytes | None:
+    try:
+        with anyio.fail_after(SILENT_S):
+            return await out.receive(BLOCK)
+    except (anyio.EndOfStream, anyio.BrokenResourceError):
+        return None
+    except TimeoutError:
+        await server.kill(out)
+        raise Killed(f"it gave nothing for {SILENT_S:.0f} s") from None
 
 
 async def _all(stream: anyio.abc.ByteReceiveStream) -> bytes:

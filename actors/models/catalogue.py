@@ -65,13 +65,7 @@ class Catalogue:
             demo = resources.files("actors.engine") / "demo" / "demo.bin"
             return Model(name, Path(str(demo)), can_be_pulled=False)
         here = (models[name] for form in self.forms if name in (models := self._here(form)))
-        pulled = (
-            Model(name, self._place(name, form), True, form)
-            for form in self.forms
-            if can_be_pulled(name, form)
-        )
-        found = next(here, None) or next(pulled, None)
-        if found is not None:
+        if found := next(here, None) or self._to_be_pulled(name):
             return found
         for form in set(Form) - set(self.forms):
             if name in self._here(form) or can_be_pulled(name, form):
@@ -105,8 +99,8 @@ class Catalogue:
         """The models that are not here and can be downloaded."""
         there = {model.name for model in self.installed()}
         for name in NAMES:
-            if name not in there and any(can_be_pulled(name, form) for form in self.forms):
-                yield self.find(name)
+            if name not in there and (model := self._to_be_pulled(name)):
+                yield model
 
     def voices(self) -> list[Model]:
         """The voice models, which are needed to tell speakers apart by their voices."""
@@ -122,8 +116,13 @@ class Catalogue:
             name: Model(name, path, can_be_pulled(name, form), form) for name, path in found.items()
         }
 
-    def _place(self, name: str, form: Form) -> Path:
-        return self.folder / (f"ggml-{name}.bin" if form is Form.GGML else name)
+    def _to_be_pulled(self, name: str) -> Model | None:
+        """The model in the best form in which it can be downloaded."""
+        for form in self.forms:
+            if can_be_pulled(name, form):
+                place = f"ggml-{name}.bin" if form is Form.GGML else name
+                return Model(name, self.folder / place, True, form)
+        return None
 
 
 def named_by(path: Path) -> str:

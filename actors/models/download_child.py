@@ -84,10 +84,10 @@ def download(wanted: Source, part: Path) -> None:
         with suppress(EntryNotFoundError):
             found[name] = get_hf_file_metadata(hf_hub_url(wanted.repository, name))
     Progress.whole = sum(each.size or 0 for each in found.values())
-    if len(found) > 1:
+    if wanted.is_folder:
         part.mkdir(exist_ok=True)
     for name, metadata in found.items():
-        _fetch(name, metadata, part / name if len(found) > 1 else part, wanted.sha256)
+        _fetch(name, metadata, part / name if wanted.is_folder else part, wanted.sha256)
         Progress.before += metadata.size or 0
     if wanted.sha256 is None:
         inspect(part)
@@ -125,7 +125,7 @@ def _by_hand(path: Path, wanted: Source, error: Exception) -> str:
     if path.parent.name == SPEAKERS:
         there = f"put {wanted.files[0]} of the repository {wanted.repository}"
         return f"{failed} {there} into WHISPER_MODELS_DIR as {SPEAKERS}/{path.name}"
-    if len(wanted.files) > 1:
+    if wanted.is_folder:
         there = f"put the files of the repository {wanted.repository}"
         return (
             f"{failed} {there} into WHISPER_MODELS_DIR/{path.name}, or set WHISPER_MODEL_PATH to a "

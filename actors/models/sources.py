@@ -28,6 +28,10 @@ class Source(msgspec.Struct, frozen=True):
     sha256: str | None = None
     """The checksum of the one file, if it is known beforehand; otherwise the hub's own is used."""
 
+    @property
+    def is_folder(self) -> bool:
+        return len(self.files) > 1
+
 
 SEGMENTATION, EMBEDDING = "segmentation.onnx", "embedding.onnx"
 """The file names of the two voice models."""

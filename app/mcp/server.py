@@ -23,6 +23,8 @@ INSTRUCTIONS = (
     "Recordings that this server has transcribed. Search them, or list and read them; say at which "
     "time something was said."
 )
+VERSION = metadata.version("whisperbox")
+Handle = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 @asgi("/mcp", guards=[agent_guard], copy_scope=False)
@@ -31,9 +33,6 @@ async def mcp(scope: Scope, receive: Receive, send: Send) -> None:
     agent = Agent(scope["state"]["view"], scope["state"].get("caller"))
     handle = await anyio.to_thread.run_sync(_handler, services, agent)
     await handle(scope, receive, send)
-
-
-Handle = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def _handler(services: Services, agent: Agent) -> Handle:
@@ -75,7 +74,7 @@ def _handler(services: Services, agent: Agent) -> Handle:
         )
 
     server: Any = Server(
-        "whisperbox", version=metadata.version("whisperbox"), instructions=INSTRUCTIONS,
+        "whisperbox", version=VERSION, instructions=INSTRUCTIONS,
         on_list_tools=listed, on_call_tool=called,
     )  # fmt: skip
 

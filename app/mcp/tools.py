@@ -13,7 +13,7 @@ from app.services.services import Services
 from app.transcripts.attribution import labels
 from app.transcripts.formats import clock
 from storage.errors import Invalid, NotFound
-from storage.records import Channel, Job, Order, Segment, Status, View
+from storage.records import Channel, Job, Segment, Status, View
 from storage.search import MARK
 
 MOST_HITS, MOST_JOBS = 50, 100
@@ -176,18 +176,13 @@ def _written(lines: Sequence[tuple[Segment, str | None]]) -> tuple[str, int]:
 async def _transcribe(services: Services, agent: Agent, given: _Transcribe) -> dict[str, Any]:
     caller = agent.caller
     assert caller is not None  # or the tool is not offered
-    owner = caller.account.number
-    submission = await services.submissions.begin(URL_FIELDS, owner=owner)
+    submission = await services.submissions.begin(URL_FIELDS, owner=caller.account.number)
     for name, value in msgspec.structs.asdict(given).items():
         submission.form.take(name, value)
     submission.form.check_together()
     for sentences in submission.form.errors.values():
         raise Invalid(sentences[0])
-    speakers = services.system.configuration.diarization.diarization
-    order = Order(
-        **submission.form.values, channel=Channel.API, owner=owner, speakers=speakers,
-        urgent=caller.account.admin,
-    )  # fmt: skip
+    order = services.submissions.order_of(caller, submission.form, channel=Channel.API)
     return _summary(await services.submissions.queue(submission, order, None, limited=True))
 
 
@@ -213,8 +208,6 @@ def _within(limit: int, most: int) -> int:
 def _limit(most: int) -> dict[str, Any]:
     return {"type": "integer", "minimum": 1, "maximum": most, "default": 20}
 
-
-_NUMBER = {"type": "integer", "description": "The number of the recording, as other tools give it"}
 
 TOOLS = (
     Tool(
@@ -245,7 +238,7 @@ TOOLS = (
         "begins.",
         _Read,
         {
-            "recording": _NUMBER,
+            "recording": {"type": "integer", "description": "Its number, as other tools give it"},
             "start_seconds": {"type": "number", "minimum": 0, "default": 0},
             "end_seconds": {"type": "number", "description": "Omit for the end"},
         },

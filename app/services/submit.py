@@ -171,21 +171,30 @@ class SubmitService:
         if form.errors:
             self.discard(submission)
             raise Unprocessable(form.errors, form.typed)
-        configuration = self._system.configuration
-        values = {"speakers": True, **form.values}
-        values["speakers"] &= configuration.diarization.diarization
-        order = Order(
-            **values,
-            assisted=configuration.language_model.present and caller.account.may(Permission.ASSIST),
+        order = self.order_of(
+            caller,
+            form,
+            channel=channel,
             filename=upload.filename if upload else None,
             media_type=upload.media_type if upload else None,
-            channel=channel,
             idempotency_key=key,
-            owner=caller.account.number,
-            urgent=caller.account.admin,
             shared=shared,
         )
         return await self.queue(submission, order, upload.size if upload else None, limited=True)
+
+    def order_of(self, caller: Caller, form: OrderForm, **more: Any) -> Order:
+        """What an account orders by its form, with what its permissions add; ``more``: fields of
+        the order that the form does not have."""
+        configuration = self._system.configuration
+        values = {"speakers": True, **form.values}
+        values["speakers"] &= configuration.diarization.diarization
+        return Order(
+            **values,
+            assisted=configuration.language_model.present and caller.account.may(Permission.ASSIST),
+            owner=caller.account.number,
+            urgent=caller.account.admin,
+            **more,
+        )
 
     async def _read(
         self,

@@ -26,6 +26,7 @@ class Button:
 
     action: str
     label: str
+    icon: str
     why_not: str | None
     confirm: str | None = None
 
@@ -146,11 +147,12 @@ def detail(job: Job, now: float, place: int | None = None) -> str:
 def buttons(job: Job) -> list[Button]:
     """Everything that can be done with a job, possible or not, from the table of what may be."""
     return [
-        Button("cancel", "Cancel", _why_not_cancel(job)),
-        Button("restart", "Restart", _why_not_restart(job)),
+        Button("cancel", "Cancel", "x", _why_not_cancel(job)),
+        Button("restart", "Restart", "rotate-ccw", _why_not_restart(job)),
         Button(
             "delete",
             "Delete",
+            "trash-2",
             None if job.allows(Action.DELETE) else "The job is being processed. Cancel it first.",
             confirm=(
                 f"Delete “{title(job)}” with its recording and transcript? This cannot be undone."

@@ -17,8 +17,7 @@ from storage.search import MARK
 
 READING = (
     "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self'; media-src 'self'; "
-    "form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 """Of a page that only shows something: no scripts at all."""
 HEADERS = {

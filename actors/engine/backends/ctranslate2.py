@@ -146,12 +146,8 @@ class CTranslate2:
         windows: Sequence[Window],
         befores: Sequence[list[int]],
         parts: Sequence[tuple[int, Span]],
-    ) -> int:
-        """Hear parts of windows, each by its window's number, and add what they say to ``found``.
-
-        Returns how many segments were added.
-        """
-        added = 0
+    ) -> None:
+        """Hear parts of windows, each with its window's number; add what they say to ``found``."""
         for start in range(0, len(parts), BATCH):
             if self._abort.is_set():
                 break
@@ -161,8 +157,6 @@ class CTranslate2:
             )
             for (n, part), segments in zip(some, heard, strict=True):
                 found[n] += (later(segment, part.start / RATE) for segment in segments)
-                added += len(segments)
-        return added
 
     def _look_again(
         self,
@@ -172,20 +166,20 @@ class CTranslate2:
     ) -> None:
         """Hear speech for which there is no text again, by itself; add to ``found`` what is sure
         enough, in the order of time."""
+        in_language = [
+            msgspec.structs.replace(window, language=segments[0].language) if segments else window
+            for window, segments in zip(windows, found, strict=True)
+        ]
+        # Where a look has found something, the next one may find more.
+        grown = list(range(len(windows)))
         for _ in range(MOST_LOOKS):
-            missing = [
-                (n, part) for n, window in enumerate(windows) for part in unheard(window, found[n])
-            ]
+            missing = [(n, part) for n in grown for part in unheard(windows[n], found[n])]
             again: list[list[EngineSegment]] = [[] for _ in windows]
-            in_language = [
-                msgspec.structs.replace(w, language=found[n][0].language) if found[n] else w
-                for n, w in enumerate(windows)
-            ]
-            if not self._add_parts(again, in_language, befores, missing):
-                return
-            for n, segments in enumerate(again):
-                sure = [each for each in segments if _is_sure(each)]
-                found[n] = sorted(found[n] + sure, key=lambda each: each.start)
+            self._add_parts(again, in_language, befores, missing)
+            sure = {n: [each for each in again[n] if _is_sure(each)] for n, _ in missing}
+            grown = [n for n, segments in sure.items() if segments]
+            for n in grown:
+                found[n] = sorted(found[n] + sure[n], key=lambda each: each.start)
 
     def _hear_parts(
         self, parts: Sequence[tuple[Window, Span]], befores: Sequence[list[int]]
