@@ -306,7 +306,6 @@ async def _drain(blocks: AsyncIterator[Sound]) -> None:
 async def test_a_child_that_hangs_is_ended_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoding, "SILENT_S", 1.0)
     path = write_wav(tmp_path / "long.wav", np.zeros(600 * RATE, np.int16))
     async with decoders() as them:
         hanging = them.decode(path, None, [])
@@ -315,8 +314,10 @@ async def test_a_child_that_hangs_is_ended_and_the_others_go_on(
         child.suspend()
         other = them.decode(path, None, [])
         await anext(other)
-        with pytest.raises(Killed, match="gave nothing"):
-            await _drain(hanging)
+        with monkeypatch.context() as short:  # a busy machine needs longer to start a child
+            short.setattr(decoding, "SILENT_S", 1.0)
+            with pytest.raises(Killed, match="gave nothing"):
+                await _drain(hanging)
         assert not child.is_running()
         await _drain(other)
 
