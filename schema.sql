@@ -97,6 +97,8 @@ CREATE TABLE jobs (
     vad                INTEGER NOT NULL DEFAULT 1 CHECK (vad IN (0, 1)),  -- whether sound that is no speech is left out
     notices            TEXT NOT NULL DEFAULT '[]',  -- JSON, sentences about the recording
     secs_by_language   TEXT NOT NULL DEFAULT '{}',  -- JSON, seconds of the transcript by language
+    quality            TEXT NOT NULL DEFAULT 'balanced' CHECK (quality IN ('fast', 'balanced', 'best')),
+    languages          TEXT NOT NULL DEFAULT '[]',  -- JSON, those that may be spoken where language is NULL; empty: any
     CHECK ((completed_at IS NOT NULL) = (status IN ('done', 'failed', 'cancelled'))),
     CHECK ((error IS NOT NULL) = (status = 'failed')),
     CHECK ((webhook_url IS NULL) = (webhook_format IS NULL)),

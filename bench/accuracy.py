@@ -1,4 +1,4 @@
-"""Measures word error rates with real weights, with and without the voice activity model.
+"""Measures word error rates with real weights: without the voice activity model, in each quality.
 
 SPEECH is a folder with a ``manifest.tsv`` (columns ``file``, ``language`` and ``reference`` among
 others), WEIGHTS a ggml file.
@@ -6,6 +6,7 @@ others), WEIGHTS a ggml file.
 
 import csv
 import os
+import time
 import unicodedata
 from collections import defaultdict
 from pathlib import Path
@@ -19,6 +20,13 @@ WEIGHTS = Path(os.environ.get("WEIGHTS", SHARED / "models" / "ggml-base-q8_0.bin
 SLOWEST_S = 300
 SHORTEST = 10
 """Characters of a reference that is long enough for a rate."""
+BALANCED = "quality=balanced"
+WAYS = {
+    BALANCED: {},
+    "quality=fast": {"quality": "fast"},
+    "quality=best": {"quality": "best"},
+    "vad=off": {"vad": "off"},
+}
 UNSPACED = ("ja", "zh")
 """Their errors are counted by characters."""
 
@@ -28,22 +36,25 @@ def measure(folder: Path) -> list[str]:
         return [f"skipped: {SPEECH} or {WEIGHTS} is not there"]
     wrong: defaultdict[tuple[str, str], int] = defaultdict(int)
     total: defaultdict[tuple[str, str], int] = defaultdict(int)
+    secs: defaultdict[str, float] = defaultdict(float)
     with serving(
         folder, WHISPER_MODEL_PATH=WEIGHTS, QUEUE_WHEN_UNLOADED="true", REQUESTS_PER_MINUTE=0
     ) as server:
         for name, language, reference in recordings():
             wanted = units(reference, language)
-            for vad in ("on", "off"):
-                job_id = server.submit(SPEECH / name, vad=vad)
+            for way, fields in WAYS.items():
+                began = time.monotonic()
+                job_id = server.submit(SPEECH / name, **fields)
                 server.until(lambda: server.job(job_id)["status"] == "done", within=SLOWEST_S)  # noqa: B023
+                secs[way] += time.monotonic() - began
                 text = " ".join(segment["text"] for segment in server.job(job_id)["segments"])
                 for group in ("all", "English" if language == "en" else "other languages"):
-                    wrong[group, vad] += errors(wanted, units(text, language))
-                    total[group, vad] += len(wanted)
+                    wrong[group, way] += errors(wanted, units(text, language))
+                    total[group, way] += len(wanted)
     return [
-        f"{group}: {100 * wrong[group, vad] / total[group, vad]:.2f} % of {total[group, vad]} "
-        f"words wrong with vad={vad}"
-        for group, vad in sorted(total)
+        f"{group}: {100 * wrong[group, way] / total[group, way]:.2f} % of {total[group, way]} "
+        f"words wrong with {way}, in {secs[way] / secs[BALANCED]:.2f} of the time of {BALANCED}"
+        for group, way in sorted(total)
     ]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from storage.database import Connection, fields, rows
-from storage.records import Evidence, Job, Order, Segment, Stage, Status, Task, View, Word
+from storage.records import Evidence, Job, Order, Quality, Segment, Stage, Status, Task, View, Word
 
 ORDER_COLUMNS = ", ".join(Order.__struct_fields__)
 JOB_COLUMNS = (
@@ -49,7 +49,9 @@ def job_of(row: Any) -> Job:
     values = fields(row)
     order = {name: values.pop(name) for name in Order.__struct_fields__}
     order["task"] = Task(order["task"])
-    order["translations"] = _texts.decode(order["translations"])
+    order["quality"] = Quality(order["quality"])
+    for texts in ("translations", "languages"):
+        order[texts] = _texts.decode(order[texts])
     for flag in _FLAGS:
         order[flag] = bool(order[flag])
     values["notices"] = _texts.decode(values["notices"])

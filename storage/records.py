@@ -36,6 +36,14 @@ class Task(StrEnum):
     TRANSLATE = "translate"
 
 
+class Quality(StrEnum):
+    """How much time the engine may spend on being right."""
+
+    FAST = "fast"
+    BALANCED = "balanced"
+    BEST = "best"
+
+
 class Channel(StrEnum):
     """The surface that a job was submitted to."""
 
@@ -103,6 +111,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     that is silent."""
     vad: bool = True
     """Whether sound that the voice activity model does not take for speech is left out."""
+    quality: Quality = Quality.BALANCED
+    languages: tuple[str, ...] = ()
+    """Those that may be spoken, if ``language`` is None; empty: any."""
     webhook_url: str | None = None
     webhook_format: str | None = None
     """The format of the webhook's body. Only `app` knows what the names mean."""

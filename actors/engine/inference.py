@@ -247,6 +247,8 @@ class Inference(Actor[InferenceMessage]):
             chunk.translate,
             chunk.prompt,
             chunk.words,
+            chunk.quality,
+            chunk.languages,
         )
 
     async def _tell_engine(self, sending: Awaitable[None]) -> None:

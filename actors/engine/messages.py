@@ -6,7 +6,7 @@ import msgspec
 
 from actors.engine.protocol import Failed, Result
 from actors.engine.worker import EngineWorker
-from storage.records import LeftOut, Segment, Span
+from storage.records import LeftOut, Quality, Segment, Span
 
 WINDOWS_PER_PLACE = 2
 """How many windows the engine is given for each that it decodes at once, so that the next ones are
@@ -80,6 +80,9 @@ class Transcribe(msgspec.Struct, frozen=True):
     translate: bool
     prompt: str | None
     words: bool
+    quality: Quality = Quality.BALANCED
+    languages: tuple[str, ...] = ()
+    """Those that may be spoken, if ``language`` is None; empty: any."""
 
 
 class AbortChunk(msgspec.Struct, frozen=True):

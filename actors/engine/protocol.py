@@ -9,7 +9,7 @@ import struct
 
 import msgspec
 
-from storage.records import Span
+from storage.records import Quality, Span
 
 LENGTH = struct.Struct("<I")
 
@@ -41,6 +41,9 @@ class Window(msgspec.Struct, frozen=True):
     words: bool
     """Whether the words' times are wanted. They are given in any case where they cost nothing, and
     where a segment begins in one span and ends in another."""
+    quality: Quality = Quality.BALANCED
+    languages: tuple[str, ...] = ()
+    """Those that the engine chooses from if ``language`` is None; empty: all that it knows."""
 
 
 class Transcribe(msgspec.Struct, frozen=True, tag=True):

@@ -488,6 +488,8 @@ class Queue(Actor[QueueMessage]):
                 job.order.task is Task.TRANSLATE,
                 job.order.prompt,
                 job.order.word_timestamps,
+                job.order.quality,
+                job.order.languages,
             )
         )
 

@@ -39,8 +39,10 @@ TRANSCRIPTION: dict[str, Field] = {
     **DETECTION,
     "task": order_form.TASK,
     "language": order_form.LANGUAGE_OR_NAME,
+    "languages": order_form.LANGUAGES_SPOKEN,
     "initial_prompt": order_form.PROMPT,
     "vad_filter": order_form.VAD,
+    "quality": order_form.QUALITY,
     "word_timestamps": order_form.WORD_TIMESTAMPS,
     "diarize": Field(
         lambda label, value, _: {"speakers": flag_of(label, value)},

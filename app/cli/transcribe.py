@@ -20,7 +20,7 @@ from app.cli.terminal import bar, complain, transcribe
 from app.settings import Settings
 from app.transcripts.formats import FORMATS
 from storage.errors import Unusable
-from storage.records import Segment, Word
+from storage.records import Quality, Segment, Word
 
 STDIN = Path("-")
 MEDIA = frozenset(
@@ -61,6 +61,7 @@ def add(commands: Subcommands) -> None:
     files.add_argument("--translate", action="store_true", help="translate to English")
     files.add_argument("--words", action="store_true", help="with the time of each word, in JSON")
     files.add_argument("--prompt", help="names and words to expect")
+    files.add_argument("--quality", choices=[*Quality], help="balanced, if it is left out")
     files.add_argument("--model", help="a model's name, if not the server's own")
     add_server(files)
 
@@ -133,6 +134,7 @@ async def _transcribe_all(args: argparse.Namespace, files: Mapping[Path, Path]) 
         "task": "translate" if args.translate else None,
         "word_timestamps": "true" if args.words else None,
         "prompt": args.prompt,
+        "quality": args.quality,
         "model": args.model,
     }
     given = {key: value for key, value in fields.items() if value}

@@ -39,6 +39,7 @@ JobEvent = ProgressEvent | SegmentEvent | DoneEvent | ErrorEvent
 
 FIELDS = {
     "language": order_form.LANGUAGE,
+    "languages": order_form.LANGUAGES_SPOKEN,
     "task": order_form.TASK,
     "webhook_url": order_form.webhook(
         WEBHOOK_FORMAT, "Told of the job's end, and of the model", model_events=True
@@ -46,6 +47,7 @@ FIELDS = {
     "word_timestamps": order_form.WORD_TIMESTAMPS,
     "audio_track": order_form.AUDIO_TRACK,
     "vad": order_form.VAD,
+    "quality": order_form.QUALITY,
     "prompt": order_form.PROMPT,
     "model": order_form.MODEL,
 }

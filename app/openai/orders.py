@@ -14,7 +14,7 @@ from storage.errors import Invalid
 from storage.records import Task
 
 FILE, MODEL = "file", "model"
-MOST_KEYWORDS, MOST_LANGUAGES = 100, 100
+MOST_KEYWORDS = 100
 _OPENAI_MODEL = re.compile(r"whisper-1|gpt-[\w.-]*transcribe[\w.-]*")
 _TEXT = OpenAPIType.STRING
 
@@ -81,15 +81,7 @@ FIELDS: dict[str, Field] = {
         Schema(type=_TEXT, description="whisper-1 or another of OpenAI's: the server's own"),
     ),
     "language": order_form.LANGUAGE_OR_NAME,
-    "languages": Field(
-        lambda label, value, _: {"languages": (order_form.language_of(label, value),)},
-        Schema(
-            type=OpenAPIType.ARRAY,
-            items=Schema(type=_TEXT),
-            description="One is as good as `language`; with several, they are told apart by ear",
-        ),
-        most_items=MOST_LANGUAGES,
-    ),
+    "languages": order_form.LANGUAGES_SPOKEN,
     "prompt": order_form.PROMPT,
     "keywords": Field(
         lambda label, value, _: {"keywords": (text_of(label, value),)},
@@ -126,6 +118,7 @@ FIELDS: dict[str, Field] = {
         lambda label, value, _: {"stream": flag_of(label, value)},
         Schema(type=OpenAPIType.BOOLEAN, default=False, description="As server-sent events"),
     ),
+    "quality": order_form.QUALITY,
     "temperature": Field(
         _temperature,
         Schema(type=OpenAPIType.NUMBER, description="Accepted; the server has its own way"),
@@ -152,9 +145,6 @@ def split(
     )
     if default_model:
         order.pop("model", None)
-    languages = order.pop("languages", ())
-    if len(languages) == 1:
-        order.setdefault("language", languages[0])
     prompt = ", ".join(filter(None, (order.get("prompt"), *order.pop("keywords", ()))))
     if len(prompt) > LONGEST_PROMPT:
         raise Invalid(f"prompt and keywords are longer than {LONGEST_PROMPT} characters together")

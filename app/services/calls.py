@@ -304,7 +304,7 @@ def _digest(recording: Path, order: Order) -> str:
         content = hashlib.file_digest(file, "sha256")
     wanted = (
         order.model, order.language, order.task, order.prompt, order.word_timestamps,
-        order.audio_track, order.vad, order.speakers,
+        order.audio_track, order.vad, order.speakers, order.quality, order.languages,
     )  # fmt: skip
     content.update(msgspec.json.encode(wanted))
     return content.hexdigest()

@@ -19,7 +19,7 @@ from actors.models.catalogue import Catalogue
 from actors.models.sources import knows_only_english
 from actors.net.address_policy import AddressPolicy, Forbidden, check_url, host_of
 from storage.errors import Invalid
-from storage.records import Task
+from storage.records import Quality, Task
 
 LONGEST_TEXT = 2048
 """Characters of a field that has no limit of its own."""
@@ -88,6 +88,9 @@ class OrderForm:
 
     def check_together(self) -> None:
         """Check what only all fields together show; call it when all have been taken."""
+        spoken = self.values.get("languages", ())
+        if len(spoken) == 1 and self.values.get("language") is None:
+            self.values["language"] = spoken[0]
         model = self._context.catalogue.resolve(self.values.get("model"))
         if not knows_only_english(model):
             return
@@ -97,6 +100,10 @@ class OrderForm:
                 self.errors[name].append(
                     f"{label} '{value}' needs another model: '{model}' knows only English"
                 )
+        if len(spoken) > 1 and "language" not in self.values and "en" not in spoken:
+            self.errors["languages"].append(
+                f"these languages need another model: '{model}' knows only English"
+            )
 
     def _parse(self, known: Field, name: str, value: object) -> None:
         try:
@@ -194,6 +201,13 @@ def _task(label: str, value: object, _: Context) -> dict[str, Any]:
     return {"task": Task(task)}
 
 
+def _quality(label: str, value: object, _: Context) -> dict[str, Any]:
+    quality = text_of(label, value)
+    if quality not in tuple(Quality):
+        raise Invalid(f"{label} must be 'fast', 'balanced' or 'best'")
+    return {"quality": Quality(quality)}
+
+
 def _model(label: str, value: object, context: Context) -> dict[str, Any]:
     name, catalogue = text_of(label, value), context.catalogue
     if not catalogue.may_be_requested(name):
@@ -246,6 +260,15 @@ LANGUAGE_OR_NAME = Field(
         type=_TEXT, description="ISO 639-1 or an English name; omit, or auto, to have it detected"
     ),
 )
+LANGUAGES_SPOKEN = Field(
+    lambda label, value, _: {"languages": (language_of(label, value),)},
+    Schema(
+        type=OpenAPIType.ARRAY,
+        items=Schema(type=_TEXT),
+        description="ISO 639-1; those that may be spoken, where the language is detected",
+    ),
+    most_items=len(LANGUAGES),
+)
 TASK = Field(_task, Schema(type=_TEXT, enum=[*Task], default=Task.TRANSCRIBE))
 MODEL = Field(_model, Schema(type=_TEXT, description="A model's name; omit for the server's"))
 PROMPT = Field(
@@ -271,6 +294,15 @@ VAD = Field(
         type=_FLAG,
         default=True,
         description="Whether sound in which nobody speaks is left out; off for singing",
+    ),
+)
+QUALITY = Field(
+    _quality,
+    Schema(
+        type=_TEXT,
+        enum=[*Quality],
+        default=Quality.BALANCED,
+        description="fast, or as few wrong words as possible; balanced is between them",
     ),
 )
 SOURCE_URL = Field(

@@ -42,6 +42,7 @@ FIELDS = {
     "model": order_form.MODEL,
     "language": order_form.LANGUAGE,
     "task": order_form.TASK,
+    "quality": order_form.QUALITY,
     "word_timestamps": order_form.WORD_TIMESTAMPS,
     "prompt": order_form.PROMPT,
     "analysis_language": order_form.ANALYSIS_LANGUAGE,

@@ -127,6 +127,15 @@ def test_whisper_cpp_hears_the_same_and_has_evidence_for_it(
     check_evidence(job)
 
 
+@pytest.mark.parametrize("quality", ["fast", "best"])
+def test_both_engines_know_all_qualities(
+    server: Server, with_whisper_cpp: Server, speech: Samples, tmp_path: Path, quality: str
+) -> None:
+    for each in (server, with_whisper_cpp):
+        job = heard(each, tmp_path, speech, quality=quality)
+        assert errors(SAID, said(job)) <= MOST_WRONG, said(job)
+
+
 def test_what_is_said_twice_is_written_twice(
     server: Server, speech: Samples, tmp_path: Path
 ) -> None:

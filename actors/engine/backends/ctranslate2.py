@@ -23,6 +23,7 @@ from actors.engine.backends.language_choice import (
     joined,
     later,
     likely_languages,
+    only,
     only_part,
     parts_of,
     together,
@@ -31,7 +32,7 @@ from actors.engine.backends.language_choice import (
 from actors.engine.backends.second_look import unheard
 from actors.engine.protocol import EngineSegment, Failed, Result, Window
 from actors.engine.words import Token, words_of
-from storage.records import RATE, Span
+from storage.records import RATE, Quality, Span
 
 BATCH = 8
 """How many windows are decoded together. On two cores, a window of base takes 0.7 times as long in
@@ -101,10 +102,10 @@ class CTranslate2:
 
     def transcribe(self, windows: Sequence[Window]) -> Iterator[Result | Failed]:
         # In a batch, all prompts must have their start token at the same place.
-        groups: defaultdict[int, list[tuple[Window, list[int]]]] = defaultdict(list)
+        groups: defaultdict[tuple[int, Quality], list[tuple[Window, list[int]]]] = defaultdict(list)
         for window in windows:
             before = self._prompt_tokens(window.prompt)
-            groups[len(before)].append((window, before))
+            groups[len(before), window.quality].append((window, before))
         for group in groups.values():
             together, befores = zip(*group, strict=True)
             try:
@@ -117,7 +118,8 @@ class CTranslate2:
     def _transcribe_together(
         self, windows: Sequence[Window], befores: Sequence[list[int]]
     ) -> Iterator[Result]:
-        """Transcribe windows whose prompts, ``befores``, have the same length in tokens."""
+        """Transcribe windows of one quality whose prompts, ``befores``, are as long as each other
+        in tokens."""
         began = time.monotonic()
         samples, encoded = self._encode(windows)
         parts = self._parts_by_language(windows, encoded)
@@ -135,7 +137,8 @@ class CTranslate2:
                 found[n] = segments
         cut = [(n, part) for n, each in enumerate(parts) if len(each) > 1 for part, _ in each]
         self._add_parts(found, windows, befores, cut)
-        self._look_again(found, windows, befores)
+        if windows[0].quality is not Quality.FAST:
+            self._look_again(found, windows, befores)
         took = (time.monotonic() - began) / len(windows)
         for window, segments in zip(windows, found, strict=True):
             yield Result(window.id, tuple(segments), took)
@@ -208,9 +211,13 @@ class CTranslate2:
             _prompt(tokenizer, before)
             for tokenizer, before in zip(tokenizers, befores, strict=True)
         ]
-        outputs = self._decode(encoded, prompts, secs)
+        quality = windows[0].quality
+        beams = BEAMS if quality is Quality.BEST else 1
+        outputs = self._decode(encoded, prompts, secs, beams=beams)
         loops = [n for n, each in enumerate(outputs) if each.is_loop]
         unsure = [n for n, each in enumerate(outputs) if each.is_unsure and not each.is_loop]
+        if quality is not Quality.BALANCED:
+            unsure = []
         for numbers, beams, penalty in ((loops, 1, PENALTY), (unsure, BEAMS, 1.0)):
             if not numbers or self._abort.is_set():
                 continue
@@ -282,7 +289,7 @@ class CTranslate2:
         """The parts of each window, each with its language; neighbours with the same are joined.
 
         ``parts``: those of each window, by its number, none shorter than ``least_s`` seconds unless
-        it is the only one. ``among``: the languages to choose from, if not all.
+        it is the only one. ``among``: the languages to choose from, if not those of the windows.
         """
         given = [w.language if self._model.is_multilingual else "en" for w in windows]
         wanted = [n for n, language in enumerate(given) if language is None]
@@ -293,9 +300,7 @@ class CTranslate2:
         found = [[(whole(w), language or "")] for w, language in zip(windows, given, strict=True)]
         for numbers in recordings.values():
             pieces = [
-                {language: each[language] for language in among or each}
-                for n in numbers
-                for each in heard[n]
+                only(each, among or windows[n].languages) for n in numbers for each in heard[n]
             ]
             path = iter(likely_languages(pieces, windows[numbers[0]].history))
             for n in numbers:

@@ -1,7 +1,7 @@
 """Which language is spoken where: chosen from what a model finds likely. Pure functions."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 
@@ -63,6 +63,11 @@ def together(heard: Sequence[Mapping[str, float]]) -> dict[str, float]:
     languages = {language for each in heard for language in each}
     logs = {language: sum(_log(each.get(language, 0)) for each in heard) for language in languages}
     return {language: math.exp(total / len(heard)) for language, total in logs.items()}
+
+
+def only(heard: Mapping[str, float], languages: Collection[str]) -> dict[str, float]:
+    """What was heard without all other languages; all of it if the model knows none of these."""
+    return {name: heard[name] for name in languages if name in heard} or dict(heard)
 
 
 def parts_of(window: Window, least_s: float) -> list[Span]:

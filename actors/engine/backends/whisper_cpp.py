@@ -18,13 +18,14 @@ from actors.engine.backends.language_choice import (
     joined,
     later,
     likely_languages,
+    only,
     only_part,
     parts_of,
     whole,
 )
 from actors.engine.protocol import EngineSegment, Failed, Result, Window
 from actors.engine.words import Token, words_of
-from storage.records import RATE, Span
+from storage.records import RATE, Quality, Span
 
 MIN_SAMPLES = RATE * 12 // 10
 """Samples. whisper.cpp finds no text in less than a second of audio, so silence is appended to
@@ -77,7 +78,7 @@ class WhisperCpp:
 
     def warm_up(self) -> None:
         silence = np.zeros(MIN_SAMPLES, np.float32)
-        params = self._params("en", False, None)
+        params = self._params("en")
         code = whisper.whisper_full(self._context, params, silence, MIN_SAMPLES)
         if code == OUT_OF_MEMORY_CODE:
             raise LoadFailed("out_of_memory", "the engine's first inference ran out of memory")
@@ -97,7 +98,7 @@ class WhisperCpp:
         try:
             for part, language in self._parts_by_language(window):
                 samples = samples_of(only_part(window, part), least=MIN_SAMPLES)
-                params = self._params(language, window.translate, window.prompt)
+                params = self._params(language, window)
                 code = whisper.whisper_full(self._context, params, samples, len(samples))
                 if code or self._abort.is_set():
                     break
@@ -129,7 +130,7 @@ class WhisperCpp:
             return [(whole(window), given)]
         parts = parts_of(window, PART_S)
         ends = parts if len(parts) == 1 else [parts[0], parts[-1]]
-        heard = [self._likely(window, part) for part in ends]
+        heard = [only(self._likely(window, part), window.languages) for part in ends]
         found = set(likely_languages(heard, window.history))
         if len(found) == 1:
             return [(whole(window), found.pop())]
@@ -148,7 +149,7 @@ class WhisperCpp:
             MemoryError: the engine ran out of memory.
         """
         heard = samples_of(only_part(window, part), least=MIN_SAMPLES)[: HEARD_S * RATE]
-        params = self._params("en", False, None)
+        params = self._params("en")
         params.audio_ctx = (len(heard) + TAIL_S * RATE) * POSITIONS_A_SECOND // RATE
         whisper.assign_encoder_begin_callback(params, lambda *_: False)
         code = whisper.whisper_full(self._context, params, heard, len(heard))
@@ -159,16 +160,21 @@ class WhisperCpp:
             raise MemoryError
         return dict(zip(self._languages, chances.tolist(), strict=True))
 
-    def _params(
-        self, language: str, translate: bool, prompt: str | None
-    ) -> "whisper.whisper_full_params":
+    def _params(self, language: str, window: Window | None = None) -> "whisper.whisper_full_params":
         # New parameters for each call, because a value that was set once would stay set.
-        params = whisper.whisper_full_default_params(whisper.WHISPER_SAMPLING_GREEDY)
+        params = whisper.whisper_full_default_params(
+            whisper.WHISPER_SAMPLING_BEAM_SEARCH
+            if window and window.quality is Quality.BEST
+            else whisper.WHISPER_SAMPLING_GREEDY
+        )
         params.n_threads = self._threads
         params.greedy = {"best_of": BEST_OF}
         params.language = language
-        params.translate = translate and not self._english_only
-        params.initial_prompt = prompt or ""
+        if window:
+            params.translate = window.translate and not self._english_only
+            params.initial_prompt = window.prompt or ""
+            if window.quality is Quality.FAST:
+                params.temperature_inc = 0.0  # no second try
         params.no_context = True
         params.token_timestamps = True
         params.print_progress = params.print_realtime = params.print_timestamps = False

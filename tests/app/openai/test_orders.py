@@ -39,13 +39,6 @@ def test_keywords_are_added_to_the_prompt() -> None:
         split({"keywords": ("x" * LONGEST_PROMPT, "y")}, Task.TRANSCRIBE, True)
 
 
-def test_one_language_of_a_list_is_the_language_and_several_are_told_apart() -> None:
-    assert split({"languages": ("de",)}, Task.TRANSCRIBE, True)[1]["language"] == "de"
-    assert "language" not in split({"languages": ("de", "fr")}, Task.TRANSCRIBE, True)[1]
-    both = {"languages": ("de",), "language": "fr"}
-    assert split(both, Task.TRANSCRIBE, True)[1]["language"] == "fr"
-
-
 @pytest.mark.parametrize(
     "values",
     [{"granularities": ("word",)}, {"include": ("logprobs",)}, {"format": "diarized_json"}],

@@ -4,13 +4,23 @@ from typing import Any
 import pytest
 
 from actors.models.catalogue import Catalogue
-from app.services.order_form import LANGUAGE, MODEL, TASK, Context, OrderForm
+from app.services.order_form import (
+    LANGUAGE,
+    LANGUAGES_SPOKEN,
+    MODEL,
+    QUALITY,
+    TASK,
+    Context,
+    OrderForm,
+)
+from storage.records import Quality
 
 POLICY: Any = None  # no field here asks for it
-FIELDS = {"language": LANGUAGE, "task": TASK, "model": MODEL}
+FIELDS = {"language": LANGUAGE, "languages": LANGUAGES_SPOKEN, "task": TASK, "model": MODEL,
+          "quality": QUALITY}  # fmt: skip
 
 
-def filled(folder: Path, default: str, **fields: str) -> OrderForm:
+def filled(folder: Path, default: str, **fields: str | list[str]) -> OrderForm:
     aliases = {"quick": "tiny.en"}
     named = {"base": folder / "base.bin", "tiny.en": folder / "tiny.en.bin"}
     catalogue = Catalogue(folder, named, aliases=aliases, default=default)
@@ -50,3 +60,24 @@ def test_what_the_model_can_do_is_taken(
     tmp_path: Path, default: str, fields: dict[str, str]
 ) -> None:
     assert filled(tmp_path, default, **fields).errors == {}
+
+
+def test_one_language_of_a_list_is_the_language_and_several_are_told_apart(tmp_path: Path) -> None:
+    assert filled(tmp_path, "base", languages=["de"]).values["language"] == "de"
+    several = filled(tmp_path, "base", languages=["de", "fr"])
+    assert several.values == {"languages": ("de", "fr")}
+    assert filled(tmp_path, "base", languages=["de"], language="fr").values["language"] == "fr"
+
+
+def test_a_model_for_english_takes_a_list_of_languages_only_with_english(tmp_path: Path) -> None:
+    assert filled(tmp_path, "tiny.en", languages=["de", "en"]).errors == {}
+    assert filled(tmp_path, "tiny.en", languages=["de", "fr"]).errors == {
+        "languages": ["these languages need another model: 'tiny.en' knows only English"]
+    }
+
+
+def test_a_quality_is_one_of_three(tmp_path: Path) -> None:
+    assert filled(tmp_path, "base", quality="best").values == {"quality": Quality.BEST}
+    assert filled(tmp_path, "base", quality="finest").errors == {
+        "quality": ["quality must be 'fast', 'balanced' or 'best'"]
+    }

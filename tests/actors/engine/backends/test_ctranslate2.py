@@ -2,11 +2,12 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from actors.engine import protocol
-from actors.engine.backends import LoadFailed
+from actors.engine.backends import LoadFailed, ctranslate2
 from actors.engine.backends.ctranslate2 import (
     CTranslate2,
     _behind_joins,
@@ -16,7 +17,7 @@ from actors.engine.backends.ctranslate2 import (
     _token_times,
 )
 from actors.engine.protocol import EngineSegment, EngineWord, Result, Window
-from storage.records import RATE, Span
+from storage.records import RATE, Quality, Span
 from tests.audio import babble
 from tests.scripted_folder import scripted_folder
 
@@ -43,9 +44,10 @@ def pcm(tmp_path: Path) -> Path:
 def window(
     pcm: Path, number: int = 1, *, seconds: float = 5, language: str | None = None,
     translate: bool = False, prompt: str | None = None, words: bool = True,
+    quality: Quality = Quality.BALANCED,
 ) -> Window:  # fmt: skip
     spans = (Span(0, round(seconds * RATE)),)
-    return Window(number, str(pcm), spans, spans, language, {}, translate, prompt, words)
+    return Window(number, str(pcm), spans, spans, language, {}, translate, prompt, words, quality)
 
 
 def results(engine: CTranslate2, *windows: Window) -> list[Result]:
@@ -188,3 +190,30 @@ def test_a_text_that_does_not_end_is_a_loop(tmp_path: Path, pcm: Path) -> None:
     (result,) = results(engine, window(pcm, seconds=2, words=False))
     (segment,) = result.segments
     assert len(segment.text.split()) < 100, "a window of 2 s may not use the whole context"
+
+
+@pytest.mark.parametrize(
+    ("quality", "beams"), [(Quality.FAST, [1]), (Quality.BALANCED, [1, 5]), (Quality.BEST, [5])]
+)
+def test_an_unsure_text_is_decoded_with_beams_unless_the_quality_is_fast(
+    engine: CTranslate2, pcm: Path, monkeypatch: pytest.MonkeyPatch, quality: Quality,
+    beams: list[int],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(ctranslate2, "UNSURE", 1.0)
+    decode, used = engine._decode, list[int]()
+
+    def decoding(*given: Any, beams: int = 1, penalty: float = 1.0) -> list[_Output]:
+        used.append(beams)
+        return decode(*given, beams=beams, penalty=penalty)
+
+    monkeypatch.setattr(engine, "_decode", decoding)
+    (result,) = results(engine, window(pcm, quality=quality, words=False))
+    assert used == beams
+    assert [segment.text for segment in result.segments] == ["Hello world.", "How are you?"]
+
+
+def test_speech_without_text_is_not_heard_again_where_the_quality_is_fast(
+    engine: CTranslate2, pcm: Path
+) -> None:
+    (result,) = results(engine, window(pcm, seconds=12, words=False, quality=Quality.FAST))
+    assert [segment.text for segment in result.segments] == ["Hello world.", "How are you?"]

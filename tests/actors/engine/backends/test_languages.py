@@ -22,10 +22,10 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return scripted_folder(tmp_path / "scripted", HELLO)
 
 
-def heard(model: Path, first: str, second: str, *language: str) -> list[dict[str, Any]]:
+def heard(model: Path, first: str, second: str, *languages: str) -> list[dict[str, Any]]:
     module = "tests.actors.engine.backends.two_languages"
     done = subprocess.run(
-        [sys.executable, "-m", module, model, model.parent, first, second, *language],
+        [sys.executable, "-m", module, model, model.parent, first, second, *languages],
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -51,3 +51,7 @@ def test_a_window_in_one_language_is_transcribed_whole(model: Path) -> None:
 
 def test_the_language_that_was_asked_for_holds_for_all(model: Path) -> None:
     assert {each["language"] for each in heard(model, "en", "de", "fr")} == {"fr"}
+
+
+def test_only_the_languages_that_may_be_spoken_are_heard(model: Path) -> None:
+    assert {each["language"] for each in heard(model, "en", "de", "de,fr")} == {"de"}

@@ -1,8 +1,10 @@
 """Transcribes a window in which two languages are spoken, and prints the segments as JSON.
 
-``python -m tests.actors.engine.backends.two_languages MODEL FOLDER FIRST SECOND [LANGUAGE]``, where
+``python -m tests.actors.engine.backends.two_languages MODEL FOLDER FIRST SECOND [LANGUAGES]``:
 FIRST and SECOND are what the model finds likely before and after `CHANGE_S`: scripted weights hear
-one language alone. It is a process of its own, because whisper.cpp's callbacks crash Python's end.
+one language alone. LANGUAGES: the one that is asked for, or those to choose from, with commas.
+
+It is a process of its own, because whisper.cpp's callbacks crash Python's end.
 """
 
 import json
@@ -26,12 +28,14 @@ SPEECH = (Span(0, 6 * RATE), Span(7 * RATE, 12 * RATE))
 
 
 def main() -> None:
-    model, folder, first, second, *language = sys.argv[1:]
+    model, folder, first, second, *asked_for = sys.argv[1:]
+    languages = asked_for[0].split(",") if asked_for else []
     pcm = Path(folder) / "a.pcm"
     pcm.write_bytes(babble((6.0, True), (1.0, False), (5.0, True)).tobytes())
+    language = languages[0] if len(languages) == 1 else None
     window = Window(
-        1, str(pcm), (Span(0, 12 * RATE),), SPEECH, next(iter(language), None), {},
-        translate=False, prompt=None, words=True,
+        1, str(pcm), (Span(0, 12 * RATE),), SPEECH, language, {},
+        translate=False, prompt=None, words=True, languages=tuple(languages),
     )  # fmt: skip
     engine = backend_for(protocol.Load(model, use_gpu=False, threads=2), threading.Event())
     _make_it_hear(engine, first, second)
