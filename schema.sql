@@ -157,19 +157,37 @@ CREATE TABLE left_out (
 
 CREATE INDEX left_out_of_job ON left_out (job_number);
 
--- What people made of segments: the newest one of a segment counts, and NULL gives it the engine's
--- text again. `words` as in `segments`.
-CREATE TABLE corrections (
+-- What people change in a transcript: each edit is a step that can be undone, over one line or more.
+CREATE TABLE edits (
     number     INTEGER PRIMARY KEY AUTOINCREMENT,
     job_number INTEGER NOT NULL REFERENCES jobs (number) ON DELETE CASCADE,
-    position   INTEGER NOT NULL CHECK (position >= 0),
-    text       TEXT,
-    words      TEXT NOT NULL DEFAULT '[]',
+    kind       TEXT NOT NULL CHECK (kind IN ('edit', 'undo', 'redo')),
     account    INTEGER REFERENCES accounts (number),
     at         TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX corrections_of_segment ON corrections (job_number, position, number);
+CREATE INDEX edits_of_job ON edits (job_number, number);
+
+-- A line as an edit left it. Lines are numbered as the segments that they were at first; those that
+-- people add have numbers after them. `words` as in `segments`.
+CREATE TABLE line_versions (
+    job_number INTEGER NOT NULL REFERENCES jobs (number) ON DELETE CASCADE,
+    line       INTEGER NOT NULL CHECK (line >= 0),
+    edit       INTEGER NOT NULL REFERENCES edits (number) ON DELETE CASCADE,
+    start_secs REAL NOT NULL CHECK (start_secs >= 0),
+    end_secs   REAL NOT NULL CHECK (end_secs >= start_secs),
+    text       TEXT NOT NULL,
+    words      TEXT NOT NULL,
+    language   TEXT,
+    speaker    TEXT,
+    gone       INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1)),      -- whether the transcript does not have it
+    original   INTEGER NOT NULL DEFAULT 0 CHECK (original IN (0, 1)),  -- whether it is as the engine wrote it
+    newest     INTEGER NOT NULL DEFAULT 1 CHECK (newest IN (0, 1)),
+    PRIMARY KEY (job_number, line, edit)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX line_versions_newest ON line_versions (job_number, line) WHERE newest;
+CREATE INDEX line_versions_of_edit ON line_versions (edit);
 
 -- All segments as they read now, to be searched; no segment's position needs more than 24 bits.
 CREATE VIRTUAL TABLE spoken USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
@@ -182,11 +200,14 @@ CREATE TRIGGER segment_gone AFTER DELETE ON segments BEGIN
     DELETE FROM spoken WHERE rowid = old.job_number << 24 | old.position;
 END;
 
-CREATE TRIGGER segment_corrected AFTER INSERT ON corrections BEGIN
-    UPDATE spoken SET text = coalesce(new.text, (
-        SELECT text FROM segments
-        WHERE job_number = new.job_number AND position = new.position
-    )) WHERE rowid = new.job_number << 24 | new.position;
+CREATE TRIGGER line_changed AFTER INSERT ON line_versions BEGIN
+    DELETE FROM spoken WHERE rowid = new.job_number << 24 | new.line;
+    INSERT INTO spoken (rowid, text)
+    SELECT new.job_number << 24 | new.line, new.text WHERE NOT new.gone;
+END;
+
+CREATE TRIGGER line_forgotten AFTER DELETE ON line_versions BEGIN
+    DELETE FROM spoken WHERE rowid = old.job_number << 24 | old.line;
 END;
 
 -- How loud a recording is, from its beginning to its end: equal parts, 0 to 255 each.
@@ -294,3 +315,20 @@ CREATE TABLE usage (
 ) STRICT;
 
 CREATE INDEX usage_of_account ON usage (account, at);
+
+-- The transcripts as they read now.
+CREATE VIEW lines AS
+SELECT s.job_number, s.position AS line, coalesce(v.edit, 0) AS version,
+    coalesce(v.start_secs, s.start_secs) AS start_secs, coalesce(v.end_secs, s.end_secs) AS end_secs,
+    coalesce(v.text, s.text) AS text, coalesce(v.words, s.words) AS words, s.language, s.repair,
+    s.evidence, coalesce(n.name, v.speaker) AS speaker, coalesce(NOT v.original, 0) AS corrected
+FROM segments s
+LEFT JOIN line_versions v ON v.job_number = s.job_number AND v.line = s.position AND v.newest
+LEFT JOIN speaker_names n ON n.job_number = v.job_number AND n.label = v.speaker
+WHERE coalesce(v.gone, 0) = 0
+UNION ALL
+SELECT v.job_number, v.line, v.edit, v.start_secs, v.end_secs, v.text, v.words, v.language, NULL,
+    NULL, coalesce(n.name, v.speaker), 1
+FROM line_versions v JOIN jobs j ON j.number = v.job_number
+LEFT JOIN speaker_names n ON n.job_number = v.job_number AND n.label = v.speaker
+WHERE v.newest AND NOT v.gone AND v.line >= j.segments;

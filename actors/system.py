@@ -94,10 +94,10 @@ from actors.webhooks.messages import WebhookMessage
 from actors.webhooks.settings import WebhookSettings
 from storage.accounts import Accounts
 from storage.blobs import Spool
-from storage.corrections import Corrections
 from storage.data_folder import DataFolder, locked_data_folder
 from storage.database import DATABASE, Database, open_database
 from storage.deliveries import Deliveries
+from storage.edits import Edits
 from storage.jobs import Jobs
 from storage.search import Search
 from storage.shares import Shares
@@ -145,7 +145,7 @@ class System:
     texts: Texts
     speakers: SpeakerTurns
     usage: Usage
-    corrections: Corrections
+    edits: Edits
     search: Search
     spool: Spool
     fetch_policy: AddressPolicy
@@ -373,7 +373,7 @@ async def open_system(
                 texts,
                 speakers,
                 usage,
-                Corrections(database),
+                Edits(database),
                 Search(database),
                 spool,
                 fetch_policy,

@@ -10,17 +10,13 @@ from storage.job_rows import OPEN, segment_of, select_jobs, visible_to
 from storage.records import Callback, Chunk, Job, LeftOut, LogLine, Segment, Span, Status, View
 
 _RAW = (
-    "SELECT position, start_secs, end_secs, text, words, repair, language, evidence, "
-    "0 AS corrected FROM segments "
+    "SELECT position, position AS line, 0 AS version, NULL AS speaker, start_secs, end_secs, text, "
+    "words, repair, language, evidence, 0 AS corrected FROM segments "
     "WHERE job_number = ? AND position >= ? ORDER BY position LIMIT ?"
 )
-_CORRECTED = (
-    "SELECT s.position, start_secs, end_secs, coalesce(c.text, s.text) AS text, "
-    "iif(c.text IS NULL, s.words, c.words) AS words, repair, language, evidence, "
-    "c.text IS NOT NULL AS corrected "
-    "FROM segments s LEFT JOIN corrections c ON c.number = (SELECT max(number) FROM corrections "
-    "WHERE job_number = s.job_number AND position = s.position) "
-    "WHERE s.job_number = ? AND s.position >= ? ORDER BY s.position LIMIT ?"
+_EDITED = (
+    "SELECT *, row_number() OVER (ORDER BY start_secs, line) - 1 AS position FROM lines "
+    "WHERE job_number = ?1 ORDER BY start_secs, line LIMIT ?3 OFFSET ?2"
 )
 EVERYTHING = View()
 ASKED_AT_ONCE = 500
@@ -113,21 +109,32 @@ class JobQueries:
     ) -> list[Segment]:
         """The committed segments from index ``start`` on, up to ``most`` of them (-1: all).
 
-        They include people's corrections, unless ``raw``: then they are as the engine made them.
+        They are as people have edited them, unless ``raw``: then they are as the engine made them.
         """
-        found = await rows(c, _RAW if raw else _CORRECTED, job.number, start, most)
+        edited = "SELECT EXISTS (SELECT 1 FROM line_versions WHERE job_number = ?)"
+        as_made = raw or not await scalar(c, edited, job.number)
+        found = await rows(c, _RAW if as_made else _EDITED, job.number, start, most)
         return [segment_of(row) for row in found]
 
     @read
     async def left_out(self, c: Connection, job: Job) -> list[LeftOut]:
-        """What the engine wrote and the transcript does not have, in order."""
+        """What the engine wrote and the transcript does not have, in order.
+
+        What somebody has put back, as a line that begins there, is not among it.
+        """
         found = await rows(
             c,
-            "SELECT start_secs, end_secs, text, reason FROM left_out WHERE job_number = ? "
-            "ORDER BY start_secs",
+            "SELECT l.start_secs, l.end_secs, l.text, reason, l.rowid FROM left_out l "
+            "WHERE l.job_number = ?1 AND NOT EXISTS (SELECT 1 FROM line_versions v "
+            "WHERE v.job_number = ?1 AND v.newest AND NOT v.gone AND v.line >= ?2 "
+            "AND v.start_secs = l.start_secs) ORDER BY l.start_secs",
             job.number,
+            job.segments,
         )
-        return [LeftOut(start=row[0], end=row[1], text=row[2], reason=row[3]) for row in found]
+        return [
+            LeftOut(start=row[0], end=row[1], text=row[2], reason=row[3], number=row[4])
+            for row in found
+        ]
 
     @read
     async def chunk(self, c: Connection, job: Job, ordinal: int) -> Chunk | None:

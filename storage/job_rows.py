@@ -1,5 +1,6 @@
 """Turns rows of jobs into records, and holds the SQL for both reading and changing jobs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -64,6 +65,9 @@ def job_of(row: Any) -> Job:
 def segment_of(row: Any) -> Segment:
     return Segment(
         index=row["position"],
+        line=None if row["line"] == row["position"] else row["line"],
+        version=row["version"],
+        speaker=row["speaker"],
         start=row["start_secs"],
         end=row["end_secs"],
         text=row["text"],
@@ -76,14 +80,17 @@ def segment_of(row: Any) -> Segment:
 
 
 def segment_values(s: Segment) -> tuple[object, ...]:
-    words = [msgspec.structs.astuple(word) for word in s.words]
     return (
         s.index,
         s.start,
         s.end,
         s.text,
-        msgspec.json.encode(words).decode(),
+        encoded_words(s.words),
         s.repair,
         s.language,
         msgspec.json.encode(s.evidence).decode(),
     )
+
+
+def encoded_words(words: Sequence[Word]) -> str:
+    return msgspec.json.encode([msgspec.structs.astuple(word) for word in words]).decode()

@@ -156,7 +156,7 @@ class Jobs(JobQueries):
             "DELETE FROM texts WHERE job_number = ?",
             "DELETE FROM speakers WHERE job_number = ?",
             "DELETE FROM speaker_names WHERE job_number = ?",
-            "DELETE FROM corrections WHERE job_number = ?",
+            "DELETE FROM edits WHERE job_number = ?",
             "UPDATE deliveries SET due = NULL, error = 'the job was restarted' "
             "WHERE job_number = ? AND due IS NOT NULL",
         ):

@@ -277,10 +277,20 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     repair: str | None = None
     """How the engine's text was changed, e.g. because it had a loop; None if it was not changed."""
     corrected: bool = False
-    """Whether a person has corrected the text."""
+    """Whether a person has changed it."""
     language: str | None = None
     """The language that the engine heard here; None in transcripts of older versions."""
     evidence: Evidence = Evidence()
+    speaker: str | None = None
+    """Who a person says it is; None: whoever is heard then."""
+    line: int | None = None
+    """The number that it keeps in all edits; None: its index. See `number`."""
+    version: int = 0
+    """The edit that left it as it is; 0: it is as the engine wrote it."""
+
+    @property
+    def number(self) -> int:
+        return self.index if self.line is None else self.line
 
 
 class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -290,16 +300,36 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
     end: float
     text: str
     reason: str
+    number: int | None = None
+    """What the database knows it by; None until it is stored."""
 
 
-class Correction(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of a segment's text that somebody wrote."""
+class Change(msgspec.Struct, frozen=True):
+    """What an edit does to one line."""
 
-    number: int
-    position: int
-    """The segment's index."""
-    text: str | None
-    """None: the engine's text applies again."""
+    before: Segment | None
+    """None: the line is new, and gets a number."""
+    after: Segment | None
+    """None: the line goes."""
+
+
+class EditState(msgspec.Struct, frozen=True, kw_only=True):
+    last: int
+    """The number of the last edit of the transcript; 0 if there is none."""
+    corrected: int
+    """How many lines differ from what the engine wrote."""
+    can_undo: bool
+    can_redo: bool
+
+
+class LineVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a line that somebody made."""
+
+    text: str
+    gone: bool
+    """Whether the transcript had no such line then."""
+    original: bool
+    """Whether it was as the engine wrote it."""
     email: str | None
     at: str
 
@@ -308,7 +338,8 @@ class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
     """A segment that a search has found."""
 
     job: "Job"
-    position: int
+    line: int
+    """The segment's number."""
     start: float
     excerpt: str
     """A part of the segment's text, with `storage.search.MARK` around the words found."""

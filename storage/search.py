@@ -5,15 +5,15 @@ import re
 from storage.database import Connection, Database, rows, search
 from storage.job_rows import select_jobs, visible_to
 from storage.records import Job, SearchHit, View
+from storage.scripts import UNSPACED
 
 MARK = ("\x02", "\x03")
 """The characters before and after the words found in an excerpt; no transcript contains them."""
 EXCERPT = 16
 """The length of an excerpt in words."""
 MOST_WORDS = 16
-_POSITION_BITS = 24
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
-"""Thai, Lao, Burmese, Khmer, kana and Han, which are written without spaces."""
+_LINE_BITS = 24
+_LINE = f"(spoken.rowid & {2**_LINE_BITS - 1})"
 
 
 class Search:
@@ -29,7 +29,7 @@ class Search:
         wanted, text = _query(text), text.strip()
         if not wanted:
             return []
-        if _UNSPACED.search(text):  # without spaces, the index takes whole sentences for words
+        if UNSPACED.search(text):  # without spaces, the index takes whole sentences for words
             excerpt, where, values = "replace(spoken.text, ?, ?)", "instr(spoken.text, ?)", (
                 text, text.join(MARK), text,
             )  # fmt: skip
@@ -38,21 +38,21 @@ class Search:
             values = (*MARK, wanted)
         found = await rows(
             c,
-            f"SELECT j.number, s.position, s.start_secs, {excerpt} "
-            "FROM spoken JOIN segments s "
-            f"ON s.job_number = spoken.rowid >> {_POSITION_BITS} "
-            f"AND s.position = spoken.rowid & {2**_POSITION_BITS - 1} "
-            "JOIN jobs j ON j.number = s.job_number "
+            f"SELECT j.number, {_LINE} AS line, coalesce(v.start_secs, s.start_secs), {excerpt} "
+            f"FROM spoken JOIN jobs j ON j.number = spoken.rowid >> {_LINE_BITS} "
+            f"LEFT JOIN segments s ON s.job_number = j.number AND s.position = {_LINE} "
+            "LEFT JOIN line_versions v "
+            f"ON v.job_number = j.number AND v.line = {_LINE} AND v.newest "
             f"WHERE {where} AND j.status = 'done' AND {visible_to(view)} "
-            "ORDER BY spoken.rowid >> 24 DESC, spoken.rowid LIMIT ?",
+            "ORDER BY j.number DESC, 3 LIMIT ?",
             *values,
             limit,
         )
         hits = [(row[0], row[1], row[2], row[3]) for row in found]
         jobs = await _jobs(c, {number for number, *_ in hits})
         return [
-            SearchHit(job=jobs[number], position=position, start=start, excerpt=excerpt)
-            for number, position, start, excerpt in hits
+            SearchHit(job=jobs[number], line=line, start=start, excerpt=excerpt)
+            for number, line, start, excerpt in hits
         ]
 
     @search

@@ -13,10 +13,10 @@ NEAR_S = 0.5
 
 
 def labels(segments: Sequence[Segment], turns: Sequence[Turn]) -> list[str | None]:
-    """The label of each segment: of the turn that it overlaps most, word by word where it has
-    words; None where nobody is heard."""
+    """The label of each segment: who people say it is, else that of the turn that it overlaps most,
+    word by word where it has words; None where nobody is heard."""
     voices = {label: _Voice(turns, label) for label in sorted({turn.label for turn in turns})}
-    return [_label(segment, voices) for segment in segments]
+    return [segment.speaker or _label(segment, voices) for segment in segments]
 
 
 class _Voice:

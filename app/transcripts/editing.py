@@ -1,15 +1,106 @@
-"""The words of a corrected text, with the times of those that were said. Pure functions."""
+"""What an edit makes of the lines of a transcript. Pure functions."""
 
 import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
-from storage.records import Segment, Word
+import msgspec
+
+from storage.errors import Invalid
+from storage.records import Change, LeftOut, Segment, Word
+from storage.scripts import UNSPACED
 
 _CHARACTERS = re.compile(r"[A-Za-z0-9]+|\S")
 """Where no spaces are written, every character is a word, but for those of other languages."""
 SURE = 1.0
 """The probability of what a person wrote."""
+SHORTEST_S = 0.01
+"""A part of a line, where the line is long enough for two of them."""
+
+
+def retyped(line: Segment, text: str) -> Segment:
+    """The line with another text."""
+    return msgspec.structs.replace(line, text=text, words=aligned(line, text))
+
+
+def split(line: Segment, at: int) -> list[Change]:
+    """Two lines out of one; ``at``: of its text, the characters in the first one.
+
+    Raises:
+        Invalid: one of the two would be empty.
+    """
+    left, right = line.text[:at].strip(), line.text[at:].strip()
+    if not left or not right:
+        raise Invalid("A line is split between two of its words.")
+    words, count = aligned(line, f"{left} {right}"), len(aligned(line, left))
+    if words:
+        start, end = words[min(count, len(words) - 1)].start, words[count - 1].end
+    else:
+        start = end = line.start + (line.end - line.start) * len(left) / (len(left) + len(right))
+    least = min(SHORTEST_S, (line.end - line.start) / 2)
+    start = min(max(start, line.start + least), line.end - least)
+    first = msgspec.structs.replace(
+        line, text=left, words=words[:count], end=min(max(end, line.start), start)
+    )
+    second = msgspec.structs.replace(line, text=right, words=words[count:], start=start)
+    return [Change(line, first), Change(None, second)]
+
+
+def joined(line: Segment, following: Segment) -> list[Change]:
+    """One line out of two."""
+    left, right = line.text.strip(), following.text.strip()
+    gap = "" if UNSPACED.match(left[-1:]) and UNSPACED.match(right[:1]) else " "
+    both = (line.words or not left) and (following.words or not right)
+    whole = msgspec.structs.replace(
+        line,
+        text=f"{left}{gap}{right}".strip(),
+        words=line.words + following.words if both else (),
+        end=max(line.end, following.end),
+    )
+    return [Change(line, whole), Change(following, None)]
+
+
+def moved(line: Segment, start: float, end: float) -> Segment:
+    """The line at other times; its words keep theirs as far as they are within.
+
+    Raises:
+        Invalid: it would end before it begins.
+    """
+    if not 0 <= start < end:
+        raise Invalid("A line ends after it begins.")
+    words = tuple(
+        msgspec.structs.replace(
+            word, start=min(max(word.start, start), end), end=min(max(word.end, start), end)
+        )
+        for word in line.words
+    )
+    return msgspec.structs.replace(line, start=start, end=end, words=words)
+
+
+def put_back(left_out: LeftOut, language: str | None) -> Change:
+    """A line of what was left out."""
+    line = Segment(
+        index=0, start=left_out.start, end=left_out.end, text=left_out.text, language=language
+    )
+    return Change(None, line)
+
+
+def pattern(find: str, *, match_case: bool, whole_words: bool) -> re.Pattern[str]:
+    """What `replaced` looks for; spaces stand for any number of spaces."""
+    text = r"\s+".join(re.escape(part) for part in find.split())
+    if whole_words:
+        text = rf"(?<!\w){text}(?!\w)"
+    return re.compile(text, 0 if match_case else re.IGNORECASE)
+
+
+def replaced(lines: Sequence[Segment], wanted: re.Pattern[str], by: str) -> list[Change]:
+    """All lines in which something is replaced."""
+    changes = []
+    for line in lines:
+        text = " ".join(wanted.sub(lambda _: by, line.text).split())
+        if text != " ".join(line.text.split()):
+            changes.append(Change(line, retyped(line, text)))
+    return changes
 
 
 def aligned(segment: Segment, text: str) -> tuple[Word, ...]:

@@ -40,8 +40,9 @@ _SUFFIX = re.compile(r"\.\w{1,5}$")
 @get("/jobs/{number:int}", include_in_schema=False)
 async def page(request: AnyRequest, services: Services, number: Number) -> Response[str]:
     job = await job_seen(request, services, number)
-    at = max(0, (number_in(request, "line") or 0) - BEFORE)
-    end = max(0, job.segments - PAGE_LINES)
+    led_to = await services.system.edits.lines(job, [number_in(request, "line") or 0])
+    at = max(0, (led_to[0].index if led_to else 0) - BEFORE)
+    end = max(0, await services.system.edits.count(job) - PAGE_LINES)
     at = max(at, end) if job.status is Status.RUNNING else min(at, end)  # lines are added there
     return app_page(
         "job.html",
@@ -77,7 +78,8 @@ async def about(request: AnyRequest, services: Services, job: Job) -> dict[str, 
         "callback": (await system.jobs.callbacks([job])).get(job.number),
         "log": await system.jobs.log(job),
         "left_out": await system.jobs.left_out(job),
-        "corrected": await system.corrections.count(job),
+        "edited": (edited := await system.edits.state(job)),
+        "corrected": edited.corrected,
         "formats": (*FORMATS, "json"),
         "limits": Limits(),
     }

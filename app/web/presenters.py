@@ -35,7 +35,8 @@ class Button:
 class Line:
     """A segment of a transcript."""
 
-    index: int
+    number: int
+    """Which it keeps, whatever is inserted before it."""
     start: float
     end: float
     text: str
@@ -182,11 +183,12 @@ def lines(
 ) -> list[Line]:
     """``written_in``: the language of all texts, where it is not the one that was spoken."""
     named = labels(segments, people.turns if people else ())
-    names = people.names if people else ()
-    colours = {name: n % COLOURS for n, (_, name) in enumerate(names)}
+    names = [name for _, name in people.names] if people else []
+    names += sorted({segment.speaker for segment in segments if segment.speaker} - {*names})
+    colours = {name: n % COLOURS for n, name in enumerate(names)}
     return [
         Line(
-            index=segment.index,
+            number=segment.number,
             start=segment.start,
             end=segment.end,
             text=segment.text.strip(),

@@ -23,7 +23,7 @@ QUERIES = {
         "AND b.position = a.position + 1 WHERE b.start_secs < a.start_secs"
     ),
     "segments that cannot be found by search, or are found twice": (
-        "SELECT 1 WHERE (SELECT count(*) FROM spoken) <> (SELECT count(*) FROM segments)"
+        "SELECT 1 WHERE (SELECT count(*) FROM spoken) <> (SELECT count(*) FROM lines)"
     ),
     "two webhooks of one end": (
         "SELECT job_number FROM deliveries WHERE event = 'job_ended' "

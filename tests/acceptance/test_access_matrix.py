@@ -177,7 +177,7 @@ class House:
         """What nobody may change who is turned away."""
         return [
             self._rows(f"SELECT * FROM {table}")
-            for table in ("jobs", "segments", "corrections", "shares", "texts")
+            for table in ("jobs", "segments", "edits", "line_versions", "shares", "texts")
         ] + [
             self._rows("SELECT number, email, password_hash, disabled_at FROM accounts"),
             self._rows("SELECT number, revoked_at FROM tokens"),

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,7 +89,8 @@ async def test_what_is_known_of_a_recording_is_forgotten_at_a_restart(jobs: Jobs
     left = LeftOut(start=1.0, end=2.0, text="[Music]", reason="it describes a sound")
     job = await jobs.commit_chunk("a", 0, [segment(0)], [left])
     assert job
-    assert await jobs.left_out(job) == [left]
+    (stored,) = await jobs.left_out(job)
+    assert msgspec.structs.replace(stored, number=None) == left
     await jobs.finish("a", Status.CANCELLED, NOW, 0.0)
     again = await jobs.restart("a")
     assert again

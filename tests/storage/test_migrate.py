@@ -8,6 +8,7 @@ import aiosqlite
 import pytest
 
 from storage.database import open_database
+from storage.edits import Edits
 from storage.jobs import Jobs
 from storage.migrate import migrate, migrations
 from storage.records import Status
@@ -68,6 +69,39 @@ async def test_what_an_older_server_stored_is_all_there(tmp_path: Path) -> None:
         assert [segment.text for segment in await jobs.transcript(job)] == ["hello"]
         assert (await jobs.callbacks([job]))[1].delivery_id == "msg"
         assert await jobs.chunk(job, 0) is not None
+
+
+@pytest.mark.anyio
+async def test_the_corrections_of_an_older_server_can_be_undone(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with of_version(16, path) as c:
+        await c.executescript("""
+            INSERT INTO jobs (number, id, status, task, word_timestamps, size_bytes, chunks_total,
+                              chunks_done, segments, created_at, completed_at)
+            VALUES (1, 'a', 'done', 'transcribe', 0, 10, 1, 1, 2,
+                    '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:01.000Z');
+            INSERT INTO segments (job_number, position, start_secs, end_secs, text, words)
+            VALUES (1, 0, 0.0, 1.0, 'helo', '[]'), (1, 1, 1.0, 2.0, 'world', '[]');
+            INSERT INTO corrections (job_number, position, text, words, at)
+            VALUES (1, 0, 'hallo', '[]', '2026-01-01T00:01:00.000Z'),
+                   (1, 1, 'word', '[]', '2026-01-01T00:02:00.000Z'),
+                   (1, 1, NULL, '[]', '2026-01-01T00:03:00.000Z'),
+                   (1, 0, 'hello', '[]', '2026-01-01T00:04:00.000Z');
+        """)
+    async with open_database(path) as database:
+        jobs, edits = Jobs(database), Edits(database)
+        job = await jobs.get("a")
+        assert job is not None
+
+        async def texts() -> list[str]:
+            return [segment.text for segment in await jobs.transcript(job)]
+
+        assert await texts() == ["hello", "world"]
+        assert [version.text for version in await edits.versions(job, 0)] == ["hello", "hallo"]
+        await edits.undo(job, None, "2026-01-02T00:00:00.000Z")
+        assert await texts() == ["hallo", "world"]
+        await edits.undo(job, None, "2026-01-02T00:00:00.000Z")
+        assert await texts() == ["hallo", "word"]
 
 
 @pytest.mark.anyio
