@@ -14,6 +14,11 @@ _LINES = (
     "AND (b.start_secs, b.line) < (l.start_secs, l.line)) AS position "
     "FROM lines l WHERE l.job_number = ? AND l.line IN ({}) ORDER BY l.start_secs, l.line"
 )
+_OTHER = (
+    "job_number = ?1 AND newest AND NOT original "
+    "AND NOT (gone AND line >= (SELECT segments FROM jobs WHERE number = ?1))"
+)
+"""The lines that are other than the engine wrote them."""
 _STATE = "start_secs, end_secs, text, words, language, speaker, gone, original"
 
 
@@ -57,8 +62,7 @@ class Edits:
         """The whole transcript as the engine wrote it, in one step; None if it is so already."""
         lines = await rows(
             c,
-            "SELECT line FROM line_versions WHERE job_number = ? AND newest AND NOT original "
-            "AND NOT (gone AND line >= (SELECT segments FROM jobs WHERE number = job_number))",
+            f"SELECT line FROM line_versions WHERE {_OTHER}",
             job.number,
         )
         if not lines or not await _is_done(c, job):
@@ -107,8 +111,8 @@ class Edits:
         done, undone = await _stacks(c, job)
         row = await one(
             c,
-            "SELECT (SELECT count(*) FROM line_versions WHERE job_number = ?1 AND newest "
-            "AND NOT original), (SELECT max(number) FROM edits WHERE job_number = ?1)",
+            f"SELECT (SELECT count(*) FROM line_versions WHERE {_OTHER}), "
+            "(SELECT max(number) FROM edits WHERE job_number = ?1)",
             job.number,
         )
         assert row is not None

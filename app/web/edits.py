@@ -27,6 +27,8 @@ from storage.times import utc
 
 MOST_CHANGED = 200
 """Lines that are sent one by one; a page with more of them asks for all of it."""
+MOST_PREVIEWED = 100
+"""Places of a replacement that are shown before it is made."""
 LONGEST_NAME = 80
 
 LineNumber = Annotated[int, Meta(ge=0, le=2**31)]
@@ -125,18 +127,29 @@ async def edit(request: AnyRequest, services: Services, number: Number) -> Respo
 
 @get("/jobs/{number:int}/edits/preview", include_in_schema=False)
 async def preview(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
-    """What `Replace` would find."""
+    """What `Replace` would find: how often, and in each of the first lines what stands before the
+    place, there, and after it."""
     job = await job_done(request, services, number)
     query = request.query_params
     flags = {name: query.get(name) == "true" for name in ("match_case", "whole_words")}
     find = query.get("find", "")
     if not find.strip():
-        return Response({"count": 0, "lines": []})
+        return Response({"count": 0, "places": []})
     wanted = editing.pattern(find[:1000], **flags)
-    segments = await services.system.jobs.transcript(job)
-    found = [each for each in segments if wanted.search(each.text)]
-    count = sum(len(wanted.findall(each.text)) for each in found)
-    return Response({"count": count, "lines": [each.number for each in found[:MOST_CHANGED]]})
+    found = [
+        (line, place)
+        for line in await services.system.jobs.transcript(job)
+        for place in wanted.finditer(line.text)
+    ]
+    places = [
+        {
+            "line": line.number,
+            "start": line.start,
+            "text": [line.text[: at.start()], at[0], line.text[at.end() :]],
+        }
+        for line, at in found[:MOST_PREVIEWED]
+    ]
+    return Response({"count": len(found), "places": places})
 
 
 async def news(services: Services, job: Job, known: int) -> dict[str, Any]:
@@ -190,13 +203,10 @@ async def _changes(services: Services, job: Job, wanted: Edit) -> Sequence[Chang
     """
     match wanted:
         case Retype(line, was, text):
+            if is_text(await segment_of(services, job, line), text):
+                return []  # it is sent again, since the answer was lost
             before = await _unchanged(services, job, line, was)
-            text = text_of_line(text)
-            return (
-                []
-                if text == before.text.strip()
-                else [Change(before, editing.retyped(before, text))]
-            )
+            return [Change(before, editing.retyped(before, text_of_line(text)))]
         case Split(line, was, text, at):
             before = await _unchanged(services, job, line, was)
             left, right = text_of_line(text[:at]), text_of_line(text[at:])
@@ -215,7 +225,7 @@ async def _changes(services: Services, job: Job, wanted: Edit) -> Sequence[Chang
             limit = job.duration_secs or end
             return [Change(before, editing.moved(before, start, min(end, limit)))]
         case Say(line, speaker, following_too):
-            return await _spoken_by(services, job, line, " ".join(speaker.split()), following_too)
+            return await spoken_by(services, job, line, " ".join(speaker.split()), following_too)
         case Replace(find, by, match_case, whole_words):
             if not find.strip():
                 raise Invalid("There is nothing to look for.")
@@ -237,12 +247,17 @@ async def _unchanged(services: Services, job: Job, line: int, was: str) -> Segme
         Conflict: it has another text.
     """
     there = await segment_of(services, job, line)
-    if " ".join(there.text.split()) != " ".join(was.split()):
+    if not is_text(there, was):
         raise Conflict(CHANGED_MEANWHILE)
     return there
 
 
-async def _spoken_by(
+def is_text(line: Segment, text: str) -> bool:
+    """Whether the line has that text, however it is spaced."""
+    return line.text.split() == text.split()
+
+
+async def spoken_by(
     services: Services, job: Job, line: int, speaker: str, following: bool
 ) -> list[Change]:
     first = await segment_of(services, job, line)
@@ -250,6 +265,9 @@ async def _spoken_by(
     shown = await as_lines(services, job, segments)
     same = [shown[0].speaker == each.speaker for each in shown]
     count = (same.index(False) if False in same else len(same)) if following else 1
+    people = (await services.system.speakers.of_jobs([job])).get(job.number)
+    known = {name: label for label, name in people.names} if people else {}
+    speaker = known.get(speaker, speaker)  # so that the line follows when that one is renamed
     return [
         Change(each, msgspec.structs.replace(each, speaker=speaker or None))
         for each in segments[:count]

@@ -3,7 +3,7 @@
 Each event ``html`` is JSON: ``html``, elements that replace those with their ids (a row that the
 page does not have yet comes first in its list); ``more``, elements to add to the list of that id;
 ``gone``, ids of jobs that are deleted. A page that was away, or is told ``over`` since too much is
-another, asks for itself anew.
+another, asks for itself anew. An event ``edited`` has what `app.web.edits.news` tells.
 """
 
 import time
@@ -23,6 +23,7 @@ from app.http import event_stream
 from app.http.event_stream import KEEPALIVE, KEEPALIVE_S
 from app.http.parameters import Number
 from app.services.services import Services
+from app.web.edits import news
 from app.web.job import about
 from app.web.lines import PAGE_LINES, shown_lines
 from app.web.queue import FILTERS, PAGE, model_html, number_in, rows
@@ -145,6 +146,7 @@ class JobFollower(Follower):
         self._status = Status(seen) if seen in tuple(Status) else job.status
         self._named = bool(number_in(request, "named"))
         self._lines = number_in(request, "lines") or 0
+        self._edit = number_in(request, "edit") or 0  # the last one that the page has
 
     async def begin(self) -> list[bytes]:
         return await self.changed({self._id})
@@ -174,6 +176,10 @@ class JobFollower(Follower):
         if names and not self._named:
             frames.append(event_stream.event("over", {}))  # every line has one of them
         self._named = bool(names)
+        told = await news(self.services, job, self._edit)
+        if told["last"] != self._edit:
+            self._edit = told["last"]
+            frames.append(event_stream.event("edited", told))
         return frames
 
 

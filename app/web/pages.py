@@ -9,7 +9,19 @@ from litestar.middleware.compression import CompressionMiddleware
 from litestar.static_files import create_static_files_router
 
 from app.auth.guards import in_browser
-from app.web import account, edits, errors, job, lines, live, queue, server, share_page, sign_in
+from app.web import (
+    account,
+    edits,
+    errors,
+    job,
+    line_form,
+    lines,
+    live,
+    queue,
+    server,
+    share_page,
+    sign_in,
+)
 from app.web.queue import LONGEST_BODY
 
 HERE = Path(__file__).parent
@@ -30,6 +42,7 @@ routers: list[Router] = [
             *job.handlers,
             *lines.handlers,
             *edits.handlers,
+            *line_form.handlers,
             *queue.handlers,
             *live.handlers,
             *account.handlers,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from actors.models.messages import Loading, ModelState, Ready, Unloaded, WaitingForGpu
 from app.services.progress import elapsed_secs, left_secs, speed
 from app.transcripts.attribution import labels
+from app.transcripts.paragraphs import begins_paragraph
 from storage.records import Action, Job, Phase, Segment, Speakers, Stage, Status, Word
 
 COLOURS = 6
@@ -45,6 +46,7 @@ class Line:
     colour: int
     """Which of COLOURS the speaker has."""
     begins_turn: bool
+    begins_paragraph: bool
     corrected: bool
     language: str | None
     """The language of the text, for screen readers, spelling checkers and hyphenation."""
@@ -195,11 +197,14 @@ def lines(
             words=segment.words,
             speaker=label,
             colour=colours.get(label, 0) if label else 0,
-            begins_turn=label is not None and label != before,
+            begins_turn=label is not None and label != label_before,
+            begins_paragraph=begins_paragraph(segment, label, before, label_before),
             corrected=segment.corrected,
             language=written_in or segment.language,
         )
-        for segment, label, before in zip(segments, named, [None, *named], strict=False)
+        for segment, label, before, label_before in zip(
+            segments, named, [None, *segments], [None, *named], strict=False
+        )
     ]
 
 

@@ -81,6 +81,11 @@ def short_clock(seconds: float) -> str:
     return clock(seconds)[:8].removeprefix("00:")
 
 
+def exact_clock(seconds: float) -> str:
+    """``1:02:03.45``, as a field for a time has it."""
+    return clock(round(seconds, 2))[:-1].removeprefix("00:")
+
+
 def marked(excerpt: str) -> Markup:
     """An excerpt of a search, with what was found in ``<mark>``."""
     begin, end = MARK
@@ -107,6 +112,7 @@ _templates = Environment(
 _templates.globals |= {"base": "", "icon": icon}
 _templates.filters |= {
     "clock": short_clock,
+    "exact_clock": exact_clock,
     "human": human,
     "marked": marked,
     "bytes": bytes_label,

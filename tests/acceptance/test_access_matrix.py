@@ -65,7 +65,7 @@ OF_ADMINISTRATORS = {
     ("POST", "/whisper/server/accounts/{number:int}"),
 }
 NO_JOB = 999_999
-VALUES = {"index:int": "0", "form:str": "srt", "action:str": "cancel", "wish:str": "load"}
+VALUES = {"line_number:int": "0", "form:str": "srt", "action:str": "cancel", "wish:str": "load"}
 
 
 @dataclass(frozen=True)

@@ -144,10 +144,12 @@ def test_people_say_who_speaks(page: Page) -> None:
 
 
 def test_something_is_replaced_everywhere_in_one_step(page: Page, transcript: Any) -> None:
-    assert page.preview(find="O") == {"count": 4, "lines": [0, 1]}
-    assert page.preview(find="O", match_case="true") == {"count": 0, "lines": []}
-    assert page.preview(find="you", whole_words="true")["lines"] == [1]
-    assert page.preview(find=" ") == {"count": 0, "lines": []}
+    told = page.preview(find="O")
+    assert told["count"] == 4
+    assert told["places"][2] == {"line": 1, "start": 2.5, "text": ["H", "o", "w are you?"]}
+    assert page.preview(find="O", match_case="true") == {"count": 0, "places": []}
+    assert page.preview(find="you", whole_words="true")["count"] == 1
+    assert page.preview(find=" ") == {"count": 0, "places": []}
     page.edit("replace", find="o", by="0")
     assert transcript() == ["Hell0 w0rld.", "H0w are y0u?"]
     page.edit("undo")

@@ -20,7 +20,11 @@ LOOKS: dict[str, dict[str, object]] = {
     "dark": {"viewport": WIDE, "color_scheme": "dark"},
     "phone": {"viewport": PHONE, "color_scheme": "light", "has_touch": True, "is_mobile": True},
 }
-HOW = {"locale": "en-GB", "bypass_csp": True}  # pictures are taken with a style of their own
+HOW = {
+    "locale": "en-GB",
+    "reduced_motion": "reduce",
+    "bypass_csp": True,
+}  # pictures are taken with a style of their own
 PAGES = {
     "queue": "/whisper",
     "search": "/whisper/search?q=morning",
@@ -49,10 +53,23 @@ def test_axe_finds_nothing_serious_on_any_page(
     page.reload()
     page.wait_for_timeout(300)  # the waveform is drawn in a frame of its own
     _look(page, screens / f"job-{look}.png")
-    page.locator("#line-2 .edit").click(force=True)
-    page.wait_for_selector("[data-edit]")
     page.click("text=Subtitle options")
+    page.click("label[for=view-edit]")
+    page.locator("#line-2 .text").click()
+    _look(page, screens / f"editing-{look}.png")
+    page.keyboard.press("F2")
+    page.wait_for_selector("#line-dialog [data-leave]")
+    _look(page, screens / f"line-{look}.png")
+    page.click("#line-dialog [data-leave]")
+    page.click("#keys")
     _check(page)
+    page.keyboard.press("Escape")
+    page.click("#find-and-replace")
+    page.fill("#find", "coffee")
+    expect(page.locator("#found li")).not_to_have_count(0)
+    _check(page)
+    page.keyboard.press("Escape")
+    page.click("label[for=view-read]")
     for name, path in PAGES.items():
         page.goto(path)
         _look(page, screens / f"{name}-{look}.png")

@@ -51,7 +51,6 @@ function insert(row) {
 
 // What somebody fills in stays until they are done.
 function isTypedIn(part) {
-  if (part.matches(".editing")) return true;
   return [...part.querySelectorAll("form :is(input, select, textarea)")].some(
     (field) => field === document.activeElement || isChanged(field),
   );
@@ -111,6 +110,10 @@ function connect() {
     await refreshing; // or the news would be lost with the elements that are being replaced
     apply(JSON.parse(event.data));
   });
+  mine.addEventListener("edited", async (event) => {
+    await refreshing;
+    document.dispatchEvent(new CustomEvent("whisperbox:edited", { detail: JSON.parse(event.data) }));
+  });
   mine.addEventListener("over", refresh);
   mine.addEventListener("error", () => {
     away ??= Date.now();
@@ -159,7 +162,7 @@ export async function refresh() {
   const part = page.refresh && document.querySelector(page.refresh);
   if (!part) return;
   const audio = part.querySelector("audio");
-  if (isTypedIn(part) || part.querySelector(".editing") || (audio && !audio.paused))
+  if (isTypedIn(part) || part.querySelector(".typing") || (audio && !audio.paused))
     return setTimeout(refresh, AGAIN_MS);
   if (refreshing) {
     again = true;

@@ -5,6 +5,7 @@ import WaveSurfer from "../assets/wavesurfer/wavesurfer.esm.js";
 import { toast } from "./live.js";
 
 const STEP_S = 5;
+const BEFORE_S = 4; // a line that is played may have begun so long before
 let player; // of the part of the page that is there now
 
 class Player {
@@ -80,19 +81,15 @@ class Player {
     this.seeker.value = now;
     this.seeker.setAttribute("aria-valuetext", clock(now));
     const lines = [...this.lines.querySelectorAll("[data-start]")];
-    let line = lines.findLast((each) => Number(each.dataset.start) <= now + 0.05);
-    const more = line === lines.at(-1) && line?.nextElementSibling;
-    if (more && Number(line.dataset.end) < now) {
-      line = undefined; // it is further down: have the next ones brought, then look again
-      if (this.brought !== more) htmx.trigger((this.brought = more), "revealed");
-    }
+    const line = lines.findLast((each) => Number(each.dataset.start) <= now + 0.05);
     if (line !== this.line) {
       this.line?.classList.remove("spoken");
       this.line?.removeAttribute("aria-current");
       line?.classList.add("spoken");
       line?.setAttribute("aria-current", "true");
       this.line = line;
-      if (!this.audio.paused) line?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+      const follows = !this.audio.paused && !document.querySelector(".typing");
+      if (follows) line?.scrollIntoView({ block: "nearest", behavior: "smooth" });
     }
     const word = [...(line?.querySelectorAll("[data-s]") ?? [])].findLast(
       (each) => Number(each.dataset.s) <= now + 0.05,
@@ -104,6 +101,25 @@ class Player {
     }
   }
 }
+
+// For the editor: the recording by keys.
+export const play = {
+  from(line) {
+    player?.seek(Number(line.dataset.start));
+  },
+  // On and off; from the line's beginning if it is somewhere else.
+  within(line) {
+    if (!player) return;
+    const { currentTime, paused } = player.audio;
+    const inside = currentTime >= Number(line.dataset.start) - BEFORE_S && currentTime < Number(line.dataset.end);
+    if (!paused) player.audio.pause();
+    else if (inside) player.play();
+    else this.from(line);
+  },
+  back(seconds) {
+    if (player) player.audio.currentTime -= seconds;
+  },
+};
 
 // A canvas knows no light-dark(): what the browser makes of the variable does.
 function resolved(name, style) {
@@ -138,6 +154,7 @@ function begin() {
 document.addEventListener("click", (event) => {
   const at = event.target.closest("[data-seek], [data-s]");
   if (!at || !player) return;
+  if (at.closest(".in-place .text") && !event.altKey) return; // it is to be typed in
   player.seek(Number(at.dataset.seek ?? at.dataset.s));
   if (event.detail) at.blur(); // of a mouse: the space bar is to pause, not to go back there
 });
@@ -146,20 +163,8 @@ document.addEventListener("change", (event) => {
     document.getElementById("lines").classList.toggle("show-unsure", event.target.checked);
 });
 document.addEventListener("keydown", (event) => {
-  if (event.target.matches("[data-edit]")) {
-    const form = event.target.form;
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-      event.preventDefault();
-      form.requestSubmit();
-    } else if (event.key === "Escape") {
-      const line = form.closest("li");
-      const path = form.querySelector("[data-leave]").getAttribute("hx-get");
-      htmx.ajax("GET", path, { target: line, swap: "outerHTML" });
-    }
-    return;
-  }
   if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  if (!player || event.target.closest("input, select, textarea, a, summary")) return;
+  if (!player || event.target.closest("input, select, textarea, a, summary, [contenteditable], dialog")) return;
   const step = { ArrowLeft: -STEP_S, ArrowRight: STEP_S }[event.key];
   if (event.key === " " && !event.target.closest("button")) player.button.click();
   else if (step) player.audio.currentTime += step;
@@ -169,18 +174,6 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("htmx:afterSettle", () => {
   begin();
   player?.show();
-});
-let edited; // the line whose form is open, or was until just now
-document.addEventListener("htmx:afterSwap", () => {
-  // At once: whoever is quick has closed the form before the page has settled.
-  const field = document.querySelector("[data-edit]");
-  if (field && field.closest("li").id !== edited) {
-    edited = field.closest("li").id;
-    field.focus();
-  } else if (!field && edited) {
-    document.getElementById(edited)?.querySelector(".edit")?.focus();
-    edited = undefined;
-  }
 });
 document.addEventListener("submit", (event) => {
   // Downloads are plain requests, though the form's other way is a preview.

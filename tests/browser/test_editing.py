@@ -1,0 +1,293 @@
+"""Reading and editing a transcript, as somebody does who corrects recordings for a living."""
+
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.acceptance.server import Server
+from tests.audio import spoken
+from tests.browser.conftest import ADA, LATE_MS, Visit, serve, sign_in, submit, transcribed
+from tests.scripted import scripted_model
+
+FIRST = ["Hello world.", "Good morning.", "Coffee please.", "Yes thanks."]
+EDITS = re.compile("/edits")
+
+Opened = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def path(box: Server, browser: Browser) -> str:
+    """The page of a transcript that all tests edit."""
+    with browser.new_context(base_url=str(box.http.base_url)) as context:
+        page = context.new_page()
+        sign_in(page)
+        found = transcribed(page)
+        expect(page.locator("#people")).not_to_contain_text("Being identified", timeout=30_000)
+        return found
+
+
+@pytest.fixture
+def opened(box: Server, visit: Visit, path: str) -> Opened:
+    """Opens the transcript as the engine wrote it, in the editing view."""
+    fresh = True
+
+    def begin(**context: object) -> Page:
+        nonlocal fresh
+        page = visit(box, **context)
+        page.goto(path)
+        if fresh and page.locator("#restore").is_visible():
+            page.click("#restore button")
+            page.click("#sure")
+            expect(page.locator("#restore")).to_be_hidden()
+        fresh = False
+        page.wait_for_load_state()
+        page.click("label[for=view-edit]")
+        return page
+
+    return begin
+
+
+def texts(page: Page) -> list[str]:
+    return [" ".join(text.split()) for text in page.locator("#lines .text").all_inner_texts()]
+
+
+def saved(page: Page) -> None:
+    expect(page.locator("#saved")).to_have_text("Saved", timeout=LATE_MS)
+
+
+def expect_first(page: Page, *lines: str) -> None:
+    found = page.locator("#lines .text")
+    for n, line in enumerate(lines):
+        expect(found.nth(n)).to_have_text(line)
+
+
+def test_a_line_is_typed_in_and_saves_itself(opened: Opened) -> None:
+    page = opened()
+    page.locator("#line-1 .text").click()
+    page.keyboard.press("End")
+    page.keyboard.type(" <b>Tea</b>?")
+    expect(page.locator("#saved")).to_have_text("Saving …")
+    saved(page)
+    page.keyboard.press("Enter")
+    page.keyboard.type("More ")
+    page.keyboard.press("Escape")
+    saved(page)
+    page.reload()
+    expect_first(page, FIRST[0], "Good morning. <b>Tea</b>?", "More Coffee please.")
+    expect(page.locator("#line-1")).to_have_class(re.compile("corrected"))
+    with page.expect_download() as download:
+        page.click("text=SRT >> nth=0")
+    assert "<b>Tea</b>?" in Path(download.value.path()).read_text()
+
+
+def test_lines_are_split_joined_and_removed_by_keys_and_all_of_it_is_undone(
+    opened: Opened,
+) -> None:
+    page = opened()
+    page.locator("#line-1 .text").click()
+    page.keyboard.press("Home")
+    for _ in "Good ":
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("fine ")  # at once: nothing of it is lost, whenever the server answers
+    expect_first(page, FIRST[0], "Good", "fine morning.", FIRST[2])
+    saved(page)
+    page.keyboard.press("Home")
+    page.keyboard.press("Backspace")
+    expect_first(page, FIRST[0], "Good fine morning.", FIRST[2])
+    page.keyboard.type("very ")
+    expect_first(page, FIRST[0], "Good very fine morning.", FIRST[2])
+    saved(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Delete")
+    expect_first(page, FIRST[0], "Good very fine morning.", FIRST[3])
+    for _ in range(5):
+        expect(page.locator("#undo")).to_be_enabled()
+        page.keyboard.press("Control+z")
+        page.wait_for_timeout(300)
+    expect_first(page, *FIRST)
+    page.keyboard.press("Control+Shift+Z")
+    expect_first(page, FIRST[0], "Good", "morning.", FIRST[2])
+
+
+def test_what_was_typed_without_a_server_is_saved_by_the_next_page(opened: Opened) -> None:
+    page = opened()
+    page.route(EDITS, lambda route: route.abort())
+    page.locator("#line-2 .text").click()
+    page.keyboard.press("Home")
+    page.keyboard.type("Strong ")
+    expect(page.locator("#saved")).to_contain_text("Not saved yet", timeout=LATE_MS)
+    page.reload()
+    expect_first(page, *FIRST[:2], "Strong Coffee please.")
+    page.unroute(EDITS)
+    saved(page)
+    page.evaluate("localStorage.clear()")
+    page.reload()
+    expect_first(page, *FIRST[:2], "Strong Coffee please.")
+
+
+def test_who_was_signed_out_meanwhile_loses_nothing(opened: Opened, visit: Visit) -> None:
+    page = opened()
+
+    def refuse(route: Route) -> None:
+        route.fulfill(status=401, body="Sign in in another tab.")
+
+    page.route(EDITS, refuse)
+    page.locator("#line-0 .text").click()
+    page.keyboard.press("End")
+    page.keyboard.type(" Bye.")
+    expect(page.locator("#saved")).to_contain_text("sign in in another tab", timeout=LATE_MS)
+    page.unroute(EDITS)
+    saved(page)
+    page.reload()
+    expect_first(page, "Hello world. Bye.")
+
+
+def test_a_second_tab_follows_and_says_where_both_have_typed(opened: Opened) -> None:
+    mine, theirs = opened(), opened()
+    mine.locator("#line-0 .text").click()
+    mine.keyboard.press("End")
+    mine.keyboard.type(" Mine.")
+    expect_first(theirs, "Hello world. Mine.")
+    mine.route(EDITS, lambda route: route.abort())
+    mine.keyboard.type(" Later.")
+    theirs.locator("#line-0 .text").click()
+    theirs.keyboard.press("Home")
+    theirs.keyboard.type("Oh, ")
+    saved(theirs)
+    expect(mine.locator("#saved")).to_contain_text("Not saved yet", timeout=LATE_MS)
+    mine.unroute(EDITS)
+    note = mine.locator("#line-0 .conflict")
+    expect(note).to_contain_text("“Oh, Hello world. Mine.”", timeout=LATE_MS)
+    expect_first(mine, "Hello world. Mine. Later.")
+    note.get_by_role("button", name="Keep mine").click()
+    expect_first(theirs, "Hello world. Mine. Later.")
+    expect(note).to_have_count(0)
+
+
+def test_a_word_is_replaced_everywhere_after_a_look_at_the_places(opened: Opened) -> None:
+    page = opened()
+    before = sum("coffee" in text.lower() for text in texts(page))
+    page.keyboard.press("Control+h")
+    page.fill("#find", "coffee")
+    page.fill("#replace-by", "tea")
+    expect(page.locator("#found-count")).to_have_text(f"{before} places")
+    expect(page.locator("#found li").first).to_contain_text("Coffee tea please.")
+    page.click("#replace-all")
+    expect_first(page, *FIRST[:2], "tea please.")
+    assert not any("coffee" in text.lower() for text in texts(page))
+    page.keyboard.press("Control+z")
+    expect_first(page, *FIRST)
+
+
+def test_a_line_gets_a_speaker_and_times_and_comes_back(opened: Opened) -> None:
+    page = opened()
+    line = page.locator("#line-1")
+    line.locator(".text").click()
+    page.keyboard.press("F2")
+    page.fill("#line-speaker", "Grace")
+    page.check("#line-following")
+    page.fill("#line-start", "0:03.5")
+    page.fill("#line-end", "0:01")
+    page.click("#line-dialog .primary")
+    expect(page.locator("#line-dialog .problem")).to_have_text("A line ends after it begins.")
+    page.fill("#line-end", "0:03.9")
+    page.click("#line-dialog .primary")
+    expect(line.locator(".speaker")).to_have_text("Grace")
+    assert line.get_attribute("data-start") == "3.50"
+    expect(page.locator("#lines .speaker")).to_have_count(1)  # the lines after it are hers, too
+    line.hover()
+    line.locator(".edit").click()
+    page.click("text=versions")
+    expect(page.locator("#line-dialog .versions")).to_contain_text(ADA)
+    page.click("text=Restore original")
+    expect(line).to_have_attribute("data-start", re.compile("^2"))
+
+
+def test_what_is_typed_is_heard_without_a_hand_on_the_mouse(opened: Opened) -> None:
+    page = opened()
+    line = page.locator("#line-8")
+    line.locator(".text").click()
+    page.keyboard.press("Tab")
+    expect(page.locator("#play")).to_have_attribute("aria-label", "Pause")
+    start = float(line.get_attribute("data-start") or 0)
+    page.wait_for_function(f"() => document.querySelector('audio').currentTime > {start}")
+    page.keyboard.press("Tab")
+    expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
+    expect(line.locator(".text")).to_be_focused()
+    at = page.evaluate("document.querySelector('audio').currentTime")
+    page.keyboard.press("Shift+Tab")
+    page.wait_for_function(f"() => document.querySelector('audio').currentTime < {at} - 2")
+
+
+def test_a_transcript_is_read_in_paragraphs_and_copied(opened: Opened) -> None:
+    page = opened(permissions=["clipboard-read", "clipboard-write"])
+    page.keyboard.press("e")
+    expect(page.locator("#view-read")).to_be_checked()
+    assert page.locator("#line-1 .time").is_hidden()
+    page.click("#copy-transcript")
+    expect(page.locator("#toast")).to_contain_text("copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("Hello world. Good morning. Coffee please.")
+    assert "\n\n" in copied
+    page.evaluate("getSelection().selectAllChildren(document.getElementById('lines'))")
+    selected = page.evaluate("getSelection().toString()")
+    assert "Change" not in selected
+    assert "00:" not in selected
+
+
+def test_what_was_left_out_is_put_back(box: Server, opened: Opened, path: str) -> None:
+    number = int(path.rsplit("/", 1)[1])
+    with closing(sqlite3.connect(box.folder / "data" / "whisperbox.db", timeout=10)) as c, c:
+        c.execute(
+            "INSERT INTO left_out (job_number, start_secs, end_secs, text, reason) "
+            "VALUES (?, 1.2, 1.4, 'Psst.', 'no speech was found there')",
+            [number],
+        )
+    page = opened()
+    page.click(".left-out summary")
+    page.click("[data-put-back]")
+    expect_first(page, FIRST[0], "Psst.", FIRST[1])
+    page.keyboard.press("Control+z")
+    expect_first(page, *FIRST)
+
+
+def test_the_next_unsure_word_is_one_key_away(box: Server, opened: Opened, path: str) -> None:
+    number = int(path.rsplit("/", 1)[1])
+    with closing(sqlite3.connect(box.folder / "data" / "whisperbox.db", timeout=10)) as c, c:
+        place = "WHERE job_number = ? AND position = 2"
+        [words] = c.execute(f"SELECT words FROM segments {place}", [number]).fetchone()
+        unsure = re.sub(r",(0\.\d+|1\.0|1)\]", ",0.2]", words, count=1)
+        c.execute(f"UPDATE segments SET words = ? {place}", [unsure, number])
+    page = opened()
+    page.keyboard.press("F8")
+    assert page.evaluate("getSelection().toString()") == "Coffee"
+    page.keyboard.type("Tea")
+    saved(page)
+    page.keyboard.press("Escape")
+    expect_first(page, *FIRST[:2], "Tea please.")
+    expect(page.locator(".unsure")).to_have_count(0)
+
+
+def test_all_lines_of_a_long_transcript_are_there_to_be_found_and_printed(
+    tmp_path: Path, visit: Visit
+) -> None:
+    words = "one two three four five six seven eight nine ten day night man house time".split()
+    script = "".join(f"<|{n}.00|> {word}.<|{n + 1}.00|>" for n, word in enumerate(words))
+    talkative = scripted_model(tmp_path / "talkative.bin", script)
+    with serve(tmp_path, WHISPER_MODEL_PATH=talkative) as server:
+        page = visit(server)
+        submit(page, spoken(tmp_path / "talk.wav", [16.0] * 10))
+        page.wait_for_selector("#jobs .job.done", timeout=60_000)
+        page.click("#jobs .job a.title")
+        expect(page.locator("#lines .line")).to_have_count(150, timeout=LATE_MS)
+        assert page.locator("#lines .more").count() == 0
+        page.locator("#seek").fill("150")
+        expect(page.locator("#lines .spoken")).to_have_count(1, timeout=LATE_MS)
+        assert float(page.locator("#lines .spoken").get_attribute("data-start") or 0) > 140
