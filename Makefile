@@ -5,6 +5,9 @@ BIN := .venv/bin
 TEST_PROCESSES ?= 4
 READY := .venv/ready
 
+# Every server and child of a test would compile the same files again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo serve test lint torture check bench screens format lock
 .DEFAULT_GOAL := help
 

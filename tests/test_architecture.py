@@ -71,7 +71,24 @@ def _nothing(_: Any) -> Any:
 
 
 def test_the_server_itself_loads_nothing_that_only_its_children_need() -> None:
-    script = "import app.main, sys; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, cwd=ROOT)
     heavy = {"av", "onnxruntime", "faster_whisper", "openai", "yt_dlp", "_pywhispercpp"}
-    assert not heavy & set(done.stdout.decode().split())
+    assert not heavy & _loaded_by("import app.main")
+
+
+def test_no_plugin_for_what_happens_to_be_installed_is_loaded() -> None:
+    script = """
+from types import SimpleNamespace
+from app.asgi import litestar_app
+from app.settings import Settings
+services = SimpleNamespace(info=SimpleNamespace(base_path=""))
+litestar_app(services, None, Settings.from_environment({}))
+"""
+    assert not {"pydantic", "attr", "docx", "lxml"} & (
+        _loaded_by(script) - _loaded_by("import aiohttp")
+    )
+
+
+def _loaded_by(script: str) -> set[str]:
+    whole = f"{script}\nimport sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", whole], capture_output=True, check=True, cwd=ROOT)
+    return set(done.stdout.decode().split())

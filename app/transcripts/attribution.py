@@ -62,12 +62,12 @@ def _label(segment: Segment, voices: Mapping[str, _Voice]) -> str | None:
 
 
 def attributed(segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Segment]:
-    """The segments with ``Name: `` before each that another speaker begins."""
+    """The segments with their speakers, and ``Name: `` before each that another speaker begins."""
     made, before = [], None
     for segment, label in zip(segments, labels(segments, turns), strict=True):
         begins = label is not None and label != before and segment.text.strip()
         text = f"{label}: {segment.text.strip()}" if begins else segment.text
-        made.append(msgspec.structs.replace(segment, text=text))
+        made.append(msgspec.structs.replace(segment, text=text, speaker=label))
         before = label if segment.text.strip() else before
     return made
 

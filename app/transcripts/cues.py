@@ -5,9 +5,19 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
+from app.transcripts.paragraphs import ends_sentence
+from storage import scripts
 from storage.records import Segment
 
 _PIECE = re.compile(r"\S+\s*")
+
+
+SHORTEST_S = 0.8
+"""A cue stays at least so long, where the next one lets it: less cannot be read."""
+ONE_BREATH_S = 0.3
+"""Segments with less than this between them are one sentence, unless the first one ends it."""
 
 
 @dataclass(frozen=True)
@@ -22,37 +32,83 @@ class Limits:
 def cues(segments: Sequence[Segment], limits: Limits) -> list[Segment]:
     """The same words in cues of at most ``limits.lines`` lines of ``limits.line_chars``.
 
-    Times come from words where a segment has them, else from how far into its text a cue begins.
-    A cue that is read too fast stays longer, up to the next one. Only a word that is longer than
-    a line is cut.
+    A sentence that goes on over several segments is cut anew, into lines that are about as long as
+    each other. Times come from words where a segment has them, else from how far into its text a
+    cue begins. A cue that is read too fast stays longer, up to the next one. Only a word that is
+    longer than a line is cut.
     """
-    made = [
-        cue for segment in segments if segment.text.strip() for cue in _of_segment(segment, limits)
-    ]
+    said = [segment for segment in segments if segment.text.strip()]
+    made = [cue for sentence in _sentences(said) for cue in _of_sentence(sentence, limits)]
     for n, cue in enumerate(made):
         following = made[n + 1].start if n + 1 < len(made) else float("inf")
-        wanted = cue.start + len(cue.text.replace("\n", "")) / limits.chars_per_second
-        end = max(cue.end, min(wanted, following))
+        reading = len(cue.text.replace("\n", "")) / limits.chars_per_second
+        end = max(cue.end, min(cue.start + max(reading, SHORTEST_S), following))
         made[n] = Segment(index=n, start=cue.start, end=end, text=cue.text)
     return made
 
 
-def _of_segment(segment: Segment, limits: Limits) -> Iterator[Segment]:
-    clock = _Clock(segment)
-    lines: list[str] = []
-    begins = ends = 0
-    for at, piece in _pieces(segment.text, limits.line_chars):
-        word = piece.rstrip()
-        if lines and len(lines[-1]) + len(word) <= limits.line_chars:
-            lines[-1] += piece
-        elif lines and len(lines) < limits.lines:
-            lines.append(piece)
+def _sentences(segments: Sequence[Segment]) -> Iterator[Segment]:
+    """Segments of one sentence as one; not those without times of their words, which would lose
+    where they begin."""
+    whole: Segment | None = None
+    for segment in segments:
+        if whole is None:
+            whole = segment
+        elif _goes_on(whole, segment):
+            whole = msgspec.structs.replace(
+                whole,
+                text=scripts.joined(whole.text, segment.text),
+                words=whole.words + segment.words,
+                end=max(whole.end, segment.end),
+            )
         else:
-            if lines:
-                yield _cue(lines, clock.at(begins), clock.at(ends, end=True))
-            lines, begins = [piece], at
-        ends = at + len(word)
-    yield _cue(lines, clock.at(begins), clock.at(ends, end=True))
+            yield whole
+            whole = segment
+    if whole is not None:
+        yield whole
+
+
+def _goes_on(before: Segment, after: Segment) -> bool:
+    return (
+        bool(before.words and after.words)
+        and before.speaker == after.speaker
+        and after.start - before.end < ONE_BREATH_S
+        and not ends_sentence(before.text)
+    )
+
+
+def _of_sentence(sentence: Segment, limits: Limits) -> Iterator[Segment]:
+    lines = _balanced(sentence.text, limits.line_chars)
+    clock = _Clock(sentence)
+    for n in range(0, len(lines), limits.lines):
+        cue = lines[n : n + limits.lines]
+        start = clock.at(cue[0][0])
+        end = clock.at(cue[-1][0] + len(cue[-1][1].rstrip()), end=True)
+        yield _cue([text for _, text in cue], start, end)
+
+
+def _balanced(text: str, longest: int) -> list[tuple[int, str]]:
+    """As few lines as there can be, and the longest of them as short as it can be."""
+    lines = _filled(text, longest)
+    low, high = 1, longest
+    while low < high:
+        width = (low + high) // 2
+        if len(_filled(text, width)) <= len(lines):
+            high = width
+        else:
+            low = width + 1
+    return _filled(text, high)
+
+
+def _filled(text: str, longest: int) -> list[tuple[int, str]]:
+    """Where each line begins in the text, and the line."""
+    lines: list[tuple[int, str]] = []
+    for at, piece in _pieces(text, longest):
+        if lines and len(lines[-1][1]) + len(piece.rstrip()) <= longest:
+            lines[-1] = lines[-1][0], lines[-1][1] + piece
+        else:
+            lines.append((at, piece))
+    return lines
 
 
 def _cue(lines: Sequence[str], start: float, end: float) -> Segment:

@@ -6,9 +6,9 @@ from difflib import SequenceMatcher
 
 import msgspec
 
+from storage import scripts
 from storage.errors import Invalid
 from storage.records import Change, LeftOut, Segment, Word
-from storage.scripts import UNSPACED
 
 _CHARACTERS = re.compile(r"[A-Za-z0-9]+|\S")
 """Where no spaces are written, every character is a word, but for those of other languages."""
@@ -49,11 +49,10 @@ def split(line: Segment, at: int) -> list[Change]:
 def joined(line: Segment, following: Segment) -> list[Change]:
     """One line out of two."""
     left, right = line.text.strip(), following.text.strip()
-    gap = "" if UNSPACED.match(left[-1:]) and UNSPACED.match(right[:1]) else " "
     both = (line.words or not left) and (following.words or not right)
     whole = msgspec.structs.replace(
         line,
-        text=f"{left}{gap}{right}".strip(),
+        text=scripts.joined(left, right),
         words=line.words + following.words if both else (),
         end=max(line.end, following.end),
     )

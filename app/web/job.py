@@ -1,8 +1,6 @@
 """/whisper/jobs/NUMBER: one job, its transcript, and what people make of it."""
 
 import base64
-import re
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,25 +14,19 @@ from app.http.parameters import Number
 from app.services.jobs import CHANNEL_LABELS
 from app.services.services import Services
 from app.services.share import ShareRequest
-from app.transcripts.attribution import attributed, labels
-from app.transcripts.cues import Limits, cues
-from app.transcripts.document import job_document
-from app.transcripts.formats import FORMATS, attachment
+from app.web.export import FORMS
 from app.web.job_request import AnyRequest, form_fields, job_done, job_seen, to_job
 from app.web.lines import PAGE_LINES, page_of_lines
 from app.web.presenters import title
 from app.web.queue import digits, number_in, rows, shell
-from app.web.render import HEADERS, app_page, fragment
-from storage.errors import Invalid, NotFound
-from storage.records import Job, Permission, Segment, Share, Status, TextKind, Turn
+from app.web.render import app_page, fragment
+from storage.errors import Invalid
+from storage.records import Job, Permission, Share, Status, TextKind
 from storage.times import seconds, utc
 
 BEFORE = 20
 """Segments shown before the one that somebody is led to."""
-PREVIEW = 8
 LONGEST_NAME = 80
-SUBTITLES = ("srt", "vtt")
-_SUFFIX = re.compile(r"\.\w{1,5}$")
 
 
 @get("/jobs/{number:int}", include_in_schema=False)
@@ -80,8 +72,7 @@ async def about(request: AnyRequest, services: Services, job: Job) -> dict[str, 
         "left_out": await system.jobs.left_out(job),
         "edited": (edited := await system.edits.state(job)),
         "corrected": edited.corrected,
-        "formats": (*FORMATS, "json"),
-        "limits": Limits(),
+        "formats": FORMS,
     }
 
 
@@ -110,46 +101,6 @@ async def audio(request: AnyRequest, services: Services, number: Number) -> Resp
     job = await job_seen(request, services, number)
     file = services.system.spool.input(job.id)
     return recording(file, job.order.media_type, request.headers.get("range"))
-
-
-@get("/jobs/{number:int}/download/{form:str}", include_in_schema=False)
-async def download(
-    request: AnyRequest, services: Services, number: Number, form: str
-) -> Response[Any]:
-    """txt, srt, vtt, tsv or json; ``raw`` for the engine's own text. Subtitles with their limits,
-    where any is given."""
-    job = await job_done(request, services, number)
-    raw = request.query_params.get("raw") == "true"
-    segments = await services.system.jobs.transcript(job, raw=raw)
-    turns = () if raw else await services.jobs.turns(job)
-    if form == "json":
-        content_type, body = "application/json", _json(job, segments, turns)
-    elif form in FORMATS:
-        write, content_type = FORMATS[form]
-        limited = form in SUBTITLES and "line_chars" in request.query_params
-        parts = cues(segments, _limits(request)) if limited else segments
-        body = write(attributed(parts, turns)).encode()
-    else:
-        raise NotFound("there is no such download")
-    name = f"{_SUFFIX.sub('', title(job))}{' (as heard)' if raw else ''}.{form}"
-    return Response(body, media_type=content_type, headers=HEADERS | attachment(name))
-
-
-def _json(job: Job, segments: Sequence[Segment], turns: Sequence[Turn]) -> bytes:
-    """The native dialect's document, each segment with its speaker where one is known."""
-    document: dict[str, Any] = msgspec.to_builtins(job_document(job, segments))
-    for segment, label in zip(document["segments"], labels(segments, turns), strict=True):
-        if label is not None:
-            segment["speaker"] = label
-    return msgspec.json.encode(document)
-
-
-@get("/jobs/{number:int}/subtitles", include_in_schema=False)
-async def subtitles(request: AnyRequest, services: Services, number: Number) -> Response[str]:
-    """How the first subtitles look within these limits."""
-    job = await job_done(request, services, number)
-    made = cues(await services.system.jobs.transcript(job), _limits(request))
-    return fragment("_subtitles.html", cues=made[:PREVIEW], count=len(made))
 
 
 @post("/jobs/{number:int}/speakers", include_in_schema=False)
@@ -229,26 +180,6 @@ async def _share_panel(
     return fragment("_share.html", job=job, share=share, share_url=url)
 
 
-def _limits(request: AnyRequest) -> Limits:
-    """
-    Raises:
-        Invalid: they are no numbers, or none that a subtitle could have.
-    """
-    usual, given = Limits(), request.query_params
-    try:
-        limits = Limits(
-            int(given.get("line_chars") or usual.line_chars),
-            int(given.get("lines") or usual.lines),
-            float(given.get("chars_per_second") or usual.chars_per_second),
-        )
-    except ValueError:
-        raise Invalid("The limits must be numbers.") from None
-    sound = 5 <= limits.line_chars <= 200 and 1 <= limits.lines <= 10
-    if not (sound and 1 <= limits.chars_per_second <= 100):
-        raise Invalid("A line has 5 to 200 characters, a subtitle 1 to 10 lines.")
-    return limits
-
-
 handlers = [
-    page, audio, download, subtitles, name_speakers, share, unshare, write_text, replay,
+    page, audio, name_speakers, share, unshare, write_text, replay,
 ]  # fmt: skip

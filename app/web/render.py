@@ -11,6 +11,7 @@ from litestar import Response
 from markupsafe import Markup, escape
 
 from app.services.progress import human
+from app.transcripts.export import short_clock
 from app.transcripts.formats import clock
 from app.web.presenters import browser
 from storage.search import MARK
@@ -74,11 +75,6 @@ def icon(name: str) -> Markup:
     assert drawing
     inner = " ".join(drawing[1].split())
     return Markup(f'<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{inner}</svg>')
-
-
-def short_clock(seconds: float) -> str:
-    """``1:02:03``, or ``02:03`` within the hour."""
-    return clock(seconds)[:8].removeprefix("00:")
 
 
 def exact_clock(seconds: float) -> str:

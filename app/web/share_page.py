@@ -15,8 +15,9 @@ from app.services.jobs import title
 from app.services.services import Services
 from app.services.share import PATH, cookie_name
 from app.transcripts.attribution import attributed, labels
+from app.transcripts.export import short_clock
 from app.transcripts.formats import FORMATS, attachment
-from app.web.render import HEADERS, page, short_clock
+from app.web.render import HEADERS, page
 from storage.errors import NotFound, Refusal
 from storage.records import Job, Share
 

@@ -246,7 +246,9 @@ def test_settings_in_force_tell_no_secret(tmp_path: Path, scripted: Path) -> Non
         ("/whisper/jobs/{n}/download/exe", 404),
         ("/whisper/jobs/{n}/download/srt?line_chars=x", 400),
         ("/whisper/jobs/{n}/download/srt?line_chars=0", 400),
-        ("/whisper/jobs/{n}/subtitles?lines=99999999999&chars_per_second=nan", 400),
+        ("/whisper/jobs/{n}/export/preview?form=vtt&line_chars=9&lines=99999999999", 400),
+        ("/whisper/jobs/{n}/export/preview?form=vtt&line_chars=9&chars_per_second=nan", 400),
+        ("/whisper/jobs/{n}/export/file?form=exe", 404),
     ],
 )
 def test_odd_addresses_get_an_answer_and_never_a_crash(

@@ -53,7 +53,10 @@ def test_axe_finds_nothing_serious_on_any_page(
     page.reload()
     page.wait_for_timeout(300)  # the waveform is drawn in a frame of its own
     _look(page, screens / f"job-{look}.png")
-    page.click("text=Subtitle options")
+    page.click("#export")
+    page.wait_for_selector("#preview pre")
+    _look(page, screens / f"export-{look}.png")
+    page.click("#export-dialog [data-leave]")
     page.click("label[for=view-edit]")
     page.locator("#line-2 .text").click()
     _look(page, screens / f"editing-{look}.png")

@@ -188,23 +188,32 @@ def test_a_click_on_a_line_plays_it_from_there_and_marks_it(box: Server, visit: 
     page.wait_for_function(f"() => Math.abs({NOW} - {at}) < 1.5")
 
 
-def test_subtitles_are_shown_within_their_limits_and_downloaded_so(
-    box: Server, visit: Visit
-) -> None:
+def test_an_export_is_shown_as_it_will_be_downloaded(box: Server, visit: Visit) -> None:
     page = visit(box)
     transcribed(page)
-    page.click("text=Subtitle options")
+    page.click("#export")
+    shown = page.locator("#preview")
+    expect(shown).to_contain_text("Hello world. Good morning.")
+    page.check("#with-times")
+    expect(shown).to_contain_text("[00:00] Hello world. Good morning.")
+    assert _downloaded(page).startswith(b"[00:00] Hello world. Good morning.")
+    page.click("label[for=form-docx]")
+    expect(shown.locator("h3")).to_have_text("demo.wav")
+    assert _downloaded(page).startswith(b"PK")
+    page.click("label[for=form-vtt]")
     page.fill("#line_chars", "8")
     page.fill("#max-lines", "1")
-    expect(page.locator(".cues .cue").first).to_have_text("Hello")
-    with page.expect_download():
-        page.click("#limits >> text=SRT")
-    with page.expect_download() as download:
-        page.click("#limits >> text=VTT")
-    lines = Path(download.value.path()).read_text().splitlines()
+    expect(shown).to_contain_text(re.compile(r"^WEBVTT\s+\S+ --> \S+\s+Hello\s"))
+    lines = _downloaded(page).decode().splitlines()
     texts = [line for line in lines[1:] if line and "-->" not in line]
     assert texts[:2] == ["Hello", "world."]
     assert all(len(text) <= 8 for text in texts)
+
+
+def _downloaded(page: Page) -> bytes:
+    with page.expect_download() as download:
+        page.click(".export-form >> text=Download")
+    return Path(download.value.path()).read_bytes()
 
 
 def test_a_shared_transcript_opens_in_a_private_window(box: Server, visit: Visit) -> None:

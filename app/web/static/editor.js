@@ -463,6 +463,18 @@ async function lineDialog(line) {
   };
 }
 
+async function exportDialog() {
+  const dialog = document.getElementById("export-dialog");
+  await flush();
+  try {
+    dialog.innerHTML = await (await request("/export")).text();
+  } catch (error) {
+    return toast(error.message);
+  }
+  htmx.process(dialog);
+  dialog.showModal();
+}
+
 async function sendLine(form, submitter) {
   const dialog = form.closest("dialog");
   const body = new URLSearchParams(new FormData(form, submitter));
@@ -662,7 +674,10 @@ document.addEventListener("click", (event) => {
   } else if (job && at(".line .edit")) {
     event.preventDefault();
     lineDialog(at(".line"));
-  } else if (at("#line-dialog [data-leave]")) {
+  } else if (job && at("#export")) {
+    event.preventDefault();
+    exportDialog();
+  } else if (at("dialog [data-leave]")) {
     event.preventDefault();
     at("dialog").close();
   }

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ def shown(segment: Segment, **limits: int) -> list[str]:
 
 def test_lines_break_between_words_and_cues_between_lines() -> None:
     segment = said("one two three four five six")
-    assert shown(segment, line_chars=9, lines=2) == ["one two\nthree", "four five\nsix"]
+    assert shown(segment, line_chars=9, lines=2) == ["one two\nthree", "four\nfive six"]
 
 
 def test_a_cue_begins_when_its_first_word_is_spoken() -> None:
@@ -40,6 +41,43 @@ def test_what_is_read_too_fast_stays_up_to_the_next_cue() -> None:
 
 def test_a_text_without_spaces_is_cut_where_the_line_ends() -> None:
     assert shown(said("一二三四五六七"), line_chars=3, lines=1) == ["一二三", "四五六", "七"]
+
+
+def test_lines_are_about_as_long_as_each_other() -> None:
+    text = "The quick brown fox jumps over the lazy dog"
+    assert shown(said(text)) == ["The quick brown fox\njumps over the lazy dog"]
+    assert shown(said("Short enough for one line.")) == ["Short enough for one line."]
+
+
+def spoken(text: str, start: float, *, speaker: str | None = None) -> Segment:
+    """A word a second."""
+    words = tuple(Word(w, start + n, start + n + 1, 1) for n, w in enumerate(text.split()))
+    end = words[-1].end
+    return Segment(index=0, start=start, end=end, text=text, words=words, speaker=speaker)
+
+
+def test_a_sentence_over_two_segments_is_cut_as_one() -> None:
+    segments = [spoken("And so my fellow", 0), spoken("Americans ask not.", 4.1)]
+    assert [cue.text for cue in cues(segments, Limits())] == ["And so my fellow Americans ask not."]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        spoken("ask not.", 8),
+        spoken("ask not.", 4.1, speaker="Grace"),
+        said("ask not.", 4.1),
+    ],
+    ids=["after a pause", "of somebody else", "without times of words"],
+)
+def test_what_is_no_sentence_stays_apart(second: Segment) -> None:
+    assert len(cues([spoken("And so my fellow", 0), second], Limits())) == 2
+    assert len(cues([spoken("And so. My fellow.", 0), spoken("Ask not.", 4.1)], Limits())) == 2
+
+
+def test_a_short_word_stays_long_enough_to_be_read() -> None:
+    [yes] = cues([said("Yes.", 1, 1.1)], Limits())
+    assert yes.end == 1.8
 
 
 def test_nothing_said_is_no_cue() -> None:
