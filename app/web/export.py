@@ -92,7 +92,12 @@ async def preview(request: AnyRequest, services: Services, number: Number) -> Re
 
 
 async def _preview(request: AnyRequest, services: Services, job: Job) -> dict[str, Any]:
-    query = dict(request.query_params)
+    query = {name: str(value) for name, value in request.query_params.items()}
+    if "layout" not in query:
+        query |= {
+            "layout": "paragraphs",
+            "speakers": "true",
+        }  # as the form is before it is filled in
     form = query.get("form", "txt")
     segments = await services.system.jobs.transcript(job)
     turns = await services.jobs.turns(job)
@@ -141,12 +146,11 @@ def _written(
 def _paragraphs(
     segments: Sequence[Segment], turns: Sequence[Turn], query: Mapping[str, str]
 ) -> tuple[list[Paragraph], Layout]:
-    usual = Layout()
     chosen = "layout" in query  # in a form that was sent, a box without a tick says nothing
     layout = Layout(
         query.get("layout", "paragraphs") != "lines",
         query.get("times") == "true",
-        query.get("speakers") == "true" if chosen else usual.speakers,
+        query.get("speakers") == "true" or not chosen,
     )
     named = labels(segments, turns)
     return paragraphs(segments, named, joined=layout.paragraphs), layout
