@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from actors.models.sources import SPEAKERS
 from tests.acceptance.hub_client import PASSWORD
@@ -21,16 +21,24 @@ LATE_MS = 20_000
 Visit = Callable[..., Page]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def launch(playwright: Playwright, *args: str) -> Browser:
+    """
+    Raises:
+        pytest.skip.Exception: there is no Chromium here.
+    """
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         pytest.skip("no Chromium is installed here (or set CHROMIUM to where it is)")
+    return playwright.chromium.launch(
+        executable_path=found,
+        args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required", *args],
+    )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=found,
-            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
-        )
+        browser = launch(playwright)
         yield browser
         browser.close()
 

@@ -240,7 +240,7 @@ connect();
 
 const dialog = document.getElementById("ask");
 
-function ask(question, button) {
+export function ask(question, button) {
   document.getElementById("question").textContent = question;
   const sure = document.getElementById("sure");
   sure.textContent = button?.dataset.label ?? button?.textContent ?? "OK";

@@ -64,7 +64,8 @@ function say() {
 
 // Sending
 
-function enqueue(name, field, value) {
+// `over` is told whether the server has it.
+export function enqueue(name, field, value, over = () => {}) {
   const data = new FormData(form);
   data.delete("media_file");
   data.delete("source_url");
@@ -76,21 +77,22 @@ function enqueue(name, field, value) {
   row.querySelector("progress").setAttribute("aria-label", `Upload of ${name}`);
   const request = new XMLHttpRequest();
   row.querySelector("button").onclick = () => {
-    request.abort();
-    row.remove();
     const at = waiting.findIndex((each) => each.row === row);
     if (at >= 0) waiting.splice(at, 1);
+    if (at >= 0 || request.readyState !== XMLHttpRequest.DONE) over(false);
+    request.abort();
+    row.remove();
   };
   uploads.append(row);
   const address = field === "source_url" && value;
-  waiting.push({ row, request, address, data: () => (data.append(field, value), data) });
+  waiting.push({ row, request, address, over, data: () => (data.append(field, value), data) });
   next();
 }
 
 function next() {
   if (under_way >= AT_ONCE || !waiting.length) return;
   under_way += 1;
-  const { row, request, data, address } = waiting.shift();
+  const { row, request, data, address, over } = waiting.shift();
   const detail = row.querySelector(".detail");
   request.open("POST", form.action);
   request.setRequestHeader("HX-Request", "true");
@@ -99,11 +101,15 @@ function next() {
     detail.textContent = `${Math.floor((100 * loaded) / (total || 1))} %`;
   };
   request.onload = () => {
+    over(request.status === 200);
     if (request.status === 200) accepted(row, request.responseText);
     else if (request.status === 401) location.reload();
     else failed(row, request.responseText, address);
   };
-  request.onerror = () => failed(row, "The server does not answer.", address);
+  request.onerror = () => {
+    over(false);
+    failed(row, "The server does not answer.", address);
+  };
   request.onloadend = () => {
     under_way -= 1;
     next();
