@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_type_hints
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from actors.diarization.settings import DiarizationSettings
 from actors.engine.settings import EngineSettings
 from actors.jobs.settings import RetentionSettings
+from actors.kernel.folders import DATA, MODELS, usual
 from actors.kernel.setting import setting
 from actors.llm.settings import LanguageModelSettings
 from actors.media.settings import FetchSettings
@@ -75,7 +76,7 @@ class ServerSettings:
         "HOST; unset: none. The protocol has no passwords: whoever reaches the port may use it.",
         parse=parse_port,
     )
-    data_dir: Path = setting(Path("data"), "Where the database and the recordings are kept.")
+    data_dir: Path = setting(DATA, "Where the database and the recordings are kept.")
     public_url: str | None = setting(
         None,
         "The address that people open this server by, with its path if it has one "
@@ -128,9 +129,8 @@ class Settings:
         Raises:
             Unusable: a value does not fit; the message names the variable.
         """
-        return cls(
-            **{name: _read(group, environment) for name, group in get_type_hints(cls).items()}
-        )
+        read = {name: _read(group, environment) for name, group in get_type_hints(cls).items()}
+        return cls(**{name: _at_home(group, environment) for name, group in read.items()})
 
 
 TITLES = {
@@ -182,6 +182,16 @@ def _read(group: type, environment: Mapping[str, str]) -> Any:
         if (text := environment.get(each.name.upper(), "").strip())
     }
     return group(**given)
+
+
+def _at_home(group: Any, environment: Mapping[str, str]) -> Any:
+    """The group with the folders of this computer and this user."""
+    homes = {
+        each.name: usual(folder, environment)
+        for each in fields(group)
+        if (folder := getattr(group, each.name)) in (DATA, MODELS)
+    }
+    return replace(group, **homes)
 
 
 def _value(each: Field[Any], hint: Any, text: str) -> Any:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from actors.kernel.folders import MODELS
 from actors.kernel.setting import setting
 
 
@@ -30,7 +31,7 @@ class ModelSettings:
     whisper_model_path: Path | None = setting(
         None, "A ggml file or a CTranslate2 folder to load, whatever WHISPER_MODEL calls it."
     )
-    whisper_models_dir: Path = setting(Path("models"), "Where models are downloaded to.")
+    whisper_models_dir: Path = setting(MODELS, "Where models are downloaded to.")
     model_aliases: tuple[tuple[str, str], ...] = setting(
         (("large", "large-v3"),),
         "Other names of models, as NAME=MODEL, separated by commas.",

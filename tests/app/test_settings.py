@@ -38,6 +38,41 @@ def test_every_kind_of_value_is_read() -> None:
     assert settings.models.whisper_model is None
 
 
+def test_the_folders_are_the_same_wherever_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/ada")
+
+    def folders(**environment: str) -> tuple[Path, Path]:
+        settings = Settings.from_environment(environment)
+        return settings.server.data_dir, settings.models.whisper_models_dir
+
+    home = Path("/home/ada/.local/share/whisperbox")
+    assert folders() == (home, home / "models")
+    assert folders(DATA_DIR="/srv/x") == (Path("/srv/x"), home / "models")
+    elsewhere = Path("/mnt/share/whisperbox")
+    assert folders(XDG_DATA_HOME="/mnt/share") == (elsewhere, elsewhere / "models")
+    assert folders(XDG_DATA_HOME="no/path") == (home, home / "models")
+
+
+def test_what_an_earlier_version_left_in_the_current_folder_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "models" / "base").mkdir(parents=True)
+    home = Path("~/.local/share/whisperbox").expanduser()
+    settings = Settings.from_environment({})
+    assert settings.server.data_dir == home
+    assert settings.models.whisper_models_dir == home / "models"
+    (tmp_path / "data" / "whisperbox.db").touch()
+    (tmp_path / "models" / "base" / "model.bin").touch()
+    settings = Settings.from_environment({})
+    assert settings.server.data_dir == tmp_path / "data"
+    assert settings.models.whisper_models_dir == tmp_path / "models"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("PORT", "70000"), ("PORT", "-1"), ("GPU_POLL_INTERVAL_SECS", "0"), ("LOG_LEVEL", "loud"),
