@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request, Response, Router, post
 from litestar.response import Stream
 
+from actors.models.messages import State
 from app.auth.connection import owner_of
 from app.auth.guards import native
 from app.http.event_stream import HEADERS, KEEPALIVE, KEEPALIVE_S
@@ -26,6 +27,7 @@ from app.services.calls import (
     Delta,
     unless_hung_up,
 )
+from app.services.model_line import model_line
 from app.services.openapi import upload_operation
 from app.services.services import Services
 from storage.errors import Refusal
@@ -155,7 +157,7 @@ async def _events(services: Services, job: Job, wanted: Wanted) -> AsyncIterator
                 elif isinstance(told, Answer):
                     answer = told
                 else:
-                    yield KEEPALIVE
+                    yield await heartbeat(services)
             if wanted.format is Format.DIARIZED_JSON:
                 async for attributed in call.with_speakers(answer, KEEPALIVE_S):
                     if attributed is None:
@@ -168,6 +170,12 @@ async def _events(services: Services, job: Job, wanted: Wanted) -> AsyncIterator
             yield _frame(documents.done_event(wanted, answer.job, answer.segments))
     except Refusal as refusal:
         yield _frame(described(refusal)[1])
+
+
+async def heartbeat(services: Services) -> bytes:
+    """A comment, which clients skip, for who looks on: it says what the model is doing."""
+    model = model_line(await services.system.lifecycle.ask(State()))
+    return f": model {model.sentence}\n\n".encode()
 
 
 def _frame(event: dict[str, Any]) -> bytes:

@@ -16,8 +16,9 @@ from app.auth.permissions import Caller
 from app.http.parameters import Number
 from app.http.refusals import Unprocessable
 from app.services import order_form
+from app.services.model_line import model_line
 from app.services.services import Services
-from app.web.presenters import Row, model_line, row, title
+from app.web.presenters import Row, row, title
 from app.web.render import app_page, fragment, html
 from storage.errors import Busy, NotFound, Refusal
 from storage.records import Channel, Job, Permission, Status

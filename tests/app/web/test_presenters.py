@@ -6,14 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.models.messages import Loading, Ready, Unloaded, WaitingForGpu
 from app.web.presenters import (
-    ModelLine,
     browser,
     buttons,
     detail,
     lines,
-    model_line,
     row,
     status,
     title,
@@ -117,26 +114,6 @@ def test_a_line_is_in_the_language_that_was_spoken_unless_it_is_translated() -> 
     ]
     assert [line.language for line in lines(spoken, None)] == ["de", "fr", None]
     assert {line.language for line in lines(spoken, None, written_in="en")} == {"en"}
-
-
-@pytest.mark.parametrize(
-    ("state", "line"),
-    [
-        (Unloaded(), ModelLine("unloaded", "not loaded")),
-        (Unloaded("no such file"), ModelLine("unloaded", "not loaded: no such file")),
-        (Loading("small"), ModelLine("loading", "small is loading", "small")),
-        (Loading("small", 0.5), ModelLine("loading", "small is being downloaded: 50%", "small")),
-        (
-            WaitingForGpu("large", 4000, 100, 30),
-            ModelLine(
-                "waiting", "large waits for the GPU: needs 4000 MB, 100 MB are free", "large"
-            ),
-        ),
-        (Ready("small", AT), ModelLine("ready", "small is ready", "small", AT)),
-    ],
-)
-def test_the_model_is_told_in_a_line(state: object, line: ModelLine) -> None:
-    assert model_line(state) == line  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
