@@ -88,8 +88,8 @@ def a_call(path: Path) -> Path:
     return write_wav(path, np.stack([left, right], axis=1))
 
 
-def an_hour_of_silence(path: Path) -> Path:
-    """As FLAC of 20 KB, in the largest frames that there are."""
+def silence(path: Path, minutes: int) -> Path:
+    """As FLAC of a few KB, in the largest frames that there are."""
     import av
 
     with av.open(str(path), "w") as container:
@@ -97,7 +97,7 @@ def an_hour_of_silence(path: Path) -> Path:
         stream.codec_context.layout = "mono"
         stream.codec_context.open()
         size = stream.codec_context.frame_size
-        left = 3600 * RATE
+        left = 60 * minutes * RATE
         while left:
             samples = np.zeros((1, min(size, left)), np.int16)
             frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")

@@ -22,7 +22,14 @@ or longer."""
 
 SHORTEST_S = 0.15
 """Seconds of speech that a segment must have to count as spoken."""
+SHARE = 0.5
+"""Of a loop, a repetition is kept if it has this share of the speech that the longest one has: the
+same words take about the same time, and a loop that shares one word's time with it has less."""
 
+NEXT_TO_S = 0.05
+"""What is left out so near after a repetition that is kept was cut from its time."""
+
+_WORDS = re.compile(r"\w+")
 _LOOP = re.compile(
     rf"(?<!\S)(\S+(?:\s+\S+){{0,{MOST_WORDS - 1}}}?)(?:\s+\1){{{TIMES_IN_SEGMENT - 1},}}(?!\S)",
     re.IGNORECASE,
@@ -37,11 +44,12 @@ def without_loops(segments: Sequence[Segment], speech: Sequence[Span]) -> list[S
     keep their indices, so that there may be gaps: the caller numbers them again.
     """
     joined: list[Segment] = []
-    for _, run in groupby(segments, key=lambda s: s.text.casefold()):
+    for _, run in groupby(segments, key=lambda s: _WORDS.findall(s.text.casefold())):
         same = list(run)
-        spoken = [segment for segment in same if spoken_secs(segment, speech) >= SHORTEST_S]
-        if len(same) >= TIMES_IN_A_ROW and len(spoken) < len(same):
-            joined.extend(_kept(same, spoken))
+        secs = [spoken_secs(segment, speech) for segment in same]
+        if len(same) >= TIMES_IN_A_ROW and min(secs) < SHORTEST_S:
+            least = max(SHORTEST_S, SHARE * max(secs))
+            joined.extend(_kept(same, [each >= least for each in secs]))
         else:
             joined.extend(same)
     return [_collapsed(segment, speech) for segment in joined]
@@ -53,12 +61,20 @@ def spoken_secs(segment: Segment, speech: Sequence[Span]) -> float:
     return sum(max(0.0, min(end, s.end) - max(start, s.start)) for s in speech) / RATE
 
 
-def _kept(same: Sequence[Segment], spoken: Sequence[Segment]) -> list[Segment]:
+def _kept(same: Sequence[Segment], spoken: Sequence[bool]) -> list[Segment]:
     """Of equal segments in a row those that were spoken, or one where none was."""
-    first, *others = spoken or same[:1]
-    end = first.end if spoken else same[-1].end
-    repair = f"said {len(same)} times in a row, kept {'where it was spoken' if spoken else 'once'}"
-    return [msgspec.structs.replace(first, end=end, repair=repair), *others]
+    repair = (
+        f"said {len(same)} times in a row, kept {'where it was spoken' if any(spoken) else 'once'}"
+    )
+    if not any(spoken):
+        return [msgspec.structs.replace(same[0], end=same[-1].end, repair=repair)]
+    kept: list[Segment] = []
+    for segment, is_spoken in zip(same, spoken, strict=True):
+        if is_spoken:
+            kept.append(segment)
+        elif kept and segment.start - kept[-1].end < NEXT_TO_S:
+            kept[-1] = msgspec.structs.replace(kept[-1], end=max(kept[-1].end, segment.end))
+    return [msgspec.structs.replace(kept[0], repair=repair), *kept[1:]]
 
 
 def _collapsed(segment: Segment, speech: Sequence[Span]) -> Segment:

@@ -11,7 +11,7 @@ import pytest
 from storage.migrate import migrations
 from tests.acceptance.conftest import Start
 from tests.acceptance.server import Server
-from tests.audio import an_hour_of_silence
+from tests.audio import silence
 
 BOUNDARY = "frontier"
 MULTIPART = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
@@ -159,7 +159,7 @@ def test_a_playlist_opens_no_other_file(
 def test_an_hour_of_silence_in_a_small_file_costs_no_inference(
     shared: Server, tmp_path: Path
 ) -> None:
-    path = an_hour_of_silence(tmp_path / "silence.flac")
+    path = silence(tmp_path / "silence.flac", minutes=60)
     assert path.stat().st_size < 21_000
     job = shared.ended(shared.submit(path))
     assert (job["status"], job["duration_secs"], job["segments"]) == ("done", 3600.0, [])

@@ -12,7 +12,7 @@ import pytest
 
 from tests.acceptance.conftest import Start
 from tests.acceptance.server import Server
-from tests.audio import an_hour_of_silence
+from tests.audio import silence
 
 
 def engine_pid(server: Server) -> int:
@@ -197,7 +197,7 @@ def test_a_signal_to_every_process_costs_no_recording(
 ) -> None:
     server = start()
     server.load()
-    job_id = server.submit(an_hour_of_silence(tmp_path / "silence.flac"))
+    job_id = server.submit(silence(tmp_path / "silence.flac", minutes=15))
 
     def children() -> list[psutil.Process]:
         return psutil.Process(server.pid).children()
@@ -214,7 +214,7 @@ def test_a_signal_to_every_process_costs_no_recording(
 def test_a_decoder_that_is_killed_costs_a_pause(start: Start, tmp_path: Path) -> None:
     server = start()
     server.load()
-    job_id = server.submit(an_hour_of_silence(tmp_path / "silence.flac"))
+    job_id = server.submit(silence(tmp_path / "silence.flac", minutes=15))
 
     def decoder() -> psutil.Process | None:
         """The child that decodes: a child of the fork server."""

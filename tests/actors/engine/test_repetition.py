@@ -52,6 +52,21 @@ def test_of_equal_segments_those_that_nobody_spoke_are_left_out() -> None:
     assert first.repair == "said 6 times in a row, kept where it was spoken"
 
 
+def test_a_loop_that_shares_the_time_of_what_was_said_is_left_out() -> None:
+    """As a roll call that the engine went on with: the last one was cut from the time of the one
+    before, others have no speech at all, and the marks differ."""
+    times = [(0.0, 0.6), (3.5, 4.2), (14.1, 14.53), (14.53, 14.72), (18.7, 18.7), (18.7, 18.7)]
+    texts = ["Present", "Present", "Present", "Present", "Present!", "Present!"]
+    segments = [
+        Segment(index=n, start=start, end=end, text=text)
+        for n, ((start, end), text) in enumerate(zip(times, texts, strict=True))
+    ]
+    speech = [Span(int(start * RATE), int(end * RATE)) for start, end in times[:4]]
+    kept = without_loops(segments, speech)
+    assert [(each.start, each.end) for each in kept] == [(0.0, 0.6), (3.5, 4.2), (14.1, 14.72)]
+    assert kept[0].repair == "said 6 times in a row, kept where it was spoken"
+
+
 def test_a_loop_that_is_faster_than_anybody_speaks_is_removed() -> None:
     (segment,) = said("No " * 40)
     (kept,) = without_loops([segment], SPEECH)
