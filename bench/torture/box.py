@@ -17,7 +17,7 @@ import psutil
 
 from tests.acceptance.hub_client import PASSWORD
 from tests.acceptance.server import STOP_S, Server
-from tests.audio import an_hour_of_silence, spoken
+from tests.audio import silence, spoken
 from tests.scripted import scripted_model, slow_model
 
 SCRIPT = "<|0.00|> Hello world.<|2.00|><|2.50|> How are you?<|4.00|>"
@@ -60,7 +60,7 @@ class Materials:
             clip=spoken(folder / "clip.wav"),
             short=spoken(folder / "short.wav", [9.0] * 12),
             talk=spoken(folder / "talk.wav", [9.0] * 60),
-            silence=an_hour_of_silence(folder / "silence.flac"),
+            silence=silence(folder / "silence.flac", minutes=60),
         )
 
     def recording(self, name: str) -> Path:
