@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-TEST_PROCESSES ?= 4
+TEST_PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 READY := .venv/ready
 
 # Every server and child of a test would compile the same files again.
@@ -33,7 +33,7 @@ demo: $(READY)
 serve: $(READY)
 	@$(BIN)/whisperbox serve
 
-# Most tests wait for a server of their own, so more processes than cores pay. Without the weights
+# Many tests wait for a server of their own, so one process more than cores pays, and two do not. Without the weights
 # or the library for Node, the tests that need them are skipped.
 test: $(READY)
 	-@$(BIN)/python -m tools.real_weights
