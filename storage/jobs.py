@@ -128,6 +128,10 @@ class Jobs(JobQueries):
         return job
 
     @write
+    async def rename(self, c: Connection, job_id: str, label: str | None) -> Job | None:
+        return await _updated(c, "UPDATE jobs SET label = ? WHERE id = ?", label, job_id)
+
+    @write
     async def restart(self, c: Connection, job_id: str, *, refetch: bool = False) -> Job | None:
         """Put a failed or cancelled job back into the queue; None if the job has another status.
 

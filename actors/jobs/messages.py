@@ -108,6 +108,13 @@ class Delete(Question[None], frozen=True):
     job_id: str
 
 
+class Rename(Question[Job], frozen=True):
+    """Call a job by another label; None: by the name of its file again."""
+
+    job_id: str
+    label: str | None
+
+
 class CheckStalled(msgspec.Struct, frozen=True):
     """The queue tells itself this every 30 s: look for fetches and decodings without heartbeat."""
 
@@ -132,6 +139,7 @@ QueueMessage = (
     | Cancel
     | Restart
     | Delete
+    | Rename
     | Heartbeat
     | Fetched
     | FetchFailed

@@ -38,6 +38,7 @@ from actors.jobs.messages import (
     JobExpired,
     JobQueued,
     QueueMessage,
+    Rename,
     Restart,
     Rested,
     Submit,
@@ -153,6 +154,8 @@ class Queue(Actor[QueueMessage]):
                 return await self._restart(message)
             case Delete():
                 return await self._delete(message)
+            case Rename():
+                return await self._rename(message)
             case Heartbeat():
                 return await self._heartbeat(message)
             case Fetched():
@@ -241,6 +244,14 @@ class Queue(Actor[QueueMessage]):
             raise Conflict("a job that is being worked on cannot be deleted: cancel it first")
         await self._remove(job)
         await self._begin_next_work()
+
+    async def _rename(self, message: Rename) -> Job:
+        job = await self._get_or_refuse(message.job_id)
+        job = await self._jobs.rename(job.id, message.label) or job
+        if self._scheduler.get(job.id) is not None:
+            self._scheduler.put(job)
+        self._publish(JobChanged(job.id))
+        return job
 
     async def _expire(self, job_id: str) -> None:
         job = await self._jobs.get(job_id)

@@ -18,22 +18,12 @@ from app.transcripts.export import Layout, markdown, plain, word
 from app.transcripts.formats import FORMATS, attachment
 from app.transcripts.paragraphs import Paragraph, paragraphs
 from app.web.job_request import AnyRequest, job_done
+from app.web.presenters import FORMS
 from app.web.queue import shell
 from app.web.render import HEADERS, app_page, fragment
 from storage.errors import Invalid, NotFound
 from storage.records import Job, LeftOut, Segment, Turn
 
-FORMS = {
-    "txt": "Text",
-    "docx": "Word",
-    "md": "Markdown",
-    "srt": "SRT",
-    "vtt": "VTT",
-    "tsv": "TSV",
-    "json": "JSON",
-}
-READ = ("txt", "docx", "md")
-"""Those that are laid out."""
 SUBTITLES = ("srt", "vtt")
 _TYPES = {
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
@@ -59,18 +49,31 @@ async def export_file(request: AnyRequest, services: Services, number: Number) -
 
 
 async def _file(request: AnyRequest, services: Services, number: int, form: str) -> Response[Any]:
-    job, query = await job_done(request, services, number), request.query_params
+    job = await job_done(request, services, number)
+    query = {name: str(value) for name, value in request.query_params.items()}
+    body = await written(services, job, form, query)
+    content_type = _TYPES.get(form) or FORMATS[form][1]
+    name = file_name(job, form, as_heard=query.get("raw") == "true")
+    return Response(body, media_type=content_type, headers=HEADERS | attachment(name))
+
+
+def file_name(job: Job, form: str, *, as_heard: bool = False) -> str:
+    return f"{_SUFFIX.sub('', title(job))}{' (as heard)' if as_heard else ''}.{form}"
+
+
+async def written(services: Services, job: Job, form: str, query: Mapping[str, str]) -> bytes:
+    """The transcript as a file; ``query``: what the form of the export has.
+
+    Raises:
+        NotFound: there is no such form.
+        Invalid: a limit is none that a subtitle could have.
+    """
     raw = query.get("raw") == "true"
     segments = await services.system.jobs.transcript(job, raw=raw)
     turns = () if raw else await services.jobs.turns(job)
     left_out = await services.system.jobs.left_out(job) if form == "json" else []
     # In a thread: a day's transcript as a document of Word takes a second.
-    body = await anyio.to_thread.run_sync(
-        _written, job, segments, turns, form, dict(query), left_out
-    )
-    name = f"{_SUFFIX.sub('', title(job))}{' (as heard)' if raw else ''}.{form}"
-    content_type = _TYPES.get(form) or FORMATS[form][1]
-    return Response(body, media_type=content_type, headers=HEADERS | attachment(name))
+    return await anyio.to_thread.run_sync(_written, job, segments, turns, form, query, left_out)
 
 
 @get("/jobs/{number:int}/export", include_in_schema=False)
@@ -99,16 +102,15 @@ async def _preview(request: AnyRequest, services: Services, job: Job) -> dict[st
             "speakers": "true",
         }  # as the form is before it is filled in
     form = query.get("form", "txt")
-    segments = await services.system.jobs.transcript(job)
-    turns = await services.jobs.turns(job)
     if form == "docx":
+        segments = await services.system.jobs.transcript(job)
+        turns = await services.jobs.turns(job)
         made, layout = _paragraphs(segments, turns, query)
         shown = made[:PREVIEW_PARAGRAPHS]
         return {"text": None, "paragraphs": shown, "layout": layout, "heading": title(job)} | {
             "more": len(made) > len(shown)
         }
-    left_out = await services.system.jobs.left_out(job) if form == "json" else []
-    body = await anyio.to_thread.run_sync(_written, job, segments, turns, form, query, left_out)
+    body = await written(services, job, form, query)
     text = body.decode()
     return {"text": text[:PREVIEW_CHARACTERS], "more": len(text) > PREVIEW_CHARACTERS}
 
@@ -119,13 +121,8 @@ def _written(
     turns: Sequence[Turn],
     form: str,
     query: Mapping[str, str],
-    left_out: Sequence[LeftOut] = (),
+    left_out: Sequence[LeftOut],
 ) -> bytes:
-    """
-    Raises:
-        NotFound: there is no such form.
-        Invalid: a limit is none that a subtitle could have.
-    """
     if form == "json":
         return _json(job, segments, turns, left_out)
     if form in ("docx", "md") or (form == "txt" and "layout" in query):

@@ -7,17 +7,18 @@ import msgspec
 from litestar import Response, get, post
 
 from actors.engine.languages import LANGUAGES
+from actors.jobs.messages import Rename
 from actors.llm.messages import RequestText
 from app.auth.connection import caller_of
 from app.http.byte_ranges import recording
 from app.http.parameters import Number
 from app.services.jobs import CHANNEL_LABELS
+from app.services.order_form import LONGEST_LABEL
 from app.services.services import Services
 from app.services.share import ShareRequest
-from app.web.export import FORMS
 from app.web.job_request import AnyRequest, form_fields, job_done, job_seen, to_job
 from app.web.lines import PAGE_LINES, page_of_lines
-from app.web.presenters import title
+from app.web.presenters import FORMS, title
 from app.web.queue import digits, number_in, rows, shell
 from app.web.render import app_page, fragment
 from storage.errors import Invalid
@@ -103,6 +104,16 @@ async def audio(request: AnyRequest, services: Services, number: Number) -> Resp
     return recording(file, job.order.media_type, request.headers.get("range"))
 
 
+@post("/jobs/{number:int}/rename", include_in_schema=False)
+async def rename(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
+    job = await job_seen(request, services, number)
+    name = " ".join((await form_fields(request)).get("name", "").split())
+    if len(name) > LONGEST_LABEL:
+        raise Invalid(f"A name has at most {LONGEST_LABEL} characters.")
+    await services.system.queue.ask(Rename(job.id, name or None))
+    return to_job(number)
+
+
 @post("/jobs/{number:int}/speakers", include_in_schema=False)
 async def name_speakers(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
     """The form's fields are the labels, and their values the names."""
@@ -181,5 +192,5 @@ async def _share_panel(
 
 
 handlers = [
-    page, audio, name_speakers, share, unshare, write_text, replay,
+    page, audio, rename, name_speakers, share, unshare, write_text, replay,
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from litestar.static_files import create_static_files_router
 from app.auth.guards import in_browser
 from app.web import (
     account,
+    batch,
     edits,
     errors,
     export,
@@ -43,6 +44,7 @@ routers: list[Router] = [
             *job.handlers,
             *lines.handlers,
             *edits.handlers,
+            *batch.handlers,
             *export.handlers,
             *line_form.handlers,
             *queue.handlers,

@@ -20,6 +20,18 @@ WORDS = {
 }
 
 
+FORMS = {
+    "txt": "Text",
+    "docx": "Word",
+    "md": "Markdown",
+    "srt": "SRT",
+    "vtt": "VTT",
+    "tsv": "TSV",
+    "json": "JSON",
+}
+"""What a transcript can be downloaded as, and what people call it."""
+
+
 @dataclass(frozen=True)
 class Button:
     """Something that can be done with a job, or why it cannot be done now."""

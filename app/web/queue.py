@@ -18,7 +18,7 @@ from app.http.refusals import Unprocessable
 from app.services import order_form
 from app.services.model_line import model_line
 from app.services.services import Services
-from app.web.presenters import Row, row, title
+from app.web.presenters import FORMS, Row, row, title
 from app.web.render import app_page, fragment, html
 from storage.errors import Busy, NotFound, Refusal
 from storage.records import Channel, Job, Permission, Status
@@ -198,6 +198,7 @@ async def queue_page(
         diarization=configuration.diarization.diarization,
         most_mb=services.info.upload_max_mb,
         filters=FILTERS,
+        forms=FORMS,
     )
 
 

@@ -119,3 +119,14 @@ def transcribed(page: Page) -> str:
     page.wait_for_selector("#lines .line")
     page.wait_for_load_state()  # before that, htmx and the player have not taken over
     return page.evaluate("location.pathname")  # type: ignore[no-any-return]
+
+
+def hide(page: Page, hidden: bool) -> None:
+    """As if somebody looked at another tab, or at this one again."""
+    page.evaluate(
+        "hidden => {"
+        "  Object.defineProperty(document, 'hidden', {configurable: true, get: () => hidden});"
+        "  document.dispatchEvent(new Event('visibilitychange'));"
+        "}",
+        hidden,
+    )

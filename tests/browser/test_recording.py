@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
 def begin(page: Page) -> None:
     page.goto("/whisper")
     page.click("#record")
-    page.click("text=Start")
+    page.click("[data-part=start]")
     expect(page.locator("[data-part=time]")).to_have_text("00:07", timeout=LATE_MS)
 
 

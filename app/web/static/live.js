@@ -2,6 +2,7 @@
 
 const LOST_MS = 3000; // without a stream for so long, a person is told
 const AGAIN_MS = 2000;
+const TOAST_MS = 8000;
 const RECENT_MS = 50000; // a stream begins with what has changed in the last minute
 
 const page = document.body.dataset;
@@ -204,13 +205,22 @@ async function merged(list) {
   return true;
 }
 
-export function toast(text, kind = "wrong") {
+// `offer`: what can still be done about it, `{label, act}`.
+export function toast(text, kind = "wrong", offer = undefined) {
   const box = document.getElementById("toast");
   const line = document.createElement("p");
   line.className = kind;
   line.textContent = text;
+  if (offer) {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "small", textContent: offer.label });
+    button.onclick = () => {
+      line.remove();
+      offer.act();
+    };
+    line.append(" ", button);
+  }
   box.replaceChildren(line);
-  setTimeout(() => line.remove(), 8000);
+  setTimeout(() => line.remove(), TOAST_MS);
 }
 
 document.addEventListener("htmx:responseError", (event) =>
@@ -273,6 +283,11 @@ document.addEventListener(
   },
   true,
 );
+
+// A menu with a field is there to be typed in.
+document.addEventListener("toggle", (event) => {
+  if (event.target.matches("details.rename[open]")) event.target.querySelector("input").select();
+}, true);
 
 // Menus close at a click elsewhere and by Escape; only one is open.
 document.addEventListener("click", (event) => {

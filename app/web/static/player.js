@@ -6,6 +6,10 @@ import { toast } from "./live.js";
 
 const STEP_S = 5;
 const BEFORE_S = 4; // a line that is played may have begun so long before
+const SILENCE_S = 1.5; // a pause that is skipped
+const RUN_UP_S = 0.3;
+const SKIP = "whisperbox.skip";
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let player; // of the part of the page that is there now
 
 class Player {
@@ -36,12 +40,27 @@ class Player {
       this.audio.currentTime = Number(this.seeker.value);
       this.show();
     };
+    const track = box.querySelector(".track");
+    const hover = document.getElementById("hover");
+    track.onpointermove = ({ clientX }) => {
+      const { left, width } = track.getBoundingClientRect();
+      const share = Math.min(Math.max((clientX - left) / width, 0), 1);
+      hover.textContent = clock(share * Number(box.dataset.duration));
+      hover.style.insetInlineStart = `${100 * share}%`;
+    };
+    this.skips = document.getElementById("skip-silence");
+    this.skips.checked = localStorage.getItem(SKIP) === "yes";
+    this.skips.onchange = () => localStorage.setItem(SKIP, this.skips.checked ? "yes" : "no");
+    this.follows = true; // until the reader scrolls
     this.button = document.getElementById("play");
     this.button.onclick = () => this.audio.paused ? this.play() : this.audio.pause();
     document.getElementById("rate").onchange = (e) => (this.audio.playbackRate = e.target.value);
     this.audio.addEventListener("timeupdate", () => this.show());
     this.audio.addEventListener("play", () => this.say("Pause"));
-    this.audio.addEventListener("pause", () => this.say("Play"));
+    this.audio.addEventListener("pause", () => {
+      this.say("Play");
+      this.follow(true);
+    });
     this.audio.addEventListener("error", () =>
       toast("This browser cannot play the recording; the transcript is complete."),
     );
@@ -62,11 +81,21 @@ class Player {
   }
 
   async play() {
+    this.follow(true);
     try {
       await this.audio.play();
     } catch (error) {
       if (error.name === "NotSupportedError") toast("This browser cannot play the recording.");
     }
+  }
+
+  follow(follows) {
+    this.follows = follows;
+    document.getElementById("back-to-now").hidden = follows || this.audio.paused;
+  }
+
+  lead() {
+    this.line?.scrollIntoView({ block: "nearest", behavior: calm.matches ? "auto" : "smooth" });
   }
 
   seek(seconds) {
@@ -88,9 +117,12 @@ class Player {
       line?.classList.add("spoken");
       line?.setAttribute("aria-current", "true");
       this.line = line;
-      const follows = !this.audio.paused && !document.querySelector(".typing");
-      if (follows) line?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+      if (!this.audio.paused && this.follows && !document.querySelector(".typing")) this.lead();
     }
+    const next = lines[lines.indexOf(line) + 1];
+    const quiet = next && now > Number(line?.dataset.end ?? 0) + 0.3;
+    if (this.skips.checked && !this.audio.paused && quiet && Number(next.dataset.start) - now > SILENCE_S)
+      this.audio.currentTime = Number(next.dataset.start) - RUN_UP_S;
     const word = [...(line?.querySelectorAll("[data-s]") ?? [])].findLast(
       (each) => Number(each.dataset.s) <= now + 0.05,
     );
@@ -101,6 +133,17 @@ class Player {
     }
   }
 }
+
+// Whoever scrolls while it plays wants to read elsewhere.
+function scrolled(event) {
+  if (event.target.closest?.("dialog")) return;
+  if (player && !player.audio.paused) player.follow(false);
+}
+addEventListener("wheel", scrolled, { passive: true });
+addEventListener("touchmove", scrolled, { passive: true });
+addEventListener("keydown", (event) => {
+  if (["PageUp", "PageDown", "Home", "End"].includes(event.key) && !event.target.closest("input, [contenteditable]")) scrolled(event);
+});
 
 // For the editor: the recording by keys.
 export const play = {
@@ -152,6 +195,10 @@ function begin() {
 }
 
 document.addEventListener("click", (event) => {
+  if (event.target.closest("#back-to-now")) {
+    player?.follow(true);
+    player?.lead();
+  }
   const at = event.target.closest("[data-seek], [data-s]");
   if (!at || !player) return;
   if (at.closest(".in-place .text") && !event.altKey) return; // it is to be typed in

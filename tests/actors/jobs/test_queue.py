@@ -34,6 +34,7 @@ from actors.jobs.messages import (
     JobExpired,
     JobQueued,
     QueueMessage,
+    Rename,
     Restart,
     Rested,
     Submit,
@@ -704,6 +705,17 @@ async def test_a_restart_needs_the_file_or_its_url(house: House) -> None:
     house.spool.input("b").unlink()
     assert (await house.me.ask(Restart("b"))).size_bytes is None
     assert await house.ingest.next() == Fetch("b", "http://x/b.mp3")
+
+
+async def test_a_job_is_renamed_whatever_it_is_doing(house: House) -> None:
+    await house.submit("a")
+    assert (await house.me.ask(Rename("a", "A talk"))).order.label == "A talk"
+    house.me.tell(SplitFailed("a", "broken"))
+    failed_job = await house.job("a")
+    assert (failed_job.status, failed_job.order.label) == (Status.FAILED, "A talk")
+    assert (await house.me.ask(Rename("a", None))).order.label is None
+    with pytest.raises(NotFound):
+        await house.me.ask(Rename("no such job", "x"))
 
 
 async def test_a_job_that_waits_stays_as_it_is_when_restarted(house: House) -> None:

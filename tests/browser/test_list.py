@@ -1,0 +1,74 @@
+"""The list of recordings: several at once, and what a page says that nobody looks at."""
+
+import re
+import zipfile
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.acceptance.server import Server
+from tests.browser.conftest import LATE_MS, Visit, hide, serve, submit
+
+
+def three_recordings(page: Page, clip: Path) -> None:
+    submit(page, *(_named(clip, name) for name in ("a.wav", "b.wav", "a.mp3")))
+    expect(page.locator("#jobs .job.done")).to_have_count(3, timeout=LATE_MS)
+
+
+def _named(clip: Path, name: str) -> dict[str, object]:
+    return {"name": name, "mimeType": "audio/wav", "buffer": clip.read_bytes()}
+
+
+def test_several_recordings_are_chosen_exported_and_deleted(
+    tmp_path: Path, scripted: Path, clip: Path, visit: Visit
+) -> None:
+    with serve(tmp_path, WHISPER_MODEL_PATH=scripted) as server:
+        page = visit(server)
+        three_recordings(page, clip)
+        bar = page.locator("#selection")
+        expect(bar).to_be_hidden()
+        boxes = page.locator("#jobs .pick")
+        boxes.nth(0).click()
+        boxes.nth(2).click(modifiers=["Shift"])
+        expect(bar).to_contain_text("3 selected")
+        page.select_option("#export-form", "md")
+        with page.expect_download() as download:
+            bar.get_by_role("button", name="Export").click()
+        with zipfile.ZipFile(download.value.path()) as archive:
+            assert sorted(archive.namelist()) == ["a (2).md", "a.md", "b.md"]
+            assert "Hello world." in archive.read("b.md").decode()
+        boxes.nth(1).click()
+        expect(bar).to_contain_text("2 selected")
+        bar.get_by_role("button", name="Delete").click()
+        expect(page.locator("#jobs .job:visible")).to_have_count(1)
+        page.click("#toast >> text=Undo")
+        expect(page.locator("#jobs .job:visible")).to_have_count(3)
+        boxes.nth(1).click()
+        bar.get_by_role("button", name="Delete").click()
+        expect(bar).to_be_hidden()
+        expect(page.locator("#jobs .job")).to_have_count(2, timeout=LATE_MS)
+        page.reload()
+        expect(page.locator("#jobs .job")).to_have_count(2)
+
+
+def test_a_page_that_nobody_looks_at_says_what_is_done(box: Server, visit: Visit) -> None:
+    page = visit(box)
+    page.goto("/whisper")
+    page.clock.install()
+    page.route(
+        re.compile("/whisper/ended"),
+        lambda route: route.fulfill(json=[{"id": "x", "title": "talk.mp3", "status": "Done"}]),
+    )
+    page.evaluate(
+        "document.getElementById('jobs').innerHTML = "
+        '\'<li class="job working" data-job="x"></li>\''
+    )
+    before = page.title()
+    hide(page, True)
+    page.clock.run_for(21_000)
+    page.wait_for_function("() => document.title === '✓ Done: talk.mp3'")
+    icon = page.locator("link[rel=icon]")
+    expect(icon).to_have_attribute("href", re.compile("icon-done"))
+    hide(page, False)
+    assert page.title() == before
+    expect(icon).to_have_attribute("href", re.compile(r"/icon\.svg"))
