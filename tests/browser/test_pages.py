@@ -91,6 +91,7 @@ def test_what_is_no_recording_is_told_in_words(box: Server, visit: Visit) -> Non
     page.click("#toast >> text=Undo")
     expect(page.locator(f"#{name}")).to_be_visible()
     page.locator(f"#{name}").get_by_role("button", name=re.compile("Delete")).click()
+    page.wait_for_timeout(200)  # a hand is not faster
     page.goto("/whisper/account")  # whoever leaves does not take it back
     page.goto("/whisper")
     expect(page.locator(f"#{name}")).to_have_count(0)

@@ -89,15 +89,14 @@ function deleteLater(gone) {
   });
 }
 
-// All at once: a page that is left has no time for one after the other.
-async function deleteNow(ids, keepalive = false) {
-  await Promise.all(ids.filter((id) => leaving.has(id)).map((id) => deleteOne(id, keepalive)));
+async function deleteNow(ids) {
+  await Promise.all(ids.filter((id) => leaving.has(id)).map(deleteOne));
   document.dispatchEvent(new CustomEvent("whisperbox:changed"));
 }
 
-async function deleteOne(id, keepalive) {
+async function deleteOne(id) {
   const headers = { "hx-request": "true", "hx-target": `job-${id}` };
-  const answer = await fetch(leaving.get(id), { method: "POST", keepalive, headers }).catch(() => undefined);
+  const answer = await fetch(leaving.get(id), { method: "POST", headers }).catch(() => undefined);
   leaving.delete(id);
   if (answer?.ok || answer?.status === 404) list.querySelector(`[data-job="${CSS.escape(id)}"]`)?.remove();
   else toast(answer ? (await answer.text()).slice(0, 300) : "The server does not answer: nothing was deleted.");
@@ -124,7 +123,11 @@ bar.addEventListener("click", (event) => {
   else if (act === "delete") deleteLater(picked());
   else if (act === "clear") clear();
 });
-addEventListener("pagehide", () => deleteNow([...leaving.keys()], true));
+// Whoever leaves the page does not take it back; a beacon outlasts the page, and a request may not.
+addEventListener("pagehide", () => {
+  for (const address of leaving.values()) navigator.sendBeacon(address);
+  leaving.clear();
+});
 document.addEventListener("whisperbox:changed", settle);
 document.addEventListener("htmx:afterSettle", settle);
 settle();
