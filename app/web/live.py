@@ -3,7 +3,9 @@
 Each event ``html`` is JSON: ``html``, elements that replace those with their ids (a row that the
 page does not have yet comes first in its list); ``more``, elements to add to the list of that id;
 ``gone``, ids of jobs that are deleted. A page that was away, or is told ``over`` since too much is
-another, asks for itself anew. An event ``edited`` has what `app.web.edits.news` tells.
+another, asks for itself anew. An event ``there`` has the ids of all jobs from the number ``since``
+to ``until``: what the page has beside them was deleted before the page listened. An event
+``edited`` has what `app.web.edits.news` tells.
 """
 
 import time
@@ -113,7 +115,15 @@ class QueueFollower(Follower):
         newest = await self.services.system.jobs.page(None, None, PAGE, self.caller.jobs)
         since = utc(time.time() - RECENT_S)
         fresh = [job for job in newest if (job.completed_at or since) >= since]
-        return [await self._rows(fresh)] if fresh else []
+        there = event_stream.event(
+            "there",
+            {
+                "ids": [job.id for job in newest],
+                "since": newest[-1].number if len(newest) == PAGE else 0,
+                "until": newest[0].number if newest else 0,
+            },
+        )
+        return [await self._rows(fresh), there] if fresh else [there]
 
     async def changed(self, ids: set[str]) -> list[bytes]:
         jobs, view = self.services.system.jobs, self.caller.jobs

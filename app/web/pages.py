@@ -33,7 +33,7 @@ smaller = DefineMiddleware(
 """For what a page is made of: streams are not to be held back, nor recordings to lose ranges."""
 
 routers: list[Router] = [
-    share_page.router,
+    Router("/", route_handlers=[share_page.router], middleware=[smaller]),
     create_static_files_router(
         "/static", [HERE / "static"], include_in_schema=False, middleware=[smaller]
     ),

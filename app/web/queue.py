@@ -21,7 +21,7 @@ from app.services.services import Services
 from app.web.presenters import FORMS, Row, row, title
 from app.web.render import app_page, fragment, html
 from storage.errors import Busy, NotFound, Refusal
-from storage.records import Channel, Job, Permission, Status
+from storage.records import Channel, Job, Permission, SearchHit, Status
 
 AnyRequest = Request[Any, Any, Any]
 PAGE = 50
@@ -88,13 +88,24 @@ async def search(request: AnyRequest, services: Services) -> Response[str]:
     found: dict[str, Any] = {
         "text": text,
         "problem": problem,
-        "hits": [(title(hit.job), hit) for hit in hits],
+        "groups": _by_recording(hits),
+        "places": len(hits),
         "named": await rows(services, caller_of(request), named),
         "most": MOST_HITS,
     }
     if request.headers.get("hx-request"):
         return fragment("_found.html", **found)
     return app_page("search.html", **await shell(request, services), **found)
+
+
+def _by_recording(hits: Sequence[SearchHit]) -> list[tuple[str, list[SearchHit]]]:
+    """The hits of each recording together, in their order there; that with the best hit first."""
+    found: defaultdict[int, list[SearchHit]] = defaultdict(list)
+    for hit in hits:
+        found[hit.job.number].append(hit)
+    return [
+        (title(group[0].job), sorted(group, key=lambda hit: hit.start)) for group in found.values()
+    ]
 
 
 @post("/jobs", include_in_schema=False, request_max_body_size=None)

@@ -35,9 +35,13 @@ def serve_under(base_path: str) -> None:
     _templates.globals["base"] = base_path
 
 
-def page(template: str, status: int = 200, **values: Any) -> Response[str]:
-    """A page without scripts."""
-    return Response(html(template, **values), status_code=status, media_type=HTML, headers=HEADERS)
+def page(
+    template: str, status: int = 200, *, scripts: bool = False, **values: Any
+) -> Response[str]:
+    """A page without scripts, or with ``scripts`` those of ours."""
+    policy = f"{READING}; script-src 'self'" if scripts else READING
+    headers = HEADERS | {"Content-Security-Policy": policy}
+    return Response(html(template, **values), status_code=status, media_type=HTML, headers=headers)
 
 
 def app_page(template: str, status: int = 200, **values: Any) -> Response[str]:

@@ -1,5 +1,6 @@
 """/shared/whisper/transcript/TOKEN: a transcript's public page."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from litestar import Request, Response, Router, get, post
@@ -14,15 +15,17 @@ from app.http.refusals import TooMany
 from app.services.jobs import title
 from app.services.services import Services
 from app.services.share import PATH, cookie_name
-from app.transcripts.attribution import attributed, labels
+from app.transcripts.attribution import attributed
 from app.transcripts.export import short_clock
 from app.transcripts.formats import FORMATS, attachment
+from app.web.presenters import Line, lines
 from app.web.render import HEADERS, page
 from storage.errors import NotFound, Refusal
 from storage.records import Job, Share
 
 AnyRequest = Request[Any, Any, Any]
 LONGEST_BODY = 4 << 10
+TOO_OFTEN = "There were too many tries. Wait a few minutes, then try again."
 DOWNLOADS = ("txt", "srt", "vtt")
 Secret = Annotated[str, PathParameter(min_length=20, max_length=64)]
 
@@ -31,7 +34,7 @@ Secret = Annotated[str, PathParameter(min_length=20, max_length=64)]
 async def read(request: AnyRequest, services: Services, token: Secret) -> Response[Any]:
     share, job = await services.shares.find(token)
     if not _is_unlocked(request, services, share):
-        return page("share_password.html", wrong=False, action=f"{PATH}/{token}")
+        return page("share_password.html", problem=None, action=f"{PATH}/{token}")
     await services.shares.note_visit(share)
     return await _page(services, share, job)
 
@@ -41,13 +44,13 @@ async def unlock(request: AnyRequest, services: Services, token: Secret) -> Resp
     """A right password is remembered in a cookie that fits this share alone."""
     share, _ = await services.shares.find(token)
     given = str((await request.form()).get("password", ""))
-    status = 403
+    status, problem = 403, "That is not the password."
     try:
         proof = await services.shares.unlock(share, given, address_of(request))
     except TooMany:
-        proof, status = None, 429
+        proof, status, problem = None, 429, TOO_OFTEN
     if proof is None:
-        return page("share_password.html", status, wrong=True, action=f"{PATH}/{token}")
+        return page("share_password.html", status, problem=problem, action=f"{PATH}/{token}")
     cookie = Cookie(
         key=cookie_name(share),
         value=proof,
@@ -90,23 +93,30 @@ def _is_unlocked(request: AnyRequest, services: Services, share: Share) -> bool:
 async def _page(services: Services, share: Share, job: Job) -> Response[str]:
     has_audio = share.with_audio and services.system.spool.input(job.id).exists()
     segments = await services.system.jobs.transcript(job)
-    named = labels(segments, await services.jobs.turns(job))
+    people = (await services.system.speakers.of_jobs([job])).get(job.number)
+    shown = [line for line in lines(segments, people, written_in=job.order.written_in) if line.text]
     return page(
         "share.html",
+        scripts=has_audio,
         title=title(job) if job.order.label or job.order.filename else "Transcript",
         note=job.order.note,
         language=job.order.written_in or job.language,
         length=job.duration_secs and short_clock(job.duration_secs),
         created=job.created_at[:10],
-        lines=[
-            (short_clock(segment.start), label if label != before else None, segment.text.strip())
-            for segment, label, before in zip(segments, named, [None, *named], strict=False)
-            if segment.text.strip()
-        ],
+        paragraphs=_paragraphs(shown),
         here=f"{PATH}/{share.token}",
         downloads=DOWNLOADS if share.with_downloads else (),
         has_audio=has_audio,
     )
+
+
+def _paragraphs(shown: Sequence[Line]) -> list[list[Line]]:
+    found: list[list[Line]] = []
+    for line in shown:
+        if line.begins_paragraph or not found:
+            found.append([])
+        found[-1].append(line)
+    return found
 
 
 def _no_page(_: AnyRequest, __: Exception) -> Response[str]:

@@ -72,3 +72,25 @@ def test_a_page_that_nobody_looks_at_says_what_is_done(box: Server, visit: Visit
     hide(page, False)
     assert page.title() == before
     expect(icon).to_have_attribute("href", re.compile(r"/icon\.svg"))
+
+
+def test_a_job_that_was_deleted_before_the_page_listened_goes(
+    tmp_path: Path, scripted: Path, clip: Path, visit: Visit
+) -> None:
+    with serve(tmp_path, WHISPER_MODEL_PATH=scripted) as server:
+        page = visit(server)
+        three_recordings(page, clip)
+        ids = [row.get_attribute("data-job") for row in page.locator("#jobs .job").all()]
+        page.route("**/whisper/events*", lambda route: None)  # the stream hangs on its way
+        page.reload()
+        page.route("**/whisper/events*", lambda route: route.abort())
+        page.unroute("**/whisper/events*")
+        number = page.locator("#jobs .job").nth(1).get_attribute("data-number")
+        form = {"hx-request": "true", "origin": str(server.http.base_url).rstrip("/")}
+        answer = page.request.post(f"/whisper/jobs/{number}/delete", headers=form)
+        assert answer.ok
+        hide(page, True)
+        hide(page, False)  # it listens again
+        expect(page.locator("#jobs .job")).to_have_count(2, timeout=LATE_MS)
+        left = [row.get_attribute("data-job") for row in page.locator("#jobs .job").all()]
+        assert left == [ids[0], ids[2]]

@@ -111,6 +111,15 @@ function connect() {
     await refreshing; // or the news would be lost with the elements that are being replaced
     apply(JSON.parse(event.data));
   });
+  mine.addEventListener("there", async (event) => {
+    await refreshing;
+    const { ids, since, until } = JSON.parse(event.data);
+    for (const row of document.querySelectorAll("#jobs [data-number]")) {
+      const number = Number(row.dataset.number);
+      if (number >= since && number <= until && !ids.includes(row.dataset.job)) row.remove();
+    }
+    document.dispatchEvent(new CustomEvent("whisperbox:changed"));
+  });
   mine.addEventListener("edited", async (event) => {
     await refreshing;
     document.dispatchEvent(new CustomEvent("whisperbox:edited", { detail: JSON.parse(event.data) }));

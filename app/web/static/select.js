@@ -56,7 +56,7 @@ async function restart() {
 
 function exported() {
   const query = new URLSearchParams({ jobs: [...chosen].join(","), form: document.getElementById("export-form").value });
-  location.assign(`${bar.dataset.base}/export.zip?${query}`);
+  Object.assign(document.createElement("a"), { href: `${bar.dataset.base}/export.zip?${query}`, download: "" }).click();
 }
 
 function clear() {
