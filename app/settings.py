@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 from types import UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
 from urllib.parse import urlsplit
 
 from actors.diarization.settings import DiarizationSettings
@@ -157,21 +157,33 @@ def documented() -> list[tuple[str, str, str]]:
     ]
 
 
-def values_in_use(settings: Settings) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """Name, value and meaning of every setting, by group, for people; secrets are not told."""
+class Shown(NamedTuple):
+    """A setting, for people."""
+
+    name: str
+    value: str
+    """Secrets are not told."""
+    about: str
+    is_usual: bool
+    """Whether it has its default."""
+
+
+def values_in_use(settings: Settings) -> list[tuple[str, list[Shown]]]:
+    """Every setting, by the titles of the groups."""
     return [
         (TITLES[name], list(_told(getattr(settings, name)))) for name in get_type_hints(Settings)
     ]
 
 
-def _told(group: Any) -> Iterator[tuple[str, str, str]]:
+def _told(group: Any) -> Iterator[Shown]:
     for each in fields(group):
         value = getattr(group, each.name)
         if each.metadata["secret"]:
             shown = "" if value is None else "(set)"
         else:
             shown = re.sub(r"//[^/@]*@", "//…@", _shown(value))
-        yield each.name.upper(), shown, each.metadata["about"].replace("`", "")
+        about = each.metadata["about"].replace("`", "")
+        yield Shown(each.name.upper(), shown, about, value == each.default)
 
 
 def _read(group: type, environment: Mapping[str, str]) -> Any:

@@ -86,6 +86,11 @@ def exact_clock(seconds: float) -> str:
     return clock(round(seconds, 2))[:-1].removeprefix("00:")
 
 
+def breakable(name: str) -> Markup:
+    """``A_LONG_NAME``, which may be broken after its underscores alone."""
+    return Markup(str(escape(name)).replace("_", "_<wbr>"))
+
+
 def marked(excerpt: str) -> Markup:
     """An excerpt of a search, with what was found in ``<mark>``."""
     begin, end = MARK
@@ -114,6 +119,7 @@ _templates.filters |= {
     "clock": short_clock,
     "exact_clock": exact_clock,
     "human": human,
+    "breakable": breakable,
     "marked": marked,
     "bytes": bytes_label,
     "browser": browser,

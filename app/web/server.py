@@ -11,6 +11,7 @@ import anyio
 from litestar import Request, Response, get, post
 from litestar.response import Redirect
 
+from actors.models.catalogue import Catalogue
 from app.auth.access import Access
 from app.auth.connection import caller_of
 from app.auth.credentials import normalised
@@ -98,9 +99,39 @@ def used(data_dir: Path, spool: Path, models: Path) -> Used:
     return Used(
         recordings=sum(_size(each) for each in spool.glob("*")),
         database=database,
-        models=sum(_size(each) for each in models.glob("*")),
+        models=_whole(models),
         free=shutil.disk_usage(data_dir).free,
     )
+
+
+@dataclass(frozen=True)
+class ModelHere:
+    """A model that is on this box."""
+
+    name: str
+    form: str
+    size: int
+    is_default: bool
+
+
+def models_here(catalogue: Catalogue) -> list[ModelHere]:
+    """Looks at every file: not for the event loop."""
+    default = catalogue.resolve(None)
+    here = {each.name: each for each in catalogue.installed()}
+    if catalogue.find(default).path.exists():
+        here[default] = catalogue.find(default)
+    return sorted(
+        (
+            ModelHere(each.name, each.form, _whole(each.path), each.name == default)
+            for each in here.values()
+        ),
+        key=lambda each: (not each.is_default, each.name),
+    )
+
+
+def _whole(path: Path) -> int:
+    """The size of a file, or of all files in a folder."""
+    return sum(_size(each) for each in path.rglob("*")) if path.is_dir() else _size(path)
 
 
 def _size(file: Path) -> int:
@@ -151,6 +182,7 @@ async def _page(
         used=await anyio.to_thread.run_sync(
             used, configuration.data_dir, system.spool.folder, configuration.catalogue.folder
         ),
+        models=await anyio.to_thread.run_sync(models_here, configuration.catalogue),
         counts=await system.jobs.counts(caller_of(request).jobs),
         failing_receivers=await system.deliveries.failing(),
         settings=shown_settings,

@@ -1,6 +1,7 @@
 """The pages without a browser: who gets what, and what bad input gets."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,6 +174,25 @@ def test_only_administrators_change_accounts_and_only_managers_see_them(
     assert (again.status_code, "already" in again.text) == (422, True)
 
 
+def test_managers_see_the_models_and_what_is_not_the_default(
+    house: tuple[Server, Member, int], visitors: dict[str, Visitor]
+) -> None:
+    server, _, _ = house
+    folder = server.folder / "models" / "small"
+    folder.mkdir(parents=True)
+    (folder / "model.bin").write_bytes(bytes(2_000_000))
+    (folder / "vocabulary.json").write_bytes(bytes(1_000_000))
+    shown = visitors["eve"].get("/whisper/server").text
+    shutil.rmtree(folder)
+    assert re.search(r"<td>small</td><td>CTranslate2</td><td>3.0 MB</td>", shown)
+    assert "<dt>Models</dt><dd>3.0 MB</dd>" in shown
+    changed, all_of_them = shown.split("All settings", 1)
+    name, other = "REQUESTS_<wbr>PER_<wbr>MINUTE", "WEBHOOK_<wbr>SECRET"
+    assert name in changed
+    assert other not in changed
+    assert other in all_of_them
+
+
 def test_managers_see_which_receivers_take_no_webhooks(
     house: tuple[Server, Member, int], visitors: dict[str, Visitor], clip: Path
 ) -> None:
@@ -217,7 +237,7 @@ def test_settings_in_force_tell_no_secret(tmp_path: Path, scripted: Path) -> Non
     try:
         visitor = Visitor(server, "root@example.org")
         text = visitor.get("/whisper/server").text
-        assert "WEBHOOK_SECRET" in text
+        assert "WEBHOOK_<wbr>SECRET" in text
         assert "hush-hush" not in text
         assert PASSWORD not in text
         visitor.http.close()
