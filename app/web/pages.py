@@ -15,6 +15,7 @@ from app.web import (
     edits,
     errors,
     export,
+    install,
     job,
     line_form,
     lines,
@@ -37,7 +38,11 @@ routers: list[Router] = [
     create_static_files_router(
         "/static", [HERE / "static"], include_in_schema=False, middleware=[smaller]
     ),
-    Router("/", route_handlers=sign_in.handlers, exception_handlers=errors.HANDLERS),
+    Router(
+        "/",
+        route_handlers=[*sign_in.handlers, *install.handlers],
+        exception_handlers=errors.HANDLERS,
+    ),
     Router(
         "/whisper",
         route_handlers=[

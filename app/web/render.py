@@ -49,7 +49,8 @@ def app_page(template: str, status: int = 200, **values: Any) -> Response[str]:
     nonce = secrets.token_urlsafe(16)  # for the styles that wavesurfer writes
     policy = (
         f"default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; "
-        "connect-src 'self'; img-src 'self' data:; media-src 'self'; font-src 'self'; "
+        "connect-src 'self'; manifest-src 'self'; img-src 'self' data:; media-src 'self'; "
+        "font-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
     # The origin alone, since forms say by it where they come from.

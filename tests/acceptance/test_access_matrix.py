@@ -48,7 +48,7 @@ PUBLIC = {
     "/", "/health", "/livez", "/readyz",
     "/docs", "/docs/openapi.json", "/docs/oauth2-redirect.html", "/docs/{path:str}",
     "/assets/{file_path:path}", "/static/{file_path:path}",
-    "/api/account/login", "/sign-in", "/sign-out",
+    "/api/account/login", "/sign-in", "/sign-out", "/manifest.webmanifest",
     # By the secret in their address, and the share's password:
     "/shared/whisper/transcript/{token:str}",
     "/shared/whisper/transcript/{token:str}/audio",

@@ -94,3 +94,12 @@ def test_a_shared_page_is_under_the_path(server: Server, done: int) -> None:
     for address in ADDRESS.findall(page.text):
         assert address.startswith(f"{BASE}/"), address
         assert server.http.get(address).status_code == 200, address
+
+
+def test_an_installed_page_begins_under_the_path(server: Server) -> None:
+    told = server.http.get(f"{BASE}/manifest.webmanifest")
+    assert told.headers["content-type"].startswith("application/manifest+json")
+    manifest = told.json()
+    assert (manifest["start_url"], manifest["scope"]) == (f"{BASE}/whisper", f"{BASE}/")
+    for icon in manifest["icons"]:
+        assert server.http.get(icon["src"]).headers["content-type"].startswith("image/svg")
