@@ -7,6 +7,7 @@ import { play } from "./player.js";
 const SAVE_AFTER_MS = 800;
 const AGAIN_MS = 3000; // after a request without an answer
 const BACK_S = 3;
+const AT_ONCE = 50; // lines that are put into the page
 const VIEW = "whisperbox.view";
 
 const list = () => document.getElementById("lines");
@@ -20,6 +21,7 @@ const neighbour = (line, step) => {
   return line;
 };
 
+const bringing = new WeakSet(); // lists whose missing lines are coming
 let job; // the address of the job whose transcript is there now
 let typed = new Map(); // line → {was, text}: what the server does not have yet
 let fresh = new Map(); // line → its newest HTML, while somebody is in it
@@ -596,6 +598,10 @@ async function copy(control) {
 
 function begin() {
   const lines = list();
+  if (lines && !bringing.has(lines)) {
+    bringing.add(lines);
+    bring();
+  }
   if (!lines?.dataset.job) return (job = undefined);
   if (job !== lines.dataset.job) {
     job = lines.dataset.job;
@@ -604,6 +610,35 @@ function begin() {
   if (!lines.matches(".reading, .in-place")) choose(localStorage.getItem(VIEW) === "edit" ? "edit" : "read");
   tidy();
 }
+
+// The lines that the page did not come with, so that the browser's own search and print have them.
+// Few at a time, since a long pause is felt; htmx would look at all that is there each time.
+async function bring() {
+  const lines = list();
+  let more;
+  while ((more = lines.querySelector("[data-more]")) && lines.isConnected) {
+    let text;
+    try {
+      const answer = await fetch(more.dataset.more, { headers: { "hx-request": "true" } });
+      if (!answer.ok) return;
+      text = await answer.text();
+    } catch {
+      await pause(AGAIN_MS);
+      continue;
+    }
+    const box = document.createElement("template");
+    box.innerHTML = text;
+    const fresh = [...box.content.children].filter((each) => !lineOf(each.id.slice("line-".length)));
+    while (fresh.length) {
+      more.before(...fresh.splice(0, AT_ONCE));
+      tidy();
+      await pause(0);
+    }
+    more.remove();
+  }
+}
+
+const pause = (ms) => new Promise((over) => setTimeout(over, ms));
 
 // What was typed when the browser or the server went away.
 async function restore() {
