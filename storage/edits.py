@@ -19,6 +19,15 @@ _OTHER = (
     "AND NOT (gone AND line >= (SELECT segments FROM jobs WHERE number = ?1))"
 )
 """The lines that are other than the engine wrote them."""
+_OTHER_LINES = f"SELECT line FROM line_versions WHERE {_OTHER}"
+_TIED = (
+    "SELECT DISTINCT b.line FROM line_versions a JOIN line_versions b USING (job_number, edit) "
+    "WHERE a.job_number = ?1 AND a.line = ?2 AND EXISTS (SELECT 1 FROM line_versions s "
+    "WHERE s.job_number = ?1 AND s.edit = a.edit AND (s.gone OR (s.line >= ?3 AND NOT EXISTS "
+    "(SELECT 1 FROM line_versions f WHERE f.job_number = ?1 AND f.line = s.line "
+    "AND f.edit < s.edit))))"
+)
+"""The lines of the edits of a line in which lines were added or removed."""
 _STATE = "start_secs, end_secs, text, words, language, speaker, gone, original"
 
 
@@ -60,11 +69,7 @@ class Edits:
     @write
     async def restore(self, c: Connection, job: Job, account: int | None, now: str) -> int | None:
         """The whole transcript as the engine wrote it, in one step; None if it is so already."""
-        lines = await rows(
-            c,
-            f"SELECT line FROM line_versions WHERE {_OTHER}",
-            job.number,
-        )
+        lines = await rows(c, _OTHER_LINES, job.number)
         if not lines or not await _is_done(c, job):
             return None
         edit = await _begin(c, job, "edit", account, now)
@@ -76,11 +81,17 @@ class Edits:
     async def restore_line(
         self, c: Connection, job: Job, line: int, account: int | None, now: str
     ) -> int | None:
-        """One line as the engine wrote it; None if it did not write that line."""
+        """One line as the engine wrote it, with those that it was split into or joined with; None
+        if the engine did not write that line, or it is so already."""
         if line >= job.segments or not await _is_done(c, job):
             return None
+        other = {row["line"] for row in await rows(c, _OTHER_LINES, job.number)}
+        wanted = await _tied(c, job, line) & other
+        if not wanted:
+            return None
         edit = await _begin(c, job, "edit", account, now)
-        await _put_back(c, job, line, edit, before=0)
+        for each in sorted(wanted):
+            await _put_back(c, job, each, edit, before=0)
         return edit
 
     @write
@@ -235,6 +246,16 @@ async def _put(
             gone,
         ),
     )
+
+
+async def _tied(c: Connection, job: Job, line: int) -> set[int]:
+    """A line, those that it was split into or joined with, those of these, and so on."""
+    found, fresh = {line}, [line]
+    while fresh:
+        tied = {row["line"] for row in await rows(c, _TIED, job.number, fresh.pop(), job.segments)}
+        fresh += tied - found
+        found |= tied
+    return found
 
 
 async def _put_back(c: Connection, job: Job, line: int, edit: int, *, before: int) -> None:

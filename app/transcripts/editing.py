@@ -14,6 +14,8 @@ _CHARACTERS = re.compile(r"[A-Za-z0-9]+|\S")
 """Where no spaces are written, every character is a word, but for those of other languages."""
 SURE = 1.0
 """The probability of what a person wrote."""
+LONGEST_LINE = 5000
+"""Characters."""
 SHORTEST_S = 0.01
 """A part of a line, where the line is long enough for two of them."""
 
@@ -31,7 +33,7 @@ def split(line: Segment, at: int) -> list[Change]:
     """
     left, right = line.text[:at].strip(), line.text[at:].strip()
     if not left or not right:
-        raise Invalid("A line is split between two of its words.")
+        raise Invalid("There is nothing to split off: both parts need some text.")
     words, count = aligned(line, f"{left} {right}"), len(aligned(line, left))
     if words:
         start, end = words[min(count, len(words) - 1)].start, words[count - 1].end
@@ -93,9 +95,16 @@ def pattern(find: str, *, match_case: bool, whole_words: bool) -> re.Pattern[str
 
 
 def replaced(lines: Sequence[Segment], wanted: re.Pattern[str], by: str) -> list[Change]:
-    """All lines in which something is replaced."""
+    """All lines in which something is replaced.
+
+    Raises:
+        Invalid: a line would be longer than lines can be.
+    """
     changes = []
     for line in lines:
+        found = [place.end() - place.start() for place in wanted.finditer(line.text)]
+        if len(line.text) - sum(found) + len(found) * len(by) > LONGEST_LINE:
+            raise Invalid(f"A line would have more than {LONGEST_LINE} characters then.")
         text = " ".join(wanted.sub(lambda _: by, line.text).split())
         if text != " ".join(line.text.split()):
             changes.append(Change(line, retyped(line, text)))

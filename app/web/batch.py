@@ -21,7 +21,7 @@ from app.web.render import HEADERS
 from storage.errors import Conflict, NotFound
 from storage.records import Job, Status
 
-MOST_JOBS = 500
+MOST_JOBS = 200
 IN_MEMORY = 4 << 20
 """Bytes of an archive beyond which it is a file."""
 CHUNK = 64 << 10

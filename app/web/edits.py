@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+import anyio.to_thread
 import msgspec
 from litestar import Response, get, post
 from msgspec import Meta
@@ -33,6 +34,7 @@ LONGEST_NAME = 80
 
 LineNumber = Annotated[int, Meta(ge=0, le=2**31)]
 Text = Annotated[str, Meta(max_length=20_000)]
+Phrase = Annotated[str, Meta(max_length=1000)]
 Name = Annotated[str, Meta(max_length=LONGEST_NAME)]
 Seconds = Annotated[float, Meta(ge=0, le=1e6)]
 
@@ -77,8 +79,8 @@ class Say(msgspec.Struct, tag_field="kind", tag="speaker"):
 
 
 class Replace(msgspec.Struct, tag_field="kind", tag="replace"):
-    find: Text
-    by: Text
+    find: Phrase
+    by: Phrase
     match_case: bool = False
     whole_words: bool = False
 
@@ -217,6 +219,7 @@ async def _changes(services: Services, job: Job, wanted: Edit) -> Sequence[Chang
             if not following.index:
                 raise Invalid("There is no line before this one.")
             [before] = await services.system.jobs.transcript(job, following.index - 1, most=1)
+            text_of_line(f"{before.text} {following.text}")  # or the line could not be saved again
             return editing.joined(before, following)
         case Remove(line):
             return [Change(await segment_of(services, job, line), None)]
@@ -230,7 +233,8 @@ async def _changes(services: Services, job: Job, wanted: Edit) -> Sequence[Chang
             if not find.strip():
                 raise Invalid("There is nothing to look for.")
             pattern = editing.pattern(find, match_case=match_case, whole_words=whole_words)
-            return editing.replaced(await services.system.jobs.transcript(job), pattern, by)
+            lines = await services.system.jobs.transcript(job)
+            return await anyio.to_thread.run_sync(editing.replaced, lines, pattern, by)
         case PutBack(number):
             for each in await services.system.jobs.left_out(job):
                 if each.number == number:

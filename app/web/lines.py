@@ -7,6 +7,7 @@ from litestar.params import PathParameter
 
 from app.http.parameters import Number
 from app.services.services import Services
+from app.transcripts.editing import LONGEST_LINE
 from app.web.job_request import AnyRequest, job_seen
 from app.web.presenters import Line, lines
 from app.web.queue import number_in
@@ -18,7 +19,6 @@ PAGE_LINES = 100
 """Segments that a page has when it is opened: an hour's transcript is more than it should weigh."""
 MOST_LINES = 500
 """Segments that come to an open page at once."""
-LONGEST_LINE = 5000
 CHANGED_MEANWHILE = "Somebody else has changed this line meanwhile."
 
 LineNumber = Annotated[int, PathParameter(ge=0, le=2**31)]

@@ -13,7 +13,7 @@ from actors.jobs.messages import Cancel, Delete, Restart
 from actors.models.messages import LoadModel, State, UnloadModel
 from app.auth.connection import caller_of
 from app.auth.permissions import Caller
-from app.http.parameters import Number
+from app.http.parameters import IdempotencyKey, Number
 from app.http.refusals import Unprocessable
 from app.services import order_form
 from app.services.model_line import model_line
@@ -109,8 +109,11 @@ def _by_recording(hits: Sequence[SearchHit]) -> list[tuple[str, list[SearchHit]]
 
 
 @post("/jobs", include_in_schema=False, request_max_body_size=None)
-async def submit(request: AnyRequest, services: Services) -> Response[Any]:
-    """The same form and the same checks as the hub dialect's."""
+async def submit(
+    request: AnyRequest, services: Services, key: IdempotencyKey = None
+) -> Response[Any]:
+    """The same form and the same checks as the hub dialect's. The page names its recordings by a
+    key, so that one whose answer was lost is not queued twice."""
     caller = caller_of(request)
     try:
         job = await services.submissions.submit_for(
@@ -121,6 +124,7 @@ async def submit(request: AnyRequest, services: Services) -> Response[Any]:
             url_field=URL,
             channel=Channel.WEB,
             labels=LABELS,
+            key=key,
         )
     except Refusal as refusal:
         sentences = _sentences(refusal)

@@ -13,7 +13,7 @@ from tests.acceptance.server import Server
 BASE = "/whisperbox"
 PUBLIC = f"http://box.example{BASE}"
 ADDRESS = re.compile(
-    r'\b(?:href|src|action|formaction|hx-get|hx-post|data-live|data-more|data-job|data-base)="(/[^"]*)"'
+    r'\b(?:href|src|action|formaction|hx-get|hx-post|data-live|data-more|data-job)="(/[^"]*)"'
 )
 PASSED_ON, STRIPPED = BASE, ""
 """What is before the path in a request that the proxy makes."""

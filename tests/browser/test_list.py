@@ -43,6 +43,13 @@ def test_several_recordings_are_chosen_exported_and_deleted(
         expect(page.locator("#jobs .job:visible")).to_have_count(1)
         page.click("#toast >> text=Undo")
         expect(page.locator("#jobs .job:visible")).to_have_count(3)
+        for row in range(2):  # each can be taken back for itself
+            page.locator("#jobs .job:visible").nth(0).get_by_role("button", name="Delete").click()
+            expect(page.locator("#jobs .job:visible")).to_have_count(2 - row)
+        expect(page.locator("#toast button")).to_have_count(2)
+        page.locator("#toast button").nth(0).click()
+        page.locator("#toast button").nth(0).click()
+        expect(page.locator("#jobs .job:visible")).to_have_count(3)
         boxes.nth(1).click()
         bar.get_by_role("button", name="Delete").click()
         expect(bar).to_be_hidden()

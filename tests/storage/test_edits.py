@@ -89,6 +89,28 @@ async def test_an_edit_is_what_the_transcript_says_and_the_raw_text_stays(
     assert first.words == words
 
 
+async def test_a_line_is_restored_with_those_that_it_was_split_into_or_joined_with(
+    database: Database,
+) -> None:
+    job = await done(database, "a", "one two", "three", "four", "five")
+    edits = Edits(database)
+    whole = await line(database, job, 0)
+    halves = [replace(whole, text=text, words=()) for text in ("one", "two")]
+    await change(database, job, Change(whole, halves[0]), Change(None, halves[1]))
+    before, after = await line(database, job, 1), await line(database, job, 2)
+    both = replace(before, text="three four", words=())
+    await change(database, job, Change(before, both), Change(after, None))
+    last = await line(database, job, 3)
+    one = await line(database, job, 0)
+    shout = [Change(each, replace(each, text=each.text.upper(), words=())) for each in (one, last)]
+    await change(database, job, *shout)  # a replacement ties no lines together
+    assert await edits.restore_line(job, 0, None, NOW)
+    assert await texts(database, job) == ["one two", "three four", "FIVE"]
+    assert await edits.restore_line(job, 2, None, NOW)
+    assert await texts(database, job) == ["one two", "three", "four", "FIVE"]
+    assert await edits.restore_line(job, 0, None, NOW) is None  # it is so already
+
+
 async def test_lines_are_added_and_removed_and_keep_their_numbers(database: Database) -> None:
     job = await done(database, "a", "one and a half", "two", "three")
     first, second = await line(database, job, 0), await line(database, job, 1)

@@ -1,10 +1,11 @@
 // Reading and editing a transcript in its place. What is typed is saved by itself, and kept in this
 // browser until the server has it; every edit is a step that can be undone, whoever made it.
 
-import { refresh, toast } from "./live.js";
+import { ask, refresh, toast } from "./live.js";
 import { play } from "./player.js";
 
 const SAVE_AFTER_MS = 800;
+const SAVE_AT_LEAST_MS = 2500; // while somebody goes on typing: a step that is undone is no longer than that
 const AGAIN_MS = 3000; // after a request without an answer
 const BACK_S = 3;
 const AT_ONCE = 50; // lines that are put into the page
@@ -31,9 +32,12 @@ let here; // the line that the arrow keys have come to
 let seen; // the unsure word that was shown last
 let conflicts = new Set();
 let timer;
+let since; // when the first letter came that is not saved yet
+let inFlight; // the line whose text is on its way
 let queue = Promise.resolve(); // requests go one after the other
-let busy = 0; // commands without an answer yet: what is typed meanwhile waits in `kept`
-let kept = "";
+let busy = 0; // commands without an answer yet
+let held = []; // keys that came meanwhile: they are for the lines as they will be
+let moved = false; // somebody has gone to another line meanwhile
 let trouble; // why the last request had no answer
 
 class Refused extends Error {
@@ -45,6 +49,8 @@ class Refused extends Error {
 
 class Unanswered extends Error {}
 
+const LATER = [403, 408, 425, 429]; // of proxies, mostly: the same may be accepted later
+
 async function request(path, options = {}) {
   const since = `${path.includes("?") ? "&" : "?"}since=${list().dataset.edit}`;
   let answer;
@@ -54,26 +60,31 @@ async function request(path, options = {}) {
     throw new Unanswered("the server does not answer");
   }
   if (answer.status === 401) throw new Unanswered("you are signed out, sign in in another tab");
-  if (answer.status >= 500) throw new Unanswered("the server has a problem");
+  if (answer.status >= 500 || LATER.includes(answer.status)) throw new Unanswered("the server refuses it for now");
   if (!answer.ok) throw new Refused(answer.status, (await answer.text()).slice(0, 300));
   return answer;
 }
 
 async function send(edit, keepalive = false) {
   const headers = { "content-type": "application/json" };
-  return (await request("/edits", { method: "POST", headers, body: JSON.stringify(edit), keepalive })).json();
+  const answer = await request("/edits", { method: "POST", headers, body: JSON.stringify(edit), keepalive });
+  try {
+    return await answer.json();
+  } catch {
+    throw new Unanswered("something between here and the server answered in its place");
+  }
 }
 
 // What the server tells of edits: ours, those of others, and those of our other tabs.
 
 function apply(news) {
   const lines = list();
-  if (!lines || news.last < Number(lines.dataset.edit)) return;
-  if (news.all) return location.reload();
+  if (!lines || news.last <= Number(lines.dataset.edit)) return;
+  if (news.all) return refresh(); // too much to tell: as soon as nobody types here
   lines.dataset.edit = news.last;
   for (const number of news.gone) {
     const line = lineOf(number);
-    if (line && typed.has(number)) disagree(line, null);
+    if (line && typed.has(number)) disagree(number, null);
     else {
       if (line === typing) typing = undefined;
       line?.remove();
@@ -118,42 +129,62 @@ function put(number, after, html) {
 
 // Saving by itself.
 
-const stored = () => `whisperbox.typed:${job}`;
+const stored = () => `whisperbox.typed:${document.body.dataset.account}:${job}`;
+let mine = new Set(); // lines that this tab has put there
 
+// Other tabs keep theirs in the same place.
 function remember() {
-  if (typed.size) localStorage.setItem(stored(), JSON.stringify([...typed]));
+  const all = kept();
+  for (const number of mine) if (!typed.has(number)) all.delete(number);
+  for (const [number, what] of typed) all.set(number, what);
+  mine = new Set(typed.keys());
+  if (all.size) localStorage.setItem(stored(), JSON.stringify([...all]));
   else localStorage.removeItem(stored());
   show();
 }
+
+const kept = () => new Map(JSON.parse(localStorage.getItem(stored()) ?? "[]"));
 
 function changed() {
   const number = numberOf(typing);
   const text = textOf(typing).textContent;
   const was = typed.get(number)?.was ?? base;
-  if (words(text) === words(was)) typed.delete(number);
+  if (words(text) === words(was) && inFlight !== number) typed.delete(number);
   else typed.set(number, { was, text });
   remember();
+  since ??= Date.now();
   clearTimeout(timer);
-  timer = setTimeout(flush, SAVE_AFTER_MS);
+  timer = setTimeout(flush, Math.min(SAVE_AFTER_MS, Math.max(0, since + SAVE_AT_LEAST_MS - Date.now())));
 }
 
-// Resolves with whether the server has everything now.
+const unsent = () => [...typed.keys()].some((number) => !conflicts.has(number));
+
+// Resolves with whether the server has everything now, but for what people have to choose.
 function flush({ keepalive = false } = {}) {
   clearTimeout(timer);
-  if (!typed.size) return queue.then(() => !typed.size);
-  queue = queue.then(() => saveTyped(keepalive));
-  return queue.then(() => !typed.size);
+  since = undefined;
+  if (unsent())
+    queue = queue.then(() => saveTyped(keepalive)).catch((error) => {
+      trouble = error.message;
+      timer = setTimeout(flush, AGAIN_MS);
+      show();
+    });
+  return queue.then(() => !unsent());
 }
 
 async function saveTyped(keepalive) {
   for (const [number, { was, text }] of [...typed]) {
     if (conflicts.has(number)) continue;
     try {
+      inFlight = number;
       const news = await send({ kind: "text", line: number, was, text }, keepalive);
       trouble = undefined;
       const now = typed.get(number);
       if (now?.text === text) typed.delete(number);
-      else if (now) now.was = text;
+      else if (now) {
+        now.was = text;
+        timer = setTimeout(flush, SAVE_AFTER_MS);
+      }
       if (typing && numberOf(typing) === number) base = text;
       apply(news);
     } catch (error) {
@@ -163,12 +194,15 @@ async function saveTyped(keepalive) {
         break;
       }
       if (!(error instanceof Refused)) throw error;
+      trouble = undefined;
       if (error.status === 409) await askWhatIsThere(number);
-      else if (error.status === 404) disagree(lineOf(number), null);
+      else if (error.status === 404) disagree(number, null);
       else {
         conflicts.add(number); // it is not sent again until it is another text
         toast(error.message);
       }
+    } finally {
+      inFlight = undefined;
     }
   }
   remember();
@@ -179,42 +213,54 @@ async function askWhatIsThere(number) {
   const box = document.createElement("template");
   box.innerHTML = there ?? "";
   const line = box.content.querySelector(".line");
-  disagree(lineOf(number), line && textOf(line).textContent);
+  disagree(number, line && textOf(line).textContent);
 }
 
-// Somebody else has changed a line in which something is typed here.
-function disagree(line, theirs) {
-  if (!line) return;
-  const number = numberOf(line);
+// Somebody else has changed a line in which something is typed here; `theirs`: null if they removed it.
+function disagree(number, theirs) {
+  const line = lineOf(number);
+  const text = typed.get(number)?.text ?? "";
   conflicts.add(number);
-  line.querySelector(".conflict")?.remove();
-  const note = document.createElement("p");
+  document.getElementById(`conflict-${number}`)?.remove();
+  const note = document.createElement("div");
+  note.id = `conflict-${number}`;
   note.className = "conflict problem";
   note.setAttribute("role", "alert");
-  note.append(theirs === null ? "Somebody else has removed this line. " : "Somebody else has changed this line to “");
-  if (theirs !== null) {
-    const text = document.createElement("bdi");
-    text.textContent = theirs;
-    note.append(text, "”. ");
-    note.append(button("Keep mine", () => {
-      typed.set(number, { was: theirs, text: typed.get(number)?.text ?? textOf(line).textContent });
-      conflicts.delete(number);
-      note.remove();
-      flush();
-    }), " ");
-  }
-  note.append(button(theirs === null ? "Remove mine" : "Take theirs", async () => {
+  const settle = () => {
     typed.delete(number);
     conflicts.delete(number);
     note.remove();
-    if (theirs === null) line.remove();
-    else {
-      textOf(line).textContent = theirs;
-      if (typing === line) base = theirs;
-    }
     remember();
-  }));
-  line.append(note);
+  };
+  if (theirs === null) {
+    note.append("Somebody else has removed the line in which you typed “", quoted(text), "”. ");
+    note.append(button("Copy mine", () => copyText(text)), " ", button("Discard mine", () => {
+      settle();
+      lineOf(number)?.remove();
+    }));
+  } else {
+    note.append("Somebody else has changed this line to “", quoted(theirs), "”. ");
+    note.append(button("Keep mine", () => {
+      typed.set(number, { was: theirs, text: typed.get(number)?.text ?? text });
+      conflicts.delete(number);
+      note.remove();
+      flush();
+    }), " ", button("Take theirs", () => {
+      settle();
+      const here = lineOf(number);
+      if (!here) return;
+      textOf(here).textContent = theirs;
+      if (typing === here) base = theirs;
+      open(here, Infinity);
+    }));
+  }
+  if (line) line.append(note);
+  else document.querySelector(".edit-bar")?.before(note);
+  show();
+}
+
+function quoted(text) {
+  return Object.assign(document.createElement("bdi"), { textContent: text });
 }
 
 function button(label, act) {
@@ -233,7 +279,9 @@ function show() {
   state.textContent = trouble
     ? `Not saved yet: ${trouble}. What you typed is kept here.`
     : typed.size
-      ? "Saving …"
+      ? unsent()
+        ? "Saving …"
+        : "A line has two versions: choose one"
       : "Saved";
 }
 
@@ -241,25 +289,45 @@ function show() {
 
 async function command(edit, then) {
   busy += 1;
+  moved = false;
   try {
-    if (!(await flush())) return toast("What you typed is not saved yet, so the rest has to wait.");
-    const answer = queue.then(() => send(typeof edit === "function" ? edit() : edit));
+    if (!(await flush())) return toast(`This is not done: ${trouble ?? "what you typed is not saved yet"}.`);
+    const answer = queue.then(() => send(edit));
     queue = answer.catch(() => {});
     const news = await answer;
     apply(news);
-    then?.(news);
+    if (!moved) then?.(news);
   } catch (error) {
     if (!(error instanceof Refused || error instanceof Unanswered)) throw error;
     toast(error.message[0].toUpperCase() + error.message.slice(1));
   } finally {
     busy -= 1;
-    if (!busy && kept) {
-      const text = kept;
-      kept = "";
-      if (typing) document.execCommand("insertText", false, text);
-    }
+    replay();
   }
 }
+
+// The keys that came while the server had not answered, in their order.
+function replay() {
+  while (held.length && !busy) {
+    const key = held.shift();
+    key.target = typing ? textOf(typing) : (here ?? document.body);
+    const act = (typing && keyInText(key)) ?? keyAnywhere(key);
+    if (act) act();
+    else if (typing && key.key.length === 1 && !key.ctrlKey && !key.metaKey) document.execCommand("insertText", false, key.key);
+    else if (typing && MOVES[key.key]) {
+      const [way, step] = MOVES[key.key];
+      getSelection().modify(key.shiftKey ? "extend" : "move", way, key.ctrlKey && step === "character" ? "word" : step);
+    } else if (typing && (key.key === "Backspace" || key.key === "Delete"))
+      document.execCommand(key.key === "Backspace" ? "delete" : "forwardDelete");
+  }
+}
+
+const MOVES = {
+  ArrowLeft: ["left", "character"],
+  ArrowRight: ["right", "character"],
+  Home: ["backward", "lineboundary"],
+  End: ["forward", "lineboundary"],
+};
 
 function split() {
   const line = typing;
@@ -296,7 +364,7 @@ const undo = {
       const line = lineOf(news.lines[0]?.number);
       line?.scrollIntoView({ block: "nearest" });
       if (typing) return;
-      if (inside !== undefined && lineOf(inside)) open(lineOf(inside), Infinity);
+      if (inside !== undefined) open(lineOf(inside) ?? line, Infinity);
       else if (line) go(line);
     });
   },
@@ -446,9 +514,22 @@ function anchorIn(line) {
 
 // The dialogs.
 
+// Where somebody was, to be there again after a dialog.
+function whereabouts() {
+  const number = typing ? numberOf(typing) : undefined;
+  const caret = typing && caretIn(textOf(typing));
+  const line = here && numberOf(here);
+  return () =>
+    setTimeout(() => {
+      if (number !== undefined && lineOf(number)) open(lineOf(number), caret ?? Infinity);
+      else if (lineOf(line)) go(lineOf(line));
+    });
+}
+
 async function lineDialog(line) {
   const number = numberOf(line);
   const dialog = document.getElementById("line-dialog");
+  const back = whereabouts();
   if (!(await flush())) return toast("What you typed is not saved yet, so the rest has to wait.");
   try {
     dialog.innerHTML = await (await request(`/lines/${number}/edit`)).text();
@@ -457,11 +538,13 @@ async function lineDialog(line) {
   }
   document.dispatchEvent(new CustomEvent("whisperbox:changed")); // for the times in it
   dialog.showModal();
-  const inside = typing === line;
-  dialog.onclose = () => {
-    const there = lineOf(number);
-    if (there && inside) open(there, Infinity);
-    else if (there) go(there);
+  dialog.onclose = back;
+  dialog.oncancel = async (event) => {
+    const form = dialog.querySelector("form");
+    const fields = [...form.querySelectorAll("textarea, input:not([type=hidden], [type=checkbox])")];
+    if (!fields.some((field) => field.value !== field.defaultValue)) return;
+    event.preventDefault();
+    if (await ask("Close without saving what you changed?")) dialog.close();
   };
 }
 
@@ -504,11 +587,12 @@ const replacing = {
   },
   async start() {
     const chosen = typing ? getSelection().toString() : "";
+    const back = whereabouts();
     if (!(await flush())) return;
     if (chosen) this.field("find").value = chosen;
     const dialog = this.field("replace-dialog");
     dialog.showModal();
-    dialog.onclose = () => here && go(here);
+    dialog.onclose = back;
     this.field("find").select();
     this.preview();
   },
@@ -582,7 +666,12 @@ function transcript() {
 }
 
 async function copy(control) {
-  const text = transcript();
+  await copyText(transcript());
+  toast("The transcript is copied.", "good");
+  control.focus();
+}
+
+async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
@@ -592,14 +681,27 @@ async function copy(control) {
     document.execCommand("copy");
     area.remove();
   }
-  toast("The transcript is copied.", "good");
-  control.focus();
+}
+
+// What is selected in the reading view, with the paragraphs that one sees.
+function selected() {
+  const part = getSelection().getRangeAt(0).cloneContents();
+  for (const each of part.querySelectorAll(".time, .edit")) each.remove();
+  const paragraphs = [];
+  for (const line of part.querySelectorAll(".line")) {
+    const text = words(line.textContent);
+    if (!paragraphs.length || line.matches(".paragraph")) paragraphs.push(text);
+    else paragraphs.push(`${paragraphs.pop()} ${text}`);
+  }
+  return paragraphs.join("\n\n");
 }
 
 function begin() {
   const lines = list();
   if (lines && !bringing.has(lines)) {
     bringing.add(lines);
+    conflicts.clear(); // their notes are gone with the list that was there before
+    retype();
     bring();
   }
   if (!lines?.dataset.job) return (job = undefined);
@@ -619,7 +721,10 @@ async function bring() {
   while ((more = lines.querySelector("[data-more]")) && lines.isConnected) {
     let text;
     try {
-      const answer = await fetch(more.dataset.more, { headers: { "hx-request": "true" } });
+      // Counted anew: lines may have been joined or split meanwhile.
+      const after = lines.querySelectorAll(".line").length;
+      const address = more.dataset.more.replace(/(?<=[?&]start=)\d+/, after);
+      const answer = await fetch(address, { headers: { "hx-request": "true" } });
       if (!answer.ok) return;
       text = await answer.text();
     } catch {
@@ -632,6 +737,7 @@ async function bring() {
     while (fresh.length) {
       more.before(...fresh.splice(0, AT_ONCE));
       tidy();
+      retype();
       await pause(0);
     }
     more.remove();
@@ -640,13 +746,21 @@ async function bring() {
 
 const pause = (ms) => new Promise((over) => setTimeout(over, ms));
 
+// Lines that come from the server do not have what was typed here and is not saved.
+function retype() {
+  for (const [number, { text }] of typed) {
+    const line = lineOf(number);
+    if (line && line !== typing) textOf(line).textContent = text;
+  }
+}
+
 // What was typed when the browser or the server went away.
 async function restore() {
-  const before = JSON.parse(localStorage.getItem(stored()) ?? "[]");
-  if (!before.length) return;
-  typed = new Map(before);
+  const before = kept();
+  if (!before.size) return;
+  typed = before;
   choose("edit");
-  for (const [number, { text }] of typed) if (lineOf(number)) textOf(lineOf(number)).textContent = text;
+  retype();
   if (await flush()) toast("What you had typed here before is saved now.", "good");
 }
 
@@ -654,7 +768,10 @@ async function restore() {
 
 document.addEventListener("pointerdown", (event) => {
   const text = event.target.closest(".lines.in-place .text");
-  if (text && event.button === 0 && !event.altKey) open(text.closest(".line"));
+  if (!text || event.button !== 0 || event.altKey) return;
+  moved = true;
+  held = [];
+  open(text.closest(".line"));
 });
 document.addEventListener("mousedown", (event) => {
   if (event.target.closest(".edit-bar")) event.preventDefault(); // the caret stays where it is
@@ -673,13 +790,18 @@ document.addEventListener("input", (event) => {
 });
 document.addEventListener("beforeinput", (event) => {
   if (!typing || event.target !== textOf(typing)) return;
-  if (busy) {
-    if (event.inputType === "insertText") kept += event.data ?? "";
-    event.preventDefault();
-  } else if (event.inputType === "historyUndo" || event.inputType === "historyRedo") {
+  if (event.inputType === "historyUndo" || event.inputType === "historyRedo") {
     event.preventDefault();
     undo.take(event.inputType === "historyUndo" ? "undo" : "redo");
   } else if (event.inputType.startsWith("format")) event.preventDefault();
+});
+document.addEventListener("copy", (event) => {
+  const selection = getSelection();
+  if (selection.isCollapsed || !document.querySelector(".lines.reading")?.contains(selection.getRangeAt(0).commonAncestorContainer)) return;
+  const text = selected();
+  if (!text) return; // within one line
+  event.clipboardData.setData("text/plain", text);
+  event.preventDefault();
 });
 document.addEventListener("paste", (event) => {
   if (!typing || event.target.closest?.(".text") !== textOf(typing)) return;
@@ -696,6 +818,7 @@ document.addEventListener("click", (event) => {
   const at = (selector) => event.target.closest(selector);
   const control = at("#undo, #redo");
   if (control) undo.take(control.id);
+  else if (at("#split")) typing ? split() : toast("Click into a line first, where it is to be split.");
   else if (at("#find-and-replace")) replacing.start();
   else if (at("#next-unsure")) unsure(1);
   else if (at("#keys")) document.getElementById("keys-dialog").showModal();
@@ -727,6 +850,12 @@ document.addEventListener("keydown", (event) => {
       event.target.form.requestSubmit();
     }
     return;
+  }
+  const within = event.target === document.body || event.target.closest("#lines");
+  if (busy && within && !["Shift", "Control", "Alt", "Meta"].includes(event.key)) {
+    const { key, shiftKey, ctrlKey, metaKey, altKey } = event;
+    held.push({ key, shiftKey, ctrlKey, metaKey, altKey });
+    return event.preventDefault();
   }
   const field = event.target.matches("input:not([type=radio], [type=checkbox], [type=range]), select, textarea");
   const act = (typing && event.target === textOf(typing) ? keyInText(event) : undefined) ?? (field ? undefined : keyAnywhere(event));

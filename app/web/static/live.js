@@ -91,7 +91,9 @@ function add(id, html) {
 }
 
 function address() {
-  return page.live.startsWith("#") ? document.querySelector(page.live)?.dataset.live : page.live;
+  if (!page.live.startsWith("#")) return page.live;
+  const edit = document.querySelector("#lines[data-edit]")?.dataset.edit; // those that the page has by now
+  return document.querySelector(page.live)?.dataset.live.replace(/(?<=[?&]edit=)\d+/, (usual) => edit ?? usual);
 }
 
 function connect() {
@@ -186,7 +188,8 @@ export async function refresh() {
     return refresh();
   }
   again = false;
-  if (stream && (!answered || address() !== followed)) {
+  const other = (one) => one?.replace(/[?&]edit=\d+/, "");
+  if (stream && (!answered || other(address()) !== other(followed))) {
     leave();
     if (!answered) away = 0;
     setTimeout(connect, answered ? 0 : AGAIN_MS);
@@ -228,8 +231,17 @@ export function toast(text, kind = "wrong", offer = undefined) {
     };
     line.append(" ", button);
   }
-  box.replaceChildren(line);
-  setTimeout(() => line.remove(), TOAST_MS);
+  // What can still be taken back stays until its time is over.
+  for (const old of [...box.children]) if (!old.querySelector("button")) old.remove();
+  box.append(line);
+  if (box.showPopover) {
+    box.togglePopover(false);
+    box.showPopover(); // above any dialog
+  }
+  setTimeout(() => {
+    line.remove();
+    if (!box.children.length) box.togglePopover?.(false);
+  }, TOAST_MS);
 }
 
 document.addEventListener("htmx:responseError", (event) =>

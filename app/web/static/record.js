@@ -63,12 +63,14 @@ async function isInUse(id) {
 function send(recording) {
   navigator.locks.request(lockOf(recording.id), async () => {
     const file = await kept.file(recording);
-    await new Promise((over) =>
-      enqueue(recording.name, "media_file", file, async (accepted) => {
+    if (!file.size) return; // another tab has sent it
+    await new Promise((over) => {
+      const told = async (accepted) => {
         if (accepted) await kept.forget(recording.id);
         over();
-      }),
-    );
+      };
+      enqueue(recording.name, "media_file", file, told, recording.id);
+    });
   }).then(showUnsent);
 }
 
@@ -77,8 +79,21 @@ function send(recording) {
 const dialog = document.getElementById("recorder");
 const part = (name) => dialog.querySelector(`[data-part=${name}]`);
 let now; // what is being recorded
+let starting = false; // the browser asks whether it may
 
 async function start() {
+  if (now || starting) return;
+  starting = true;
+  part("start").disabled = true;
+  try {
+    await begin();
+  } finally {
+    starting = false;
+    part("start").disabled = false;
+  }
+}
+
+async function begin() {
   const wanted = { mic: part("mic").checked, tab: part("tab").checked };
   if (!wanted.mic && !wanted.tab) return toast("Choose a microphone or the sound of a tab.");
   const streams = [];
@@ -93,6 +108,7 @@ async function start() {
     stopAll(streams);
     return toast(whyNot(error));
   }
+  if (!dialog.open) return stopAll(streams); // it was closed while the browser asked
   const context = new AudioContext();
   const meter = context.createAnalyser();
   const mixed = context.createMediaStreamDestination();
@@ -109,8 +125,15 @@ async function start() {
     name: `Recording ${stamp(begun)}.${ending}`,
     type: recorder.mimeType || type,
     begun: begun.getTime(),
+    account: document.body.dataset.account,
   };
-  await kept.begin(recording);
+  try {
+    await kept.begin(recording);
+  } catch (error) {
+    stopAll(streams);
+    context.close();
+    return toast(`This browser cannot keep a recording: ${error?.message ?? "it has no room"}.`);
+  }
   now = { recording, recorder, streams, context, meter, count: 0, secs: 0, silent: 0, last: performance.now() };
   const mine = now;
   navigator.locks.request(lockOf(recording.id), () => new Promise((over) => (mine.unlock = over)));
@@ -238,7 +261,7 @@ function stamp(moment) {
 }
 
 async function openDialog() {
-  show("choosing");
+  show(now ? "recording" : "choosing");
   part("tab-choice").hidden = !navigator.mediaDevices.getDisplayMedia;
   const devices = (await navigator.mediaDevices.enumerateDevices()).filter((each) => each.kind === "audioinput" && each.deviceId);
   const chosen = part("device").value;
@@ -257,7 +280,7 @@ async function showUnsent() {
   const list = document.getElementById("unsent");
   const rows = [];
   for (const recording of await kept.all()) {
-    if (await isInUse(recording.id)) continue;
+    if (recording.account !== document.body.dataset.account || (await isInUse(recording.id))) continue;
     const parts = await kept.parts(recording.id);
     if (!parts.length) {
       await kept.forget(recording.id);

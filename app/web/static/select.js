@@ -3,7 +3,7 @@
 
 import { toast } from "./live.js";
 
-const UNDO_MS = 8000;
+const UNDO_MS = 9000; // a little longer than the offer is shown
 const chosen = new Set(); // ids of jobs
 const leaving = new Map(); // id → how to delete it
 const bar = document.getElementById("selection");

@@ -64,8 +64,8 @@ function say() {
 
 // Sending
 
-// `over` is told whether the server has it.
-export function enqueue(name, field, value, over = () => {}) {
+// `over` is told whether the server has it. The same `key` is the same recording, however often it is sent.
+export function enqueue(name, field, value, over = () => {}, key = undefined) {
   const data = new FormData(form);
   data.delete("media_file");
   data.delete("source_url");
@@ -85,17 +85,18 @@ export function enqueue(name, field, value, over = () => {}) {
   };
   uploads.append(row);
   const address = field === "source_url" && value;
-  waiting.push({ row, request, address, over, data: () => (data.append(field, value), data) });
+  waiting.push({ row, request, address, over, key, data: () => (data.append(field, value), data) });
   next();
 }
 
 function next() {
   if (under_way >= AT_ONCE || !waiting.length) return;
   under_way += 1;
-  const { row, request, data, address, over } = waiting.shift();
+  const { row, request, data, address, over, key } = waiting.shift();
   const detail = row.querySelector(".detail");
   request.open("POST", form.action);
   request.setRequestHeader("HX-Request", "true");
+  if (key) request.setRequestHeader("Idempotency-Key", key);
   request.upload.onprogress = ({ loaded, total }) => {
     row.querySelector("progress").value = total ? loaded / total : 0;
     detail.textContent = `${Math.floor((100 * loaded) / (total || 1))} %`;

@@ -79,7 +79,7 @@ def test_a_word_is_split_too() -> None:
 
 @pytest.mark.parametrize("at", [0, 3, 4])
 def test_no_line_is_left_empty(at: int) -> None:
-    with pytest.raises(Invalid, match="between two of its words"):
+    with pytest.raises(Invalid, match="nothing to split off"):
         split(Segment(index=0, start=0, end=1, text="one "), at)
 
 
@@ -151,3 +151,19 @@ def test_what_stands_for_itself_in_a_pattern_does_so_in_a_replacement() -> None:
     [change] = replaced([segment("a.b")], pattern(".", match_case=False, whole_words=False), r"\1")
     assert change.after
     assert change.after.text == r"a\1b"
+
+
+def test_no_replacement_makes_a_line_longer_than_lines_can_be() -> None:
+    lines = [Segment(index=0, start=0, end=1, text="o" * 100)]
+    with pytest.raises(Invalid, match="more than 5000 characters"):
+        replaced(lines, pattern("o", match_case=True, whole_words=False), "x" * 60)
+
+
+def test_chinese_is_joined_without_spaces_also_after_its_stops() -> None:
+    lines = [
+        Segment(index=n, start=n, end=n + 1, text=text)
+        for n, text in enumerate("天气很好。 我们".split())
+    ]
+    [change, _] = joined(*lines)
+    assert change.after is not None
+    assert change.after.text == "天气很好。我们"
