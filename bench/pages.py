@@ -65,6 +65,7 @@ def measure(folder: Path) -> list[str]:
         server.load()
         context = browser.new_context(base_url=base, storage_state=signed_in)
         lines += _measure_long_queue(context.new_page())
+        lines.append(_measure_long_transcript(context.new_page()))
         browser.close()
     return lines
 
@@ -137,9 +138,41 @@ def _measure_long_queue(page: Page) -> list[str]:
     page.evaluate("() => { longest = 0; scrollTo(0, 0); }")
     page.set_input_files("#media_file", DEMO.with_name("demo.wav"))
     page.click("button.primary")
-    page.wait_for_selector("#jobs .job.done:first-child >> text=demo.wav")
+    page.wait_for_selector("#jobs .job.done:nth-child(1 of .job) >> text=demo.wav")
     updating = page.evaluate("longest")
     return [
         f"{JOBS} jobs: the longest pause of the page while they are scrolled in is "
         f"{scrolling:.0f} ms, while a job goes through the list {updating:.0f} ms (0: none over 50)"
     ]
+
+
+def _measure_long_transcript(page: Page) -> str:
+    """Open it, and once all its lines are there, scroll, search and type in it."""
+    page.add_init_script(f"({WATCH})()")
+    page.goto(PAGES["job of 4,000 lines"])
+    page.wait_for_function(f"() => document.querySelectorAll('#lines .line').length === {LINES}")
+    pauses = {"while its lines come": _longest(page)}
+    page.click("label[for=view-edit]")
+    page.wait_for_timeout(1500)
+    pauses["to the other view"] = _longest(page)
+    for _ in range(40):
+        page.mouse.wheel(0, 2000)
+        page.wait_for_timeout(30)
+    pauses["scrolling"] = _longest(page)
+    page.locator(f"#line-{LINES // 2} .text").click()
+    page.keyboard.type("Somebody types here. ")
+    page.keyboard.press("Shift+Enter")
+    page.wait_for_timeout(1500)
+    pauses["typing and splitting"] = _longest(page)
+    page.keyboard.press("Control+h")
+    page.fill("#find", "somebody")
+    page.wait_for_selector("#found li")
+    pauses["looking for a word"] = _longest(page)
+    told = ", ".join(f"{what} {longest:.0f} ms" for what, longest in pauses.items())
+    return f"transcript of {LINES} lines, the longest pauses: {told} (0: none over 50)"
+
+
+def _longest(page: Page) -> float:
+    page.wait_for_timeout(200)
+    longest: float = page.evaluate("() => { const l = longest; longest = 0; return l; }")
+    return longest

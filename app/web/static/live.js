@@ -363,6 +363,14 @@ function dayName(moment) {
   const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate());
   const ago = Math.round((midnight(new Date()) - midnight(moment)) / 86400000);
   if (ago < 2) return ago < 1 ? "Today" : "Yesterday";
+  const key = moment.toDateString();
+  if (!names.has(key)) names.set(key, longName(moment));
+  return names.get(key);
+}
+
+const names = new Map(); // of days: the browser takes long to write one
+
+function longName(moment) {
   return moment.getFullYear() === new Date().getFullYear()
     ? WEEKDAY.format(moment)
     : new Intl.DateTimeFormat(undefined, { dateStyle: "long" }).format(moment);

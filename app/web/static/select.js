@@ -16,6 +16,7 @@ const deletion = (row) => row.querySelector('form[action$="/delete"]')?.action;
 
 // Rows come anew whenever something changes: they get their tick, or stay away.
 function settle() {
+  if (!chosen.size && !leaving.size && bar.hidden && !list.querySelector(".job[hidden]")) return;
   const here = new Set(rows().map((row) => row.dataset.job));
   for (const id of chosen) if (!here.has(id)) chosen.delete(id);
   for (const row of rows()) {
@@ -26,6 +27,7 @@ function settle() {
     row.classList.toggle("picked", chosen.has(id));
   }
   bar.hidden = !chosen.size;
+  list.classList.toggle("picking", chosen.size > 0);
   document.getElementById("selected-count").textContent = `${chosen.size} selected`;
   const restart = bar.querySelector("[data-act=restart]");
   restart.hidden = !picked().some((row) => row.querySelector('form[action$="/restart"]'));
