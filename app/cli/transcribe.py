@@ -17,17 +17,13 @@ import msgspec
 from app.cli.arguments import Subcommands, add_command, add_server, server_of
 from app.cli.client import ServerSaid, connect
 from app.cli.terminal import bar, complain, transcribe
+from app.services.recordings import ENDINGS
 from app.settings import Settings
 from app.transcripts.formats import FORMATS
 from storage.errors import Unusable
 from storage.records import Quality, Segment, Word
 
 STDIN = Path("-")
-MEDIA = frozenset(
-    ".aac .ac3 .aif .aiff .amr .avi .flac .m4a .m4b .mka .mkv .mov .mp3 .mp4 .mpg .oga .ogg .opus "
-    ".ts .wav .webm .wma".split()
-)
-"""What is taken from a folder. A file that is named is always taken."""
 
 
 def add(commands: Subcommands) -> None:
@@ -188,7 +184,7 @@ def _files(named: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
     """
     for path in named:
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in MEDIA)
+            found = sorted(p for p in path.rglob("*") if p.suffix[1:].lower() in ENDINGS)
             yield from ((file, file.relative_to(path)) for file in found)
         elif path.exists():
             yield path, Path(path.name)

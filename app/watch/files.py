@@ -7,14 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-ENDINGS = frozenset(
-    (
-        "3gp aac ac3 aif aiff amr ape avi caf dss flac flv m2ts m4a m4b m4v mka mkv mov mp2 mp3 "
-        "mp4 mpeg mpg mts oga ogg ogv opus ra rm spx ts tta vob voc wav weba webm wma wmv wv"
-    ).split()
-)
-"""Of files that are recordings. What browsers and downloaders write has other endings until it is
-whole."""
+from app.services.recordings import ENDINGS
+
 ERROR = "error.txt"
 
 

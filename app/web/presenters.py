@@ -34,12 +34,11 @@ FORMS = {
 
 @dataclass(frozen=True)
 class Button:
-    """Something that can be done with a job, or why it cannot be done now."""
+    """Something that can be done with a job."""
 
     action: str
     label: str
     icon: str
-    why_not: str | None
     confirm: str | None = None
 
 
@@ -159,36 +158,18 @@ def detail(job: Job, now: float, place: int | None = None) -> str:
 
 
 def buttons(job: Job) -> list[Button]:
-    """Everything that can be done with a job, possible or not, from the table of what may be."""
-    return [
-        Button("cancel", "Cancel", "x", _why_not_cancel(job)),
-        Button("restart", "Restart", "rotate-ccw", _why_not_restart(job)),
-        Button(
-            "delete",
-            "Delete",
-            "trash-2",
-            None if job.allows(Action.DELETE) else "The job is being processed. Cancel it first.",
-            confirm=(
-                f"Delete “{title(job)}” with its recording and transcript? This cannot be undone."
-            ),
-        ),
-    ]
-
-
-def _why_not_cancel(job: Job) -> str | None:
+    """What can be done with a job now, from the table of what may be."""
+    found = []
     if job.allows(Action.CANCEL):
-        return None
-    return "The job has already ended."
-
-
-def _why_not_restart(job: Job) -> str | None:
-    match job.phase:
-        case Phase.FAILED_OR_CANCELLED:
-            return None
-        case Phase.DONE:
-            return "The job is done. To transcribe the recording again, submit it again."
-        case _:
-            return "The job has not ended yet."
+        found.append(Button("cancel", "Cancel", "x"))
+    if job.phase is Phase.FAILED_OR_CANCELLED:  # that of a job that waits would change nothing
+        found.append(Button("restart", "Restart", "rotate-ccw"))
+    if job.allows(Action.DELETE):
+        question = (
+            f"Delete “{title(job)}” with its recording and transcript? This cannot be undone."
+        )
+        found.append(Button("delete", "Delete", "trash-2", confirm=question))
+    return found
 
 
 def lines(
