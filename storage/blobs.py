@@ -81,6 +81,16 @@ class Spool:
             rename_durably(content, file, self.input(job_id))
             return os.fstat(content.fileno()).st_size
 
+    def share_input(self, job_id: str, other: str) -> int:
+        """Give another job the same input, without a copy; returns its bytes. Blocks.
+
+        Raises:
+            FileNotFoundError: it is no longer kept.
+        """
+        os.link(self.input(job_id), self.input(other))
+        _sync_folder(self.folder)
+        return self.input(other).stat().st_size
+
     def discard(self, job_id: str) -> None:
         """Remove an input whose job was not accepted."""
         self.input(job_id).unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from app.http.refusals import TooLarge, TooSlow, Unprocessable
 from app.http.uploads import Upload, receive
 from app.services.order_form import Context, Field, OrderForm
 from app.services.settings import SubmissionSettings
-from storage.errors import Busy, Invalid, NoSpace, OverQuota, Refusal
+from storage.errors import Busy, Invalid, NoSpace, NotFound, OverQuota, Refusal
 from storage.records import Channel, Job, Order, Permission
 
 NO_ROOM = "the disk has too little free space for this upload"
@@ -181,6 +181,42 @@ class SubmitService:
             shared=shared,
         )
         return await self.queue(submission, order, upload.size if upload else None, limited=True)
+
+    async def again(
+        self,
+        caller: Caller,
+        job: Job,
+        given: Mapping[str, str],
+        fields: Mapping[str, Field],
+        labels: Mapping[str, str],
+    ) -> Job:
+        """Queue the recording of an earlier job as a job of its own, ordered by another form.
+
+        Raises:
+            Unprocessable: with the fields that are wrong.
+            NotFound: the recording is no longer kept.
+            Refusal: as `begin` and `queue`.
+        """
+        submission = await self.begin(fields, labels, owner=caller.account.number)
+        form = submission.form
+        for name, value in given.items():
+            form.take(name, value)
+        form.check_together()
+        if form.errors:
+            raise Unprocessable(form.errors, form.typed)
+        order = self.order_of(
+            caller,
+            form,
+            channel=Channel.WEB,
+            filename=job.order.filename,
+            media_type=job.order.media_type,
+        )
+        spool = self._system.spool
+        try:
+            size = await anyio.to_thread.run_sync(spool.share_input, job.id, submission.job_id)
+        except FileNotFoundError:
+            raise NotFound("the recording is no longer kept") from None
+        return await self.queue(submission, order, size, limited=True)
 
     def order_of(self, caller: Caller, form: OrderForm, **more: Any) -> Order:
         """What an account orders by its form, with what its permissions add; ``more``: fields of

@@ -12,6 +12,7 @@ from actors.llm.messages import RequestText
 from app.auth.connection import caller_of
 from app.http.byte_ranges import recording
 from app.http.parameters import Number
+from app.http.refusals import Unprocessable
 from app.services.jobs import CHANNEL_LABELS
 from app.services.order_form import LONGEST_LABEL
 from app.services.services import Services
@@ -19,7 +20,7 @@ from app.services.share import ShareRequest
 from app.web.job_request import AnyRequest, form_fields, job_done, job_seen, to_job
 from app.web.lines import PAGE_LINES, page_of_lines
 from app.web.presenters import FORMS, title
-from app.web.queue import digits, number_in, rows, shell
+from app.web.queue import FIELDS, LABELS, digits, number_in, rows, sentences, shell
 from app.web.render import app_page, fragment
 from storage.errors import Invalid
 from storage.records import Job, Permission, Share, Status, TextKind
@@ -28,6 +29,8 @@ from storage.times import seconds, utc
 BEFORE = 20
 """Segments shown before the one that somebody is led to."""
 LONGEST_NAME = 80
+AGAIN = ("model", "language", "task", "quality", "prompt", "word_timestamps", "disable_diarization")
+"""What can be chosen anew for a recording that was transcribed before."""
 
 
 @get("/jobs/{number:int}", include_in_schema=False)
@@ -76,6 +79,9 @@ async def about(request: AnyRequest, services: Services, job: Job) -> dict[str, 
         "edited": (edited := await system.edits.state(job)),
         "corrected": edited.corrected,
         "formats": FORMS,
+        "may_repeat": job.completed_at is not None and system.spool.input(job.id).exists(),
+        "models": system.configuration.catalogue.offered(),
+        "diarization": system.configuration.diarization.diarization,
     }
 
 
@@ -114,6 +120,24 @@ async def rename(request: AnyRequest, services: Services, number: Number) -> Res
         raise Invalid(f"A name has at most {LONGEST_LABEL} characters.")
     await services.system.queue.ask(Rename(job.id, name or None))
     return to_job(number)
+
+
+@post("/jobs/{number:int}/again", include_in_schema=False)
+async def again(request: AnyRequest, services: Services, number: Number) -> Response[Any]:
+    """The same recording once more with other options, as a job of its own."""
+    job, caller = await job_seen(request, services, number), caller_of(request)
+    given = {
+        name: value
+        for name, value in (await form_fields(request)).items()
+        if name in AGAIN and value
+    }
+    try:
+        made = await services.submissions.again(
+            caller, job, {**given, "source_label": title(job)}, FIELDS, LABELS
+        )
+    except Unprocessable as refusal:
+        raise Invalid(" ".join(sentences(refusal))) from None
+    return to_job(made.number)
 
 
 @post("/jobs/{number:int}/speakers", include_in_schema=False)
@@ -194,5 +218,5 @@ async def _share_panel(
 
 
 handlers = [
-    page, audio, rename, name_speakers, share, unshare, write_text, replay,
+    page, audio, rename, again, name_speakers, share, unshare, write_text, replay,
 ]  # fmt: skip

@@ -127,11 +127,11 @@ async def submit(
             key=key,
         )
     except Refusal as refusal:
-        sentences = _sentences(refusal)
+        told = sentences(refusal)
         if request.headers.get("hx-request"):
-            return fragment("_problems.html", 422, sentences=sentences)
+            return fragment("_problems.html", 422, sentences=told)
         typed = refusal.typed if isinstance(refusal, Unprocessable) else {}
-        return await queue_page(request, services, 422, sentences, typed)
+        return await queue_page(request, services, 422, told, typed)
     if request.headers.get("hx-request"):
         return fragment("_row.html", row=(await rows(services, caller, [job]))[0])
     return Redirect("/whisper", status_code=303)
@@ -291,7 +291,7 @@ def digits(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < LONGEST_NUMBER else None
 
 
-def _sentences(refusal: Refusal) -> list[str]:
+def sentences(refusal: Refusal) -> list[str]:
     if isinstance(refusal, Unprocessable):
         found = (each for sentences in refusal.errors.values() for each in sentences)
         return list(dict.fromkeys(map(_sentence, found)))

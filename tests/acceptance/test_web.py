@@ -418,6 +418,30 @@ def test_a_line_that_somebody_else_has_changed_is_not_written_over_unasked(
     assert "Ada&#39;s words." in ada.get(path).text
 
 
+def test_a_recording_is_transcribed_again_with_other_options(
+    house: tuple[Server, Member, int], visitors: dict[str, Visitor], clip: Path
+) -> None:
+    server, ada, _ = house
+    number = ada.upload(clip, source_label="Board")["id"]
+    ada.ended(number)
+    visitor = visitors["ada"]
+    page = visitor.get(f"/whisper/jobs/{number}").text
+    assert "Transcribe again with" in page
+    wrong = visitor.post(f"/whisper/jobs/{number}/again", language="xx")
+    assert wrong.status_code == 400, wrong.text
+    assert "anguage" in wrong.text, wrong.text[-600:]
+    assert visitors["bob"].post(f"/whisper/jobs/{number}/again").status_code == 404
+    made = visitor.post(f"/whisper/jobs/{number}/again", quality="best", language="fr")
+    other = int(made.headers["location"].rsplit("/", 1)[1])
+    visitor.post(f"/whisper/jobs/{number}/delete")  # each has the recording for itself
+    told = ada.ended(other)
+    assert told["source_label"] == "Board"
+    assert told["status"] == "completed"
+    audio = visitor.get(f"/whisper/jobs/{other}/audio")
+    assert audio.content == clip.read_bytes()
+    server.http.cookies.clear()
+
+
 def test_a_download_is_named_after_its_recording(
     house: tuple[Server, Member, int], visitors: dict[str, Visitor]
 ) -> None:
