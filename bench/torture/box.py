@@ -133,6 +133,8 @@ class Box(Server):
             children = [" ".join(child.cmdline()) for child in self.children()]
             self.signal(signal.SIGABRT)  # the fault handler writes the stacks
             self._process.wait(STOP_S)
+            assert self._reader
+            self._reader.join(STOP_S)  # or the stacks would not be in the log yet
             log = "\n".join(self.log[-LINES_OF_A_HANG:])
             raise AssertionError(
                 f"it did not end in {STOP_S:.0f} s; its children: {children}; its log:\n{log}"

@@ -45,6 +45,7 @@ class Server:
         self.http = httpx.Client()
         self._said = threading.Condition()
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
 
     def start(self) -> "Server":
         """Returns once the server listens."""
@@ -53,7 +54,8 @@ class Server:
             [sys.executable, "-m", "app.cli", "serve"],
             env=self._environment(), stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        threading.Thread(target=self._read, args=[self._process], daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=[self._process], daemon=True)
+        self._reader.start()
         line = self.wait_for_log(r"listening on (http://\S+),")
         self.http = httpx.Client(
             base_url=line[1],
