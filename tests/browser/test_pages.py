@@ -179,12 +179,20 @@ def test_a_folder_is_walked_for_its_recordings(box: Server, visit: Visit, tmp_pa
     expect(page.locator("#uploads .job")).to_have_count(0)
 
 
+def open_the_newest(page: Page) -> None:
+    expect(page.locator("#uploads .job")).to_have_count(0)  # else the page asks before it is left
+    page.click("#jobs .job a.title")
+
+
 def test_lines_come_while_the_recording_is_heard(
     tmp_path: Path, scripted: Path, talk: Path, visit: Visit
 ) -> None:
     with serve(tmp_path, WHISPER_MODEL_PATH=scripted) as server:
         page = visit(server)
         submit(page, talk)
+        expect(page.locator("#uploads .job")).to_have_count(
+            0
+        )  # a page that uploads asks before it is left
         page.click("#jobs .job a.title")
         lines = page.locator("#lines .line")
         expect(lines.first).to_be_visible(timeout=LATE_MS)
@@ -311,6 +319,9 @@ def test_speakers_of_a_call_are_told_apart_and_get_names(
     with serve(tmp_path, WHISPER_MODEL_PATH=scripted) as server:
         page = visit(server)
         submit(page, a_call(tmp_path / "call.wav"))
+        expect(page.locator("#uploads .job")).to_have_count(
+            0
+        )  # a page that uploads asks before it is left
         page.click("#jobs .job a.title")
         speakers = page.locator("#lines .speaker")
         expect(page.locator("#people input")).to_have_count(2, timeout=LATE_MS)
@@ -332,6 +343,9 @@ def test_an_analysis_and_a_translation_appear_beside_the_transcript(
     try:
         page = visit(server)
         submit(page, clip)
+        expect(page.locator("#uploads .job")).to_have_count(
+            0
+        )  # a page that uploads asks before it is left
         page.click("#jobs .job a.title")
         written = page.locator("#texts .written")
         expect(written).to_have_text("<b>In short</b>: a greeting.", timeout=LATE_MS)
