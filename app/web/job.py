@@ -17,6 +17,7 @@ from app.services.jobs import CHANNEL_LABELS
 from app.services.order_form import LONGEST_LABEL
 from app.services.services import Services
 from app.services.share import ShareRequest
+from app.web.edits import LONGEST_NAME
 from app.web.job_request import AnyRequest, form_fields, job_done, job_seen, to_job
 from app.web.lines import PAGE_LINES, page_of_lines
 from app.web.presenters import FORMS, title
@@ -28,7 +29,6 @@ from storage.times import seconds, utc
 
 BEFORE = 20
 """Segments shown before the one that somebody is led to."""
-LONGEST_NAME = 80
 AGAIN = ("model", "language", "task", "quality", "prompt", "word_timestamps", "disable_diarization")
 """What can be chosen anew for a recording that was transcribed before."""
 

@@ -1,7 +1,7 @@
 // Reading and editing a transcript in its place. What is typed is saved by itself, and kept in this
 // browser until the server has it; every edit is a step that can be undone, whoever made it.
 
-import { ask, refresh, toast } from "./live.js";
+import { ask, clock, copyText, refresh, toast } from "./live.js";
 import { play } from "./player.js";
 
 const SAVE_AFTER_MS = 800;
@@ -15,6 +15,11 @@ const list = () => document.getElementById("lines");
 const lineOf = (number) => document.getElementById(`line-${number}`);
 const numberOf = (line) => Number(line.id.slice("line-".length));
 const textOf = (line) => line.querySelector(".text");
+const parsed = (html) => {
+  const box = document.createElement("template");
+  box.innerHTML = html;
+  return box.content;
+};
 const words = (text) => text.split(/\s+/).filter(Boolean).join(" ");
 const neighbour = (line, step) => {
   do line = step < 0 ? line.previousElementSibling : line.nextElementSibling;
@@ -100,9 +105,7 @@ function apply(news) {
 }
 
 function put(number, after, html) {
-  const box = document.createElement("template");
-  box.innerHTML = html;
-  const made = box.content.querySelector(".line");
+  const made = parsed(html).querySelector(".line");
   const before = after === null ? null : lineOf(after);
   const old = lineOf(number);
   if (after !== null && !before) return old?.remove(); // it comes with the lines around it
@@ -210,9 +213,7 @@ async function saveTyped(keepalive) {
 
 async function askWhatIsThere(number) {
   const there = await request(`/lines/${number}`).then((answer) => answer.text()).catch(() => null);
-  const box = document.createElement("template");
-  box.innerHTML = there ?? "";
-  const line = box.content.querySelector(".line");
+  const line = parsed(there ?? "").querySelector(".line");
   disagree(number, line && textOf(line).textContent);
 }
 
@@ -411,9 +412,7 @@ function close() {
   line.classList.remove("typing");
   for (const name of ["contenteditable", "role", "aria-label"]) text.removeAttribute(name);
   if (fresh.has(number) && !typed.has(number) && line.isConnected) {
-    const box = document.createElement("template");
-    box.innerHTML = fresh.get(number);
-    const made = box.content.querySelector(".line");
+    const made = parsed(fresh.get(number)).querySelector(".line");
     line.replaceWith(made);
     if (here === line) point(made);
     tidy();
@@ -632,13 +631,6 @@ const replacing = {
   },
 };
 
-function clock(seconds) {
-  const whole = Math.floor(seconds);
-  const parts = [Math.floor(whole / 60) % 60, whole % 60];
-  if (whole >= 3600) parts.unshift(Math.floor(whole / 3600));
-  return parts.map((n) => String(n).padStart(2, "0")).join(":");
-}
-
 // The views.
 
 function choose(view) {
@@ -654,15 +646,22 @@ function choose(view) {
   tidy();
 }
 
-function transcript() {
+// The text of lines, in the paragraphs that one sees.
+function inParagraphs(lines, textOfLine) {
   const paragraphs = [];
-  for (const line of list().querySelectorAll(".line")) {
-    const text = words(textOf(line).textContent);
-    const speaker = line.querySelector(".speaker")?.textContent;
-    if (!paragraphs.length || line.matches(".paragraph")) paragraphs.push(speaker ? `${speaker}: ${text}` : text);
+  for (const line of lines) {
+    const text = textOfLine(line);
+    if (!paragraphs.length || line.matches(".paragraph")) paragraphs.push(text);
     else paragraphs.push(`${paragraphs.pop()} ${text}`);
   }
   return paragraphs.join("\n\n");
+}
+
+function transcript() {
+  return inParagraphs(list().querySelectorAll(".line"), (line) => {
+    const speaker = line.matches(".paragraph") && line.querySelector(".speaker")?.textContent;
+    return (speaker ? `${speaker}: ` : "") + words(textOf(line).textContent);
+  });
 }
 
 async function copy(control) {
@@ -671,29 +670,11 @@ async function copy(control) {
   control.focus();
 }
 
-async function copyText(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    const area = Object.assign(document.createElement("textarea"), { value: text }); // a page by http has no clipboard
-    document.body.append(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
-  }
-}
-
-// What is selected in the reading view, with the paragraphs that one sees.
+// What is selected in the reading view.
 function selected() {
   const part = getSelection().getRangeAt(0).cloneContents();
   for (const each of part.querySelectorAll(".time, .edit")) each.remove();
-  const paragraphs = [];
-  for (const line of part.querySelectorAll(".line")) {
-    const text = words(line.textContent);
-    if (!paragraphs.length || line.matches(".paragraph")) paragraphs.push(text);
-    else paragraphs.push(`${paragraphs.pop()} ${text}`);
-  }
-  return paragraphs.join("\n\n");
+  return inParagraphs(part.querySelectorAll(".line"), (line) => words(line.textContent));
 }
 
 function begin() {
@@ -731,9 +712,7 @@ async function bring() {
       await pause(AGAIN_MS);
       continue;
     }
-    const box = document.createElement("template");
-    box.innerHTML = text;
-    const fresh = [...box.content.children].filter((each) => !lineOf(each.id.slice("line-".length)));
+    const fresh = [...parsed(text).children].filter((each) => !lineOf(each.id.slice("line-".length)));
     while (fresh.length) {
       more.before(...fresh.splice(0, AT_ONCE));
       tidy();

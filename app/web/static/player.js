@@ -2,7 +2,7 @@
 // and any of them a click away. Without it the browser's own player stands there.
 
 import WaveSurfer from "../assets/wavesurfer/wavesurfer.esm.js";
-import { toast } from "./live.js";
+import { clock, toast } from "./live.js";
 
 const STEP_S = 5;
 const BEFORE_S = 4; // a line that is played may have begun so long before
@@ -172,13 +172,6 @@ function resolved(name, style) {
   const colour = getComputedStyle(probe).color;
   probe.remove();
   return colour || style.getPropertyValue(name);
-}
-
-function clock(seconds) {
-  const whole = Math.floor(seconds);
-  const parts = [Math.floor(whole / 60) % 60, whole % 60];
-  if (whole >= 3600) parts.unshift(Math.floor(whole / 3600));
-  return parts.map((n) => String(n).padStart(2, "0")).join(":");
 }
 
 function begin() {

@@ -1,7 +1,7 @@
 // Records in the browser. Every two seconds of sound are put into the browser's own database, and
 // leave it when the server has the recording: a closed tab, a crash or a lost network costs nothing.
 
-import { ask, toast } from "./live.js";
+import { ask, clock, toast } from "./live.js";
 import { enqueue } from "./submit.js";
 
 const PART_MS = 2000;
@@ -246,12 +246,6 @@ function draw() {
   part("time").textContent = clock(now.secs);
   part("silent").hidden = now.silent < QUIET_AFTER_S;
   setTimeout(draw, 60); // a hidden tab draws no frames, and its time goes on
-}
-
-function clock(seconds) {
-  const whole = Math.floor(seconds);
-  const parts = [Math.floor(whole / 60) % 60, whole % 60].map((n) => String(n).padStart(2, "0"));
-  return whole >= 3600 ? `${Math.floor(whole / 3600)}:${parts.join(":")}` : parts.join(":");
 }
 
 function stamp(moment) {
