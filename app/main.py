@@ -33,7 +33,7 @@ from app.auth.credentials import normalised
 from app.auth.passwords import hashed
 from app.auth.settings import AccessSettings
 from app.configure import configure, cookie_lines
-from app.http.request_head import BoundedHead
+from app.http.slow_clients import LimitedPatience
 from app.services.calls import CallService
 from app.services.info import ServerInfo
 from app.services.jobs import JobService
@@ -55,6 +55,11 @@ WAITING_CONNECTIONS = 4096
 """How many connections the system keeps for the server to accept (Linux caps it by somaxconn)."""
 ACCEPTED_AT_ONCE = 8
 """How many connections are accepted before the event loop does something else."""
+MOST_UNSENT = 256 << 10
+"""Bytes that the system takes for a client beyond what is on the way to it. Without a limit it
+keeps some MiB of a recording for each of those that do not read."""
+NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+"""Not every system has it."""
 
 
 def run(settings: Settings) -> int:
@@ -127,7 +132,7 @@ async def serve(settings: Settings) -> None:
             config = uvicorn.Config(
                 create_app(services, access, settings),
                 lifespan="off",
-                http=BoundedHead,
+                http=LimitedPatience,
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=CONNECTIONS_GRACE_S,
@@ -246,6 +251,8 @@ def _listening(settings: ServerSettings) -> Iterator[socket.socket]:
         # Connections inherit it. asyncio sets it only on sockets made with IPPROTO_TCP, and without
         # it the second half of a small answer waits 40 ms for the client's acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if NOTSENT_LOWAT is not None:
+            listener.setsockopt(socket.IPPROTO_TCP, NOTSENT_LOWAT, MOST_UNSENT)
         try:
             listener.bind((settings.host, settings.port))
         except OSError as error:

@@ -54,11 +54,17 @@ class Database:
     """The database. Make one with `open_database`."""
 
     def __init__(
-        self, path: Path, writer: Connection, readers: list[Connection], searcher: Connection
+        self,
+        path: Path,
+        writer: Connection,
+        readers: list[Connection],
+        searcher: Connection,
+        monitor: Connection,
     ) -> None:
         self.path = path
         self._writer = writer
         self._searcher, self._searching, self._searches = searcher, anyio.Lock(), 0
+        self._monitor, self._monitoring = monitor, anyio.Lock()
         self._send, self._receive = anyio.create_memory_object_stream[_Write](MAX_WAITING)
         self._idle, self._free = anyio.create_memory_object_stream[Connection](len(readers))
         for reader in readers:
@@ -90,6 +96,14 @@ class Database:
             return await _in_snapshot(reader, work)
         finally:
             self._idle.send_nowait(reader)
+
+    async def read_for_health(self, work: Work[T]) -> T:
+        """As `read`, for what is asked to see whether the server is well.
+
+        It has a connection of its own, because thousands of other reads may wait for theirs.
+        """
+        async with self._monitoring:
+            return await _in_snapshot(self._monitor, work)
 
     async def search(self, work: Work[T]) -> T:
         """As `read`, for what may take seconds: it has a connection of its own, and a time limit.
@@ -197,6 +211,12 @@ def read(method: Method[R, P, T]) -> Bound[R, P, T]:
     return _bound(method, lambda database: database.read)
 
 
+def read_for_health(method: Method[R, P, T]) -> Bound[R, P, T]:
+    """As `read`, for a method that never waits for other reads; see `Database.read_for_health`."""
+
+    return _bound(method, lambda database: database.read_for_health)
+
+
 def search(method: Method[R, P, T]) -> Bound[R, P, T]:
     """As `read`, for a method that may take seconds; see `Database.search`."""
 
@@ -284,11 +304,12 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
             await migrate(writer)
             readers = [await stack.enter_async_context(_connect(path)) for _ in range(READERS)]
             searcher = await stack.enter_async_context(_connect(path))
-            for reader in [*readers, searcher]:
+            monitor = await stack.enter_async_context(_connect(path))
+            for reader in [*readers, searcher, monitor]:
                 await reader.execute("PRAGMA query_only = ON")
         except sqlite3.DatabaseError as error:
             raise Unusable(f"cannot use the database {path}: {error}") from error
-        database = Database(path, writer, readers, searcher)
+        database = Database(path, writer, readers, searcher, monitor)
         async with anyio.create_task_group() as group:
             group.start_soon(database._run)
             try:

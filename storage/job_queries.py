@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from storage.database import Connection, Database, one, read, rows, scalar
+from storage.database import Connection, Database, one, read, read_for_health, rows, scalar
 from storage.job_rows import OPEN, segment_of, select_jobs, visible_to
 from storage.records import Callback, Chunk, Job, LeftOut, LogLine, Segment, Span, Status, View
 
@@ -69,11 +69,13 @@ class JobQueries:
         """The jobs that are queued or running, in the order of arrival."""
         return await self._all(f"WHERE {OPEN} ORDER BY number")
 
-    @read
-    async def queued_count(self, c: Connection) -> int:
+    async def _queued_count(self, c: Connection) -> int:
         """How many jobs are queued; running jobs are not counted."""
         n = await scalar(c, "SELECT count(*) FROM jobs WHERE status = 'queued'")
         return int(n)
+
+    queued_count = read(_queued_count)
+    queued_count_for_health = read_for_health(_queued_count)
 
     @read
     async def oldest_wait_secs(self, c: Connection) -> float:

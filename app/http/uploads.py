@@ -14,6 +14,8 @@ from storage.blobs import Receiving, Spool
 from storage.errors import Invalid
 
 STALLED_S = 30.0
+"""Seconds in which at least LEAST_BYTES must come, counted while the server waits for them."""
+LEAST_BYTES = 1 << 10
 MOST_PARTS = 32
 LONGEST_FIELD = 16 << 10
 WRITE_BLOCK = 1 << 20
@@ -56,7 +58,7 @@ async def receive(
         Invalid: the body is not what it should be, or its file has another field's name.
         TooLarge: the file has more than ``most_bytes``.
         NoSpace: it does not fit on the disk.
-        TooSlow: the client sent nothing for STALLED_S seconds.
+        TooSlow: the client sent less than LEAST_BYTES in STALLED_S seconds.
     """
     parser = _parser(request)
     expected = int(request.headers.get("content-length", 0))
@@ -96,15 +98,23 @@ def _parser(request: Request[Any, Any, Any]) -> PushMultipartParser:
 
 async def _stream(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
     """The body as it comes. The deadline is around each receive, never around a yield."""
+    patience, received = STALLED_S, 0
     async with contextlib.aclosing(request.stream()) as parts:
         while True:
+            began = anyio.current_time()
             try:
-                with anyio.fail_after(STALLED_S):
+                with anyio.fail_after(patience):
                     part = await anext(parts, None)
             except TimeoutError:
-                raise TooSlow(f"nothing was received for {STALLED_S:.0f} s") from None
+                raise TooSlow(
+                    f"less than {LEAST_BYTES} bytes were received in {STALLED_S:.0f} s"
+                ) from None
             if part is None:
                 return
+            patience -= anyio.current_time() - began
+            received += len(part)
+            if received >= LEAST_BYTES:
+                patience, received = STALLED_S, 0
             yield part
 
 

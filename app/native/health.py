@@ -30,7 +30,7 @@ async def health(services: Services) -> Health:
         gpu_name=configuration.gpu.name(),
         vram_total_mb=vram.total_mb if vram else None,
         model=configuration.catalogue.default,
-        queue_depth=await services.system.jobs.queued_count(),
+        queue_depth=await services.system.jobs.queued_count_for_health(),
         model_state=model_document(state, None).state,
     )
 
@@ -51,7 +51,7 @@ async def readyz(services: Services) -> Response[Any]:
     if services.system.draining:
         return Response({"status": "shutting down"}, status_code=503)
     try:
-        await services.system.jobs.queued_count()
+        await services.system.jobs.queued_count_for_health()
     except Exception:
         log.exception("the database does not answer")
         return Response({"status": "the database does not answer"}, status_code=503)

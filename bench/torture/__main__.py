@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     each = parts.add_parser("faults", help="troubles that pass: " + ", ".join(faults.FAULTS))
     each.add_argument("names", nargs="*", metavar="NAME", help="only these; without: all")
     each.set_defaults(run=lambda f, m, a: [faults.run(f, m, a.names or list(faults.FAULTS))])
-    each = parts.add_parser("load", help="receivers, searches, streams, overload")
+    each = parts.add_parser("load", help="receivers, searches, streams, slow, overload")
     each.add_argument("names", nargs="*", metavar="NAME", help="only these; without: all")
     each.add_argument("--minutes", type=float, default=5, help="of overload")
     each.set_defaults(run=lambda f, m, a: [load.run(f, m, a.names, a.minutes)])

@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import random
 import resource
+import socket
 import sqlite3
 import statistics
 import threading
@@ -18,7 +19,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import httpx
+import psutil
 
+from app.http.slow_clients import UNREAD_S
 from bench.serving import resident_mb
 from bench.torture import integrity
 from bench.torture.box import ADMIN, ENGINE, Box, Materials
@@ -32,6 +35,11 @@ DEAD_DELIVERIES = 300
 FINISHED_JOBS, LINES_OF_A_JOB = 20_000, 20
 SEARCHERS, SEARCH_SECS = 3, 15.0
 STREAMS = 5000
+SLOW = 2000
+"""Clients of each slow kind."""
+DRIP_SECS = 5.0
+LONGEST_HOLD_S = UNREAD_S + 30
+"""How long a slow client may keep its connection; it has to be opened and noticed as well."""
 CLIENTS = 8
 QUEUE_LIMIT = 500
 WORDS = (
@@ -45,13 +53,15 @@ def run(folder: Path, materials: Materials, names: list[str], minutes: float) ->
         "receivers": _receivers,
         "searches": _searches,
         "streams": _streams,
+        "slow": _slow,
         "overload": lambda box, m, r: _overload(box, m, r, minutes),
     }
     for name in names or parts:
         model = materials.scripted
         box = Box(
             folder / f"load-{name}", WHISPER_MODEL_PATH=model, IDLE_TIMEOUT_SECS=0,
-            KEEP_UPLOAD_HOURS=0, MAX_QUEUED_JOBS=QUEUE_LIMIT if name == "overload" else 0,
+            KEEP_UPLOAD_HOURS=1 if name == "slow" else 0,
+            MAX_QUEUED_JOBS=QUEUE_LIMIT if name == "overload" else 0,
         )  # fmt: skip
         box.start_unless_killed()
         box.load()
@@ -163,7 +173,7 @@ def _searches(box: Box, materials: Materials, report: Report) -> None:
     box.start_unless_killed()
     with httpx.Client(
         base_url=box.http.base_url, timeout=60, trust_env=False, follow_redirects=True,
-        headers={"Origin": str(box.http.base_url), "Sec-Fetch-Site": "same-origin"},
+        headers=_same_origin(box),
     ) as browser, ThreadPoolExecutor(SEARCHERS) as pool:  # fmt: skip
         browser.post("/sign-in", data={"email": ADMIN, "password": PASSWORD})
         stop = threading.Event()
@@ -210,8 +220,7 @@ def _finished_jobs(database: Path) -> None:
 
 
 def _streams(box: Box, materials: Materials, report: Report) -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _raise_file_limit()
     engine = box.child(ENGINE)
     assert engine
     engine.suspend()  # so that all readers are there before the job begins
@@ -255,6 +264,106 @@ async def _read_all(box: Box, job_id: str, begin: Callable[[], None]) -> Counter
     begin()
     await asyncio.gather(*readers)
     return ends
+
+
+def _raise_file_limit() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+# Clients that keep a connection and do next to nothing with it.
+
+
+def _slow(box: Box, materials: Materials, report: Report) -> None:
+    """Thousands of heads and bodies that come a byte at a time, and of answers that nobody reads,
+    while somebody else has a recording transcribed."""
+    _raise_file_limit()
+    box.ended(box.submit(materials.talk))
+    box.http.post(
+        "/sign-in", data={"email": ADMIN, "password": PASSWORD}, headers=_same_origin(box)
+    )
+    (number,) = box.rows("SELECT max(number) FROM jobs")[0]
+    cookies = "; ".join(f"{name}={value}" for name, value in box.http.cookies.items())
+    box.http.cookies.clear()
+    host = f"Host: {box.http.base_url.host}\r\n"
+    kinds = {
+        "heads": (f"GET /health HTTP/1.1\r\n{host}X-Slow: ", True),
+        "bodies": (
+            f"POST /jobs HTTP/1.1\r\n{host}Content-Length: {1 << 20}\r\n"
+            "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+            '--b\r\nContent-Disposition: form-data; name="audio"; filename="a.wav"\r\n\r\n',
+            True,
+        ),
+        "readers": (
+            f"GET /whisper/jobs/{number}/audio HTTP/1.1\r\n{host}Cookie: {cookies}\r\n\r\n",
+            False,
+        ),
+    }
+    before = resident_mb(box.pid)
+    with Health(box) as health, ThreadPoolExecutor(1) as pool:
+        all_of_them = pool.submit(asyncio.run, _hold_all(box, kinds))
+        box.until(lambda: _connections(box) > SLOW * len(kinds) * 0.9, within=60)
+        most = resident_mb(box.pid)
+        began = time.monotonic()
+        box.ended(box.submit(materials.clip))
+        took = time.monotonic() - began
+        held = all_of_them.result()
+    health.tell(report, f"{SLOW * len(kinds)} slow clients that come at once")
+    report.progress(f"a clip beside them is done after {took:.1f} s; +{most - before:.0f} MiB")
+    for kind, seconds in held.items():
+        report.progress(
+            f"{len(seconds)} {kind}: closed after {min(seconds):.0f} to {max(seconds):.0f} s"
+        )
+        kept = sum(each > LONGEST_HOLD_S for each in seconds)
+        if kept:
+            report.fail(f"{kept} of {len(seconds)} slow {kind} kept their connection")
+    if _connections(box) > CLIENTS:
+        report.fail(f"{_connections(box)} connections are open when all slow clients are gone")
+
+
+def _same_origin(box: Box) -> dict[str, str]:
+    return {"Origin": str(box.http.base_url), "Sec-Fetch-Site": "same-origin"}
+
+
+def _connections(box: Box) -> int:
+    return len(psutil.Process(box.pid).net_connections())
+
+
+async def _hold_all(box: Box, kinds: dict[str, tuple[str, bool]]) -> dict[str, list[float]]:
+    """How many seconds each client of each kind could keep its connection; a kind is what it says
+    first, and whether a byte follows every DRIP_SECS."""
+    host, port = box.http.base_url.host, box.http.base_url.port
+    assert port
+
+    async def hold(first: str, drips: bool) -> float:
+        ours = socket.socket()
+        ours.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        loop = asyncio.get_running_loop()
+        with ours:
+            began = time.monotonic()
+            await loop.sock_connect(ours, (host, port))
+            await loop.sock_sendall(ours, first.encode())
+            try:
+                while time.monotonic() - began < 2 * LONGEST_HOLD_S:
+                    await asyncio.sleep(DRIP_SECS)
+                    if drips:
+                        await loop.sock_sendall(ours, b"x")
+                    elif _is_reset(ours):
+                        break
+            except OSError:
+                pass
+            return time.monotonic() - began
+
+    holding = {
+        kind: [asyncio.create_task(hold(*each)) for _ in range(SLOW)]
+        for kind, each in kinds.items()
+    }
+    return {kind: await asyncio.gather(*tasks) for kind, tasks in holding.items()}
+
+
+def _is_reset(ours: socket.socket) -> bool:
+    return ours.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
 
 
 # Overload.

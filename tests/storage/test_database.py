@@ -5,7 +5,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from storage.database import MAX_SEARCHES, Connection, Database, Work, open_database, rows
+from storage.database import MAX_SEARCHES, READERS, Connection, Database, Work, open_database, rows
 from storage.errors import Busy, Unusable
 from storage.migrate import migrations
 
@@ -181,6 +181,16 @@ async def test_reads_and_writes_do_not_wait_for_searches(tmp_path: Path) -> None
             assert await count(database) == 1
             with pytest.raises(Busy, match="too many searches"):
                 await database.search(_for_ever)
+        group.cancel_scope.cancel()
+
+
+async def test_a_question_of_health_does_not_wait_for_other_reads(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "a.db") as database, anyio.create_task_group() as group:
+        for _ in range(10 * READERS):
+            group.start_soon(database.read, _for_ever)
+        await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(10):
+            assert len(await database.read_for_health(lambda c: rows(c, "SELECT 1"))) == 1
         group.cancel_scope.cancel()
 
 

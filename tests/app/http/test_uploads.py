@@ -20,12 +20,14 @@ HEAD = b'--b\r\nContent-Disposition: form-data; name="audio"; filename="a.wav"\r
 class Request:
     """As much of a request as an upload needs; its body comes in these pieces, then stalls."""
 
-    def __init__(self, *pieces: bytes, stalls: bool = False) -> None:
+    def __init__(self, *pieces: bytes, stalls: bool = False, pause: float = 0) -> None:
         self.headers = HEADERS
-        self._pieces, self._stalls = pieces, stalls
+        self._pieces, self._stalls, self._pause = pieces, stalls, pause
 
     async def stream(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:
+            if self._pause:
+                await anyio.sleep(self._pause)
             yield piece
         if self._stalls:
             await anyio.sleep_forever()
@@ -61,9 +63,28 @@ async def test_a_client_that_stalls_is_given_up_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uploads, "STALLED_S", 0.05)
-    with pytest.raises(TooSlow, match="nothing was received"):
+    with pytest.raises(TooSlow, match="less than 1024 bytes were received"):
         await take(Request(HEAD, bytes(3 << 20), stalls=True), Spool(tmp_path))
     assert Spool(tmp_path).files() == []
+
+
+async def test_a_client_that_sends_a_byte_now_and_then_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "STALLED_S", 0.05)
+    bytes_of_it = [bytes([byte]) for byte in HEAD + bytes(300)]
+    with pytest.raises(TooSlow):
+        await take(Request(*bytes_of_it, pause=0.005), Spool(tmp_path))
+    assert Spool(tmp_path).files() == []
+
+
+async def test_a_client_that_is_slow_but_steady_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "STALLED_S", 0.5)
+    pieces = [bytes(uploads.LEAST_BYTES)] * 20
+    steady = Request(HEAD, *pieces, b"\r\n--b--\r\n", pause=0.05)
+    assert (await take(steady, Spool(tmp_path))).size == 20 * uploads.LEAST_BYTES
 
 
 async def test_a_wrong_field_before_the_file_costs_no_upload(tmp_path: Path) -> None:
