@@ -16,10 +16,11 @@ import msgspec
 
 from actors.engine import protocol
 from actors.engine.backends import EngineBroken, LoadFailed, backend_for
+from actors.engine.backends.audio import hold, let_go
 from actors.engine.protocol import Failed, Loaded, Window, frame
 
-GATHER_S = 0.02
-"""Seconds that a batch waits for more windows. It is little beside the time of a window."""
+GATHER_S = 0.005
+"""Seconds that a batch waits for one more window. It is little beside the time of a window."""
 
 
 class ServerConnection:
@@ -74,7 +75,10 @@ class ServerConnection:
             self._at_hand = set()
             self._changed.wait_for(lambda: self._waiting)
             # The server sends windows one by one, so that the next may be on its way.
-            self._changed.wait_for(lambda: len(self._waiting) >= most, timeout=GATHER_S)
+            while (so_far := len(self._waiting)) < most and self._changed.wait_for(
+                lambda: len(self._waiting) != so_far, timeout=GATHER_S
+            ):
+                pass
             batch = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
             self._at_hand = {window.id for window in batch}
             self._abort.clear()
@@ -115,7 +119,13 @@ def main(fd: int) -> None:
     pipe.send(Loaded(loaded - began, warm_up_secs, engine.batch, engine.device, engine.build))
     threading.Thread(target=pipe.follow, daemon=True).start()
     while True:
-        windows = pipe.next_batch(engine.batch)
+        batch = pipe.next_batch(engine.batch)
+        windows = hold(batch)
+        for window in batch:
+            if window not in windows:
+                pipe.send(Failed(window.id, "lost", "the decoded audio is gone"))
+        if not windows:
+            continue
         try:
             for answer in engine.transcribe(windows):
                 pipe.send(answer)
@@ -123,6 +133,7 @@ def main(fd: int) -> None:
             for window in windows:
                 pipe.send(Failed(window.id, "out_of_memory", "the engine ran out of memory"))
             os._exit(1)
+        let_go()
 
 
 if __name__ == "__main__":

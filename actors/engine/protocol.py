@@ -108,8 +108,9 @@ class Result(msgspec.Struct, frozen=True, tag=True):
 class Failed(msgspec.Struct, frozen=True, tag=True):
     """A load or a window failed.
 
-    ``kind``: ``invalid`` (this model file can never be loaded), ``out_of_memory``, ``aborted``, or
-    ``engine`` (any other failure). ``id`` is the window's; it is None if the load failed.
+    ``kind``: ``invalid`` (this model file can never be loaded), ``out_of_memory``, ``aborted``,
+    ``lost`` (the window's file is gone), or ``engine`` (any other failure). ``id`` is the window's;
+    it is None if the load failed.
     """
 
     id: int | None

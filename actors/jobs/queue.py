@@ -341,7 +341,7 @@ class Queue(Actor[QueueMessage]):
         if message.kind in ("crashed", "out_of_memory", "killed"):
             self._model = None  # until the lifecycle reports the next engine
         match message.kind:
-            case "crashed" | "out_of_memory":
+            case "crashed" | "out_of_memory" | "lost":
                 if message.alone:
                     await self._crashed(message.job_id, message.problem)
                 elif self._scheduler.get(message.job_id) is not None:

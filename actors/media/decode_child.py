@@ -1,9 +1,8 @@
 """The decode child: ``python -m actors.media.decode_child SOCKET_FD``.
 
-The process that is started loads FFmpeg and the voice model's library, which takes a third of a
-second, and then forks a child for each recording (`ForkServer`). A hostile file may exploit an
-error in a decoder: then it can do harm only in the child that decodes it, which decodes nothing
-else.
+The process that is started loads FFmpeg and the voice model, which takes a third of a second, and
+then forks a child for each recording (`ForkServer`). A hostile file may exploit an error in a
+decoder: then it can do harm only in the child that decodes it, which decodes nothing else.
 
 A child's order is a line of JSON, ``{"path": "a file", "track": null}`` (which audio track, from 1;
 null: the file's default). It writes units of 512 samples of 16 kHz mono s16 little-endian PCM to
@@ -33,7 +32,7 @@ from actors.media.decoder import Decoder, Refused
 from actors.media.resampler import Layout
 from actors.media.silence import take_whole
 from actors.media.speech import UNIT
-from actors.media.voice import VoiceActivity
+from actors.media.voice import VoiceActivity, voice_session
 from storage.records import RATE, SAMPLE_BYTES
 
 LONGEST_ORDER = 1 << 16
@@ -130,11 +129,12 @@ class ForkServer:
 
 
 def main(fd: int) -> None:
+    session = voice_session()
     order = ForkServer(socket.socket(fileno=fd)).run()
     limit_process()
     decoder = Decoder(**json.loads(order))
     try:
-        written = _write(decoder)
+        written = _write(decoder, VoiceActivity(session))
     except OSError:
         raise  # the disk or the pipe: not the file's fault
     except Refused as refused:
@@ -148,12 +148,16 @@ def main(fd: int) -> None:
         exit_with_refusal("")
     if not written:
         exit_with_refusal("the file's audio track is empty or too damaged to decode")
+    # The reader would wait for the end of this process, and Python's own end takes 30 ms.
+    with socket.socket(fileno=1) as out:
+        out.shutdown(socket.SHUT_WR)
     _say({"samples": written, "notices": decoder.notices})
+    os._exit(0)
 
 
-def _write(decoder: Decoder) -> int:
+def _write(decoder: Decoder, voice: VoiceActivity) -> int:
     """Decode the file to stdout; returns the number of samples, without those that fill a unit."""
-    voice, held, count = VoiceActivity(), bytearray(), 0
+    held, count = bytearray(), 0
     with os.fdopen(1, "wb", closefd=False) as out:
         for pcm in decoder.blocks():
             held += pcm

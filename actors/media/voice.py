@@ -16,18 +16,24 @@ MEAN_OF = 2048
 """Samples (128 ms): long beside the lowest voice, short beside a syllable's change."""
 
 
+def voice_session() -> onnxruntime.InferenceSession:
+    """The model, loaded; it has no threads, so that a process with it may fork."""
+    options = onnxruntime.SessionOptions()
+    # Two threads take as long as one, and spin beside the engine.
+    options.inter_op_num_threads = options.intra_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(
+        _model(), sess_options=options, providers=["CPUExecutionProvider"]
+    )
+
+
 class VoiceActivity:
     """Follows one recording, in memory that is the same for any length: the model keeps a state."""
 
-    def __init__(self) -> None:
-        options = onnxruntime.SessionOptions()
-        # Two threads take as long as one, and spin beside the engine.
-        options.inter_op_num_threads = options.intra_op_num_threads = 1
-        options.enable_cpu_mem_arena = False
-        options.log_severity_level = 4
-        self._session = onnxruntime.InferenceSession(
-            _model(), sess_options=options, providers=["CPUExecutionProvider"]
-        )
+    def __init__(self, session: onnxruntime.InferenceSession | None = None) -> None:
+        """``session``: of `voice_session`, where one has been made already."""
+        self._session = session or voice_session()
         self._state = np.zeros(STATE, np.float32), np.zeros(STATE, np.float32)
         self._before = np.zeros(CONTEXT, np.float32)
         self._last: NDArray[np.float32] | None = None

@@ -99,6 +99,30 @@ async def test_windows_that_were_not_begun_are_given_back(slow: Path, pcm: Path)
     assert [a.id for a in answers if isinstance(a, Result)] == [2]
 
 
+async def test_a_window_whose_recording_is_gone_costs_the_others_nothing(
+    model: Path, pcm: Path
+) -> None:
+    async with spawn() as engine:
+        await load(engine, model)
+        gone = window(pcm.with_name("gone.pcm"), 1)
+        await engine.transcribe(gone, window(pcm, 2))
+        answers = [await engine.receive() for _ in range(2)]
+    assert [(a.id, a.kind) for a in answers if isinstance(a, Failed)] == [(1, "lost")]
+    assert [a.id for a in answers if isinstance(a, Result)] == [2]
+
+
+async def test_a_recording_that_is_removed_while_it_is_heard_is_heard_to_the_end(
+    slow: Path, pcm: Path
+) -> None:
+    async with spawn() as engine:
+        await load(engine, slow)
+        await engine.transcribe(window(pcm, 1, 30))
+        await anyio.sleep(0.2)  # it has begun: it listens for the language first
+        pcm.unlink()
+        answer = await engine.receive()
+    assert isinstance(answer, Result)
+
+
 async def test_a_killed_engine_is_an_end_of_stream(slow: Path, pcm: Path) -> None:
     async with spawn() as engine:
         await load(engine, slow)

@@ -328,6 +328,29 @@ async def test_a_job_rests_after_a_crash_while_its_neighbour_goes_on(house: Hous
     assert (await house.chunk()).job_id == "a"
 
 
+async def test_a_job_whose_audio_is_gone_rests_and_the_engine_goes_on(house: House) -> None:
+    for name in ("a", "b"):
+        await house.submit(name)
+        house.planned(name)
+    house.me.tell(ModelReady("base", 1))
+    await house.chunk()
+    house.me.tell(ChunkFailed("a", 0, "lost", "the decoded audio is gone"))
+    assert (await house.chunk()).job_id == "b", "the engine is the same"
+    job = await house.job("a")
+    assert (job.status, job.crashes) == (Status.RUNNING, 1)
+
+
+async def test_a_cancelled_job_whose_audio_is_gone_stays_cancelled(house: House) -> None:
+    await house.submit("a")
+    house.planned("a")
+    house.me.tell(ModelReady("base", 1))
+    await house.chunk()
+    await house.me.ask(Cancel("a"))
+    house.me.tell(ChunkFailed("a", 0, "lost", "the decoded audio is gone"))
+    await house.submit("b")
+    assert (await house.job("a")).status is Status.CANCELLED
+
+
 async def test_jobs_that_rest_take_no_place_of_those_that_are_decoded_ahead(house: House) -> None:
     for name in ("a", "b"):
         await house.submit(name)
