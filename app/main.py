@@ -43,7 +43,7 @@ from app.services.submit import SubmitService
 from app.settings import ServerSettings, Settings
 from app.watch.settings import WatchSettings
 from app.webhook_bodies import renderer
-from storage.accounts import Accounts
+from storage.accounts import SESSIONS_KEY, Accounts
 from storage.data_folder import make_private
 from storage.errors import Fatal, Invalid, NoSpace, Unusable
 from storage.times import utc
@@ -118,7 +118,7 @@ async def serve(settings: Settings) -> None:
         )
         async with open_system(configuration, partial(renderer, info=info)) as system:
             await _first_administrator(system.accounts, settings.access)
-            key = await system.accounts.key("sessions", secrets.token_bytes(32))
+            key = await system.accounts.key(SESSIONS_KEY, secrets.token_bytes(32))
             access = Access(system.accounts, key, settings.access, home=_home(settings.server))
             submissions = SubmitService(system, settings.submissions)
             services = Services(

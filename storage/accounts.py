@@ -6,7 +6,10 @@ of the 256 random bits of a session or a token.
 
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -21,7 +24,20 @@ _TOKEN = (
 USE_NOTED_EVERY_S = 60
 """The time of a token's last use is stored at most once in this many seconds."""
 
+SESSIONS_KEY = "sessions"
+"""The name of the key that signs sessions."""
+
 _texts = msgspec.json.Decoder(tuple[str, ...])
+
+
+def key_in(database: Path, name: str) -> bytes | None:
+    """The key with that name, where this process may read the database and has it."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as opened:
+            row = opened.execute("SELECT value FROM keys WHERE name = ?", [name]).fetchone()
+    except sqlite3.Error:
+        return None
+    return bytes(row[0]) if row else None
 
 
 class Accounts:

@@ -8,6 +8,8 @@ from typing import Any, NoReturn, Protocol
 from urllib.parse import urlsplit
 
 from app.settings import Settings
+from storage.accounts import SESSIONS_KEY, key_in
+from storage.database import DATABASE
 from storage.errors import Unusable
 
 
@@ -81,8 +83,16 @@ def add_server(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
         "--token",
         metavar="TOKEN",
         default=default,
-        help="if the server requires one (default: WHISPERBOX_TOKEN)",
+        help="if the server requires one (default: WHISPERBOX_TOKEN; on the server's own box, who "
+        "can read DATA_DIR needs none)",
     )
+
+
+def key_of(args: argparse.Namespace, settings: Settings) -> bytes | None:
+    """The key of this box's own server, where the command may read its data and has no token."""
+    if args.server is not None or args.token is not None:
+        return None
+    return key_in(settings.server.data_dir / DATABASE, SESSIONS_KEY)
 
 
 def server_of(args: argparse.Namespace, settings: Settings) -> str:

@@ -9,6 +9,9 @@ import aiohttp
 import anyio
 import msgspec
 
+from app.auth.operator import make_pass
+
+Ask = aiohttp.ClientHandlerType
 RECONNECTS = 20
 PAGE = 200
 """The most jobs that the server lists at once."""
@@ -154,7 +157,16 @@ class Client:
 
 
 @asynccontextmanager
-async def connect(server: str, token: str | None = None) -> AsyncIterator[Client]:
+async def connect(
+    server: str, token: str | None = None, key: bytes | None = None
+) -> AsyncIterator[Client]:
+    """``key``: the server's own, for its operator (`app.auth.operator`)."""
+
+    async def with_pass(request: aiohttp.ClientRequest, ask: Ask) -> aiohttp.ClientResponse:
+        if key is not None:
+            request.headers["Authorization"] = f"Bearer {make_pass(key)}"
+        return await ask(request)
+
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
     # A finished job's transcript is one line of its stream.
     async with aiohttp.ClientSession(
@@ -162,5 +174,6 @@ async def connect(server: str, token: str | None = None) -> AsyncIterator[Client
         timeout=timeout,
         read_bufsize=1 << 26,
         headers={"Authorization": f"Bearer {token}"} if token else None,
+        middlewares=[with_pass],
     ) as session:
         yield Client(session)

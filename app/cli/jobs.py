@@ -9,7 +9,7 @@ import anyio
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.arguments import Subcommands, add_command, add_server, server_of
+from app.cli.arguments import Subcommands, add_command, add_server, key_of, server_of
 from app.cli.client import PAGE, Client, connect
 from app.cli.terminal import terminal
 from app.settings import Settings
@@ -53,10 +53,11 @@ def _run(
     work: Callable[[Client, argparse.Namespace], Awaitable[None]],
 ) -> Callable[[argparse.Namespace, Settings], int]:
     def run(args: argparse.Namespace, settings: Settings) -> int:
+        key = key_of(args, settings)
         args.server = server_of(args, settings)
 
         async def ask() -> None:
-            async with connect(args.server, args.token) as client:
+            async with connect(args.server, args.token, key) as client:
                 await work(client, args)
 
         anyio.run(ask)

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from app.cli.arguments import Subcommands, add_command, add_server, server_of
+from app.cli.arguments import Subcommands, add_command, add_server, key_of, server_of
 from app.cli.client import ServerSaid, connect
 from app.cli.terminal import bar, complain, transcribe
 from app.services.recordings import ENDINGS
@@ -87,6 +87,7 @@ def _transcribe(args: argparse.Namespace, settings: Settings) -> int:
     files = dict(_files(args.files))
     if not files:
         raise Unusable("there is no audio or video in what you named")
+    key = key_of(args, settings)
     args.server = server_of(args, settings)
     if args.output:
         files = _apart(files, args.format)
@@ -102,7 +103,7 @@ def _transcribe(args: argparse.Namespace, settings: Settings) -> int:
                 (args.output / target).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise Unusable(f"cannot write to {args.output}: {error.strerror}") from error
-    return anyio.run(_transcribe_all, args, files)
+    return anyio.run(_transcribe_all, args, key, files)
 
 
 def _apart(files: Mapping[Path, Path], form: str) -> dict[Path, Path]:
@@ -124,7 +125,9 @@ def _apart(files: Mapping[Path, Path], form: str) -> dict[Path, Path]:
     return chosen
 
 
-async def _transcribe_all(args: argparse.Namespace, files: Mapping[Path, Path]) -> int:
+async def _transcribe_all(
+    args: argparse.Namespace, key: bytes | None, files: Mapping[Path, Path]
+) -> int:
     fields = {
         "language": args.language,
         "task": "translate" if args.translate else None,
@@ -135,7 +138,7 @@ async def _transcribe_all(args: argparse.Namespace, files: Mapping[Path, Path]) 
     }
     given = {key: value for key, value in fields.items() if value}
     failures = 0
-    async with connect(args.server, args.token) as client:
+    async with connect(args.server, args.token, key) as client:
         with bar() as progress:
             for path, target in files.items():
                 try:

@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from app.auth.operator import make_pass
+from storage.accounts import SESSIONS_KEY, key_in
+from storage.database import DATABASE
 from tests.acceptance.conftest import Start
+from tests.acceptance.hub_client import Member
 from tests.acceptance.server import Server
 from tests.media_server import MediaServer, gives
 from tests.scripted_folder import scripted_folder
@@ -136,6 +140,36 @@ def test_jobs_of_all_surfaces_are_listed_and_found_by_how_their_ids_begin(
     assert whisperbox("jobs", "show", native[:8], *server).stderr == (
         f"whisperbox: there is no job whose id begins with {native[:8]}\n"
     )
+
+
+def test_on_the_servers_own_box_its_operator_needs_no_token(
+    start: Start, clip: Path, tmp_path: Path
+) -> None:
+    server = start(REQUIRE_TOKEN="true", QUEUE_WHEN_UNLOADED="true")
+    ann = Member(server, "ann@box.example", "--grant", "whisper.use")
+    job = ann.upload(clip)
+    here = {"DATA_DIR": server.settings["DATA_DIR"], "PORT": server.http.base_url.port}
+    done = whisperbox("transcribe", clip, **here)
+    assert done.stdout == "Hello world.\nHow are you?\n", done.stderr
+    ann.ended(job["id"])
+    listed = whisperbox("jobs", **here).stdout.splitlines()
+    assert len(listed) == 1 + 2, "the one of the hub, and the operator's own"
+    short_id = listed[-1].split()[0]
+    assert "Hello world." in whisperbox("jobs", "show", short_id, **here).stdout
+    assert whisperbox("jobs", "rm", short_id, **here).returncode == 0
+    assert ann.ask("GET", f"/api/whisper/jobs/{job['id']}").status_code == 404
+    elsewhere = here | {"DATA_DIR": tmp_path / "other"}
+    assert "Unauthenticated." in whisperbox("jobs", **elsewhere).stderr
+
+
+def test_an_operators_pass_is_no_account(start: Start) -> None:
+    server = start(REQUIRE_TOKEN="true")
+    key = key_in(server.folder / "data" / DATABASE, SESSIONS_KEY)
+    assert key
+    headers = {"Authorization": f"Bearer {make_pass(key)}"}
+    assert server.http.get("/jobs", headers=headers).status_code == 200
+    for path in ("/api/whisper/jobs", "/api/whisper/transcribe/jobs"):
+        assert server.http.get(path, headers=headers).status_code == 401
 
 
 def test_a_waiting_job_is_cancelled(start: Start, tmp_path: Path, clip: Path) -> None:
