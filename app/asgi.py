@@ -22,6 +22,7 @@ from app.asr import errors as asr_errors
 from app.asr import web_service
 from app.auth.access import Access
 from app.http.base_path import under_path
+from app.http.file_names import possible_names
 from app.http.pacing import paced
 from app.hub import account, shares, transcribe
 from app.hub import errors as hub_errors
@@ -81,7 +82,7 @@ def litestar_app(services: Services, access: Access, settings: Settings) -> Lite
                 "/assets",
                 [HERE / "vendor"],
                 include_in_schema=False,
-                middleware=[pages.smaller],
+                middleware=[possible_names, pages.smaller],
             ),
         ],
         dependencies={

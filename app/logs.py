@@ -10,12 +10,17 @@ from storage.times import utc
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 """What every record has; whatever else it has was named by whoever logged it."""
+_ESCAPED = {
+    code: ascii(chr(code))[1:-1] for code in [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]
+}
+"""Control characters and ends of lines: nothing that a client sends may look like another line."""
 
 
 class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         named = "".join(f" {key}={value}" for key, value in _named(record).items())
-        line = f"{utc(record.created)} {record.levelname.lower():7} {record.getMessage()}{named}"
+        said = f"{record.getMessage()}{named}".translate(_ESCAPED)
+        line = f"{utc(record.created)} {record.levelname.lower():7} {said}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

@@ -119,7 +119,13 @@ async def serve(settings: Settings) -> None:
         async with open_system(configuration, partial(renderer, info=info)) as system:
             await _first_administrator(system.accounts, settings.access)
             key = await system.accounts.key(SESSIONS_KEY, secrets.token_bytes(32))
-            access = Access(system.accounts, key, settings.access, home=_home(settings.server))
+            access = Access(
+                system.accounts,
+                key,
+                settings.access,
+                home=_home(settings.server),
+                front_ends=settings.server.cors_origins,
+            )
             submissions = SubmitService(system, settings.submissions)
             services = Services(
                 system=system,

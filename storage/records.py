@@ -500,6 +500,10 @@ class View(msgspec.Struct, frozen=True):
     owner: int | None = None
     channels: tuple[str, ...] | None = None
 
+    def shows(self, owner: int | None, channel: str) -> bool:
+        """Whether a job of that owner and channel may be seen."""
+        return self.owner in (None, owner) and (self.channels is None or channel in self.channels)
+
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the outbox: one event that is sent to one URL."""

@@ -56,7 +56,8 @@ class JobEnded(JobFact, frozen=True):
 
 
 class JobDeleted(JobFact, frozen=True):
-    pass
+    owner: int | None
+    channel: str
 
 
 class JobExpired(JobFact, frozen=True):

@@ -596,7 +596,7 @@ class Queue(Actor[QueueMessage]):
         log.info("job deleted", extra={"job": job.id})
         self._forget(job.id)
         self._preparation.stop(job.id)
-        self._publish(JobDeleted(job.id))
+        self._publish(JobDeleted(job.id, job.order.owner, job.order.channel))
 
     async def _crashed(self, job_id: str, problem: str) -> None:
         job = await self._jobs.count_crash(job_id)

@@ -5,6 +5,7 @@ import hmac
 import logging
 import secrets
 import time
+from collections.abc import Collection
 
 import jwt
 
@@ -15,6 +16,7 @@ from app.auth.connection import (
     api_key,
     bearer,
     check_origin,
+    check_site,
     neighbourhood,
 )
 from app.auth.credentials import TOKEN_PREFIX, digest, normalised
@@ -50,8 +52,11 @@ class Access:
         settings: AccessSettings,
         *,
         home: str | None = None,
+        front_ends: Collection[str] = (),
     ) -> None:
-        """``key`` signs sessions; ``home``: the origin that people reach us by."""
+        """``key`` signs sessions; ``home``: the origin that people reach us by; ``front_ends``:
+        the origins of other sites whose pages may ask."""
+        self._front_ends = front_ends
         self.home = home
         self._accounts, self._key = accounts, key
         self._native_needs_token = settings.require_token
@@ -184,12 +189,19 @@ class Access:
 
     async def let_in_native(self, connection: Connection) -> None:
         """Anybody, unless the operator wants tokens: then a token or a session. The operator sees
-        the jobs of all surfaces."""
+        the jobs of all surfaces.
+
+        Raises:
+            Unauthenticated: the operator wants tokens, and there is none that holds.
+            Denied: the token does not reach so far, or another site makes a browser ask.
+            TooMany: the token is used too often.
+        """
         secret = api_key(connection)
         if is_pass(secret, self._key):
             connection.state.view = View()
             return
         if not self._native_needs_token:
+            check_site(connection, self._front_ends)
             connection.state.view = View(channels=WITHOUT_ACCOUNT)
             return
         caller = await self._by_token(secret) or await self._by_session(secret)
@@ -199,6 +211,14 @@ class Access:
             require_api(caller)
         caller.require(Permission.USE)
         connection.state.view = caller.native_jobs
+
+    async def is_still_in(self, connection: Connection) -> bool:
+        """Whether `let_in_native` would let this open connection in again."""
+        if getattr(connection.state, "caller", None) is None:
+            return True  # it has needed nobody
+        secret = api_key(connection)
+        caller = await self._by_token(secret) or await self._by_session(secret)
+        return caller is not None and caller.account.may(Permission.USE)
 
     async def let_in_agent(self, connection: Connection) -> None:
         """An assistant: with a token whatever its owner may see, without one what the surfaces

@@ -1,6 +1,7 @@
 """What a connection tells of whoever is behind it."""
 
 import ipaddress
+from collections.abc import Collection
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -8,6 +9,7 @@ from litestar.connection import ASGIConnection
 from app.auth.permissions import Caller
 from app.http.refusals import Denied
 
+OTHER_SITE = "This request came from another site."
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 
@@ -72,7 +74,25 @@ def check_origin(connection: Connection, home: str | None) -> None:
     else:
         ours = origin is None or origin in _our_origins(connection, home)
     if not ours:
-        raise Denied("This request came from another site.")
+        raise Denied(OTHER_SITE)
+
+
+def check_site(connection: Connection, front_ends: Collection[str]) -> None:
+    """Another site must not change something by a visitor's browser where nobody needs to sign in.
+
+    ``front_ends``: the origins that may, as for CORS. Browsers say `cross-site` on connections that
+    nobody can read or change on the way: with TLS, or to this very machine.
+
+    Raises:
+        Denied: it does.
+    """
+    headers = connection.headers
+    if (
+        connection.scope.get("method") not in ("GET", "HEAD", "OPTIONS")
+        and headers.get("sec-fetch-site") == "cross-site"
+        and not {"*", headers.get("origin")} & set(front_ends)
+    ):
+        raise Denied(OTHER_SITE)
 
 
 def _our_origins(connection: Connection, home: str | None) -> set[str | None]:

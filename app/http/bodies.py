@@ -1,5 +1,6 @@
 """Small request bodies, read whole."""
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -9,9 +10,13 @@ from litestar import Request
 
 from app.http.refusals import TooSlow, Unprocessable
 from app.http.uploads import STALLED_S
+from storage.errors import Invalid
 
 T = TypeVar("T")
+NO_OBJECT = "The body is not a JSON object."
 LONGEST_BODY = 256 << 10
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are no JSON, no UTF-8, or nested too deeply."""
 
 
 async def read_json(request: Request[Any, Any, Any], kind: type[T]) -> T:
@@ -22,8 +27,32 @@ async def read_json(request: Request[Any, Any, Any], kind: type[T]) -> T:
     """
     try:
         return msgspec.json.decode(await _read(request) or b"{}", type=kind)
-    except msgspec.DecodeError as error:
-        raise Unprocessable({"request": [str(error)]}) from None
+    except UNREADABLE as error:
+        said = str(error) if isinstance(error, msgspec.MsgspecError) else NO_OBJECT
+        raise Unprocessable({"request": [said]}) from None
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """
+    Raises:
+        Unprocessable: it is something else.
+    """
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except UNREADABLE:
+        raise Unprocessable({"request": [NO_OBJECT]}) from None
+
+
+async def read_form(request: Request[Any, Any, Any]) -> Mapping[str, Any]:
+    """The fields of a small form of a page.
+
+    Raises:
+        Invalid: it is not text in an encoding that is known.
+    """
+    try:
+        return await request.form()
+    except (UnicodeDecodeError, LookupError):
+        raise Invalid("The form is not UTF-8 text.") from None
 
 
 async def read_fields(request: Request[Any, Any, Any], is_form: bool) -> list[tuple[str, object]]:
@@ -36,10 +65,7 @@ async def read_fields(request: Request[Any, Any, Any], is_form: bool) -> list[tu
     body = await _read(request)
     if is_form:
         return list(parse_qsl(body.decode("utf-8", "replace")))
-    try:
-        return list(msgspec.json.decode(body or b"{}", type=dict[str, Any]).items())
-    except msgspec.DecodeError:
-        raise Unprocessable({"request": ["The body is not a JSON object."]}) from None
+    return list(json_object(body or b"{}").items())
 
 
 async def _read(request: Request[Any, Any, Any]) -> bytes:

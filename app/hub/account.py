@@ -8,6 +8,7 @@ from litestar import Request, Router, post
 from app.auth.access import SESSION_S, Access
 from app.auth.connection import address_of, caller_of
 from app.auth.guards import signed_in
+from app.http.bodies import json_object
 from app.http.refusals import Unprocessable
 from app.hub.documents import Answer, SignedIn
 from app.hub.errors import HANDLERS
@@ -45,10 +46,7 @@ async def login(request: Request[Any, Any, Any], access: Access) -> SignedIn:
 
 
 def _credentials(body: bytes) -> tuple[str, str]:
-    try:
-        given = msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.DecodeError:
-        raise Unprocessable({"request": ["The body is not a JSON object."]}) from None
+    given = json_object(body)
     errors = {
         field: [f"The {field} is required."]
         for field in ("email", "password")

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -47,7 +47,7 @@ class _List(msgspec.Struct):
 
 
 class _Read(msgspec.Struct):
-    recording: int
+    recording: Annotated[int, msgspec.Meta(ge=1, le=2**62)]
     start_seconds: float = 0.0
     end_seconds: float | None = None
 

@@ -1,5 +1,6 @@
 """/jobs"""
 
+from functools import partial
 from typing import Annotated, Any
 
 from litestar import Request, Response, Router, delete, get, post
@@ -8,6 +9,7 @@ from litestar.params import HeaderParameter, QueryParameter
 from actors.events.messages import Subscribe
 from actors.jobs.messages import Cancel, Delete
 from actors.models.messages import RequireReady
+from app.auth.access import Access
 from app.auth.connection import owner_of
 from app.auth.guards import native
 from app.http import event_stream
@@ -139,7 +141,9 @@ async def one(services: Services, view: View, job_id: str) -> JobDocument:
     responses=errors(404, 204) | answers(200, JobEvent, "The events' data", EVENTS),
 )
 async def stream(
+    request: Request[Any, Any, Any],
     services: Services,
+    access: Access,
     view: View,
     job_id: str,
     last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
@@ -161,7 +165,9 @@ async def stream(
         subscription.close()
         return Response(None, status_code=204)
     follower = JobFollower(system.jobs, job_id, last_event_id)
-    return event_stream.stream(job_events(follower, subscription), subscription)
+    return event_stream.stream(
+        job_events(follower, subscription), subscription, partial(access.is_still_in, request)
+    )
 
 
 @get(

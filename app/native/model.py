@@ -1,13 +1,15 @@
 """/model"""
 
+from functools import partial
 from typing import Any
 
-from litestar import Response, Router, get, post
+from litestar import Request, Response, Router, get, post
 from litestar.response import Stream
 
 from actors.events.messages import Subscribe
 from actors.events.subscription import MODEL
 from actors.models.messages import LoadModel, State, UnloadModel
+from app.auth.access import Access
 from app.auth.guards import native
 from app.http import event_stream
 from app.native.documents import ModelDocument, ModelEvent, Outcome, model_document
@@ -50,14 +52,16 @@ async def unload(services: Services) -> dict[str, str]:
     summary="Follow the model (server-sent events)",
     responses=errors() | answers(200, ModelEvent, "The events' data", EVENTS),
 )
-async def events(services: Services) -> Stream:
+async def events(request: Request[Any, Any, Any], services: Services, access: Access) -> Stream:
     """Events: `model_loading`, `model_ready` `{loaded_at}`, `model_unloaded`,
     `model_waiting_for_gpu` `{vram_needed_mb, vram_free_mb, retry_in_secs}`, each with its name as
     `type`. The first is the state now. `model_loading` has `downloaded` (0 to 1) during a
     download, `model_unloaded` has `error` after a load that failed.
     """
     subscription = await services.system.broadcaster.ask(Subscribe(MODEL))
-    return event_stream.stream(model_events(subscription), subscription)
+    return event_stream.stream(
+        model_events(subscription), subscription, partial(access.is_still_in, request)
+    )
 
 
 router = Router(

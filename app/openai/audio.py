@@ -10,9 +10,10 @@ from litestar import Request, Response, Router, post
 from litestar.response import Stream
 
 from actors.models.messages import State
+from app.auth.access import Access
 from app.auth.connection import owner_of
 from app.auth.guards import native
-from app.http.event_stream import HEADERS, KEEPALIVE, KEEPALIVE_S
+from app.http.event_stream import HEADERS, KEEPALIVE, KEEPALIVE_S, while_in
 from app.http.hang_up import disconnected
 from app.http.refusals import Unprocessable
 from app.openai import documents
@@ -50,23 +51,25 @@ route = partial(
 
 
 @route("/transcriptions", summary="Transcribe a recording")
-async def transcribe(request: AnyRequest, services: Services) -> Response[Any]:
+async def transcribe(request: AnyRequest, services: Services, access: Access) -> Response[Any]:
     """Answers when the transcript is there, however long that takes. While the answer is JSON and
     takes long, white space comes before it. A client that sends the same again finds its job."""
-    return await _answer(request, services, Task.TRANSCRIBE)
+    return await _answer(request, services, access, Task.TRANSCRIBE)
 
 
 @route("/translations", summary="Transcribe a recording into English")
-async def translate(request: AnyRequest, services: Services) -> Response[Any]:
+async def translate(request: AnyRequest, services: Services, access: Access) -> Response[Any]:
     """As `/v1/audio/transcriptions`, and the text is English whatever is spoken."""
-    return await _answer(request, services, Task.TRANSLATE)
+    return await _answer(request, services, access, Task.TRANSLATE)
 
 
-async def _answer(request: AnyRequest, services: Services, task: Task) -> Response[Any]:
+async def _answer(
+    request: AnyRequest, services: Services, access: Access, task: Task
+) -> Response[Any]:
     with services.calls.upload():
         job, wanted = await _queue(request, services, task)
     if wanted.stream:
-        events = _events(services, job, wanted)
+        events = while_in(_events(services, job, wanted), partial(access.is_still_in, request))
         return Stream(events, media_type="text/event-stream", headers=HEADERS)
     async with services.calls.attend(job) as call:
         answer, hung_up = await unless_hung_up(

@@ -10,6 +10,7 @@ import msgspec
 from actors.system import System
 from app.auth import passwords
 from app.auth.access import Access
+from app.auth.connection import neighbourhood
 from app.auth.request_limits import Limiter
 from app.http.refusals import TooMany, Unprocessable
 from storage.errors import Conflict, Invalid, NotFound
@@ -19,6 +20,8 @@ from storage.times import utc
 PATH = "/shared/whisper/transcript"
 """Of every public page; the share's token follows."""
 TRIES, TRIES_WINDOW_S = 10, 300
+TRIES_ANYWHERE = 100
+"""For one share, from all addresses together."""
 """Passwords that one address may try on one share."""
 
 
@@ -35,6 +38,7 @@ class ShareService:
     def __init__(self, system: System, access: Access, base_url: str) -> None:
         self._system, self._access, self._base_url = system, access, base_url
         self._tries = Limiter(TRIES, TRIES_WINDOW_S)
+        self._tries_anywhere = Limiter(TRIES_ANYWHERE, TRIES_WINDOW_S)
 
     def url(self, share: Share) -> str:
         return share_url(share, self._base_url)
@@ -91,10 +95,14 @@ class ShareService:
         is another.
 
         Raises:
-            TooMany: this address has tried too often.
+            TooMany: this address, or all of them together, have tried too often.
         """
-        if (allowance := self._tries.take((share.token, address))).exceeded:
-            raise TooMany("Too many attempts.", allowance.retry_after)
+        for limiter, key in (
+            (self._tries, (share.token, neighbourhood(address))),
+            (self._tries_anywhere, share.token),
+        ):
+            if (allowance := limiter.take(key)).exceeded:
+                raise TooMany("Too many attempts.", allowance.retry_after)
         if not await passwords.verify(share.password_hash, password):
             return None
         return self._access.seal(_sealed(share))

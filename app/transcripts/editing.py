@@ -1,7 +1,7 @@
 """What an edit makes of the lines of a transcript. Pure functions."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
 import msgspec
@@ -16,6 +16,8 @@ SURE = 1.0
 """The probability of what a person wrote."""
 LONGEST_LINE = 5000
 """Characters."""
+MOST_COMPARED = 400
+"""Words of a line that are compared with each other: a line of a transcript has a hundred."""
 SHORTEST_S = 0.01
 """A part of a line, where the line is long enough for two of them."""
 
@@ -120,8 +122,7 @@ def aligned(segment: Segment, text: str) -> tuple[Word, ...]:
     pieces = text.split() if spaced else _CHARACTERS.findall(text)
     before = segment.words
     words: list[Word] = []
-    matcher = SequenceMatcher(None, [_bare(w.text) for w in before], [_bare(p) for p in pieces])
-    for kind, a, b, c, d in matcher.get_opcodes():
+    for kind, a, b, c, d in _changes([_bare(w.text) for w in before], [_bare(p) for p in pieces]):
         if kind == "equal":
             words += [
                 Word(piece, old.start, old.end, old.probability)
@@ -132,6 +133,27 @@ def aligned(segment: Segment, text: str) -> tuple[Word, ...]:
             end = before[b - 1].end if a < b else _next_start(before, b, segment.end)
             words += _spread(pieces[c:d], start, max(start, end))
     return tuple(words)
+
+
+def _changes(before: list[str], after: list[str]) -> Iterator[tuple[str, int, int, int, int]]:
+    """As `difflib.SequenceMatcher.get_opcodes`, whose time grows with the third power of the
+    lengths: what differs at more than MOST_COMPARED places is one change."""
+    least = min(len(before), len(after))
+    same = zip(before, after, strict=False)
+    start = next((n for n, (a, b) in enumerate(same) if a != b), least)
+    same = zip(reversed(before[start:]), reversed(after[start:]), strict=False)
+    ending = next((n for n, (a, b) in enumerate(same) if a != b), least - start)
+    a, b = before[start : len(before) - ending], after[start : len(after) - ending]
+    if start:
+        yield "equal", 0, start, 0, start
+    if len(a) > MOST_COMPARED or len(b) > MOST_COMPARED:
+        yield "replace", start, start + len(a), start, start + len(b)
+    else:
+        for kind, *places in SequenceMatcher(None, a, b).get_opcodes():
+            i, j, k, m = (start + place for place in places)
+            yield kind, i, j, k, m
+    if ending:
+        yield "equal", len(before) - ending, len(before), len(after) - ending, len(after)
 
 
 def _next_start(words: Sequence[Word], n: int, otherwise: float) -> float:

@@ -33,7 +33,7 @@ def plain(paragraphs: Sequence[Paragraph], layout: Layout) -> str:
 
 def markdown(title: str, paragraphs: Sequence[Paragraph], layout: Layout) -> str:
     """``**Ada** 00:12: Hello.`` under the title (https://commonmark.org)."""
-    parts = [f"# {_escaped(title)}"]
+    parts = [f"# {_escaped(' '.join(title.split()))}"]
     for each in paragraphs:
         name = f"**{_escaped(each.speaker)}:** " if layout.speakers and each.speaker else ""
         time = f"`{short_clock(each.start)}` " if layout.times else ""

@@ -10,6 +10,7 @@ from app.auth.access import WEB_SESSION_S, Access
 from app.auth.connection import caller_of
 from app.auth.credentials import create_token
 from app.auth.permissions import API_SCOPE, SUBMIT_SCOPE, Caller
+from app.http.bodies import read_form
 from app.http.parameters import Number
 from app.services.services import Services
 from app.web.queue import digits, shell
@@ -35,7 +36,7 @@ async def page(request: AnyRequest, services: Services) -> Response[str]:
 
 @post("/account/password", include_in_schema=False)
 async def password(request: AnyRequest, services: Services, access: Access) -> Response[Any]:
-    given = await request.form()
+    given = await read_form(request)
     try:
         session = await access.change_password(
             caller_of(request),
@@ -57,7 +58,7 @@ async def make_token(request: AnyRequest, services: Services) -> Response[Any]:
     """The one page on which the new token can be read."""
     caller = caller_of(request)
     caller.require(Permission.API)
-    given = await request.form()
+    given = await read_form(request)
     name = " ".join(str(given.get("name", "")).split())
     days = str(given.get("days", ""))
     if not 0 < len(name) <= LONGEST_NAME:

@@ -1,5 +1,6 @@
 """/whisper/ended and /whisper/export.zip: questions about several jobs at once."""
 
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -72,9 +73,13 @@ async def _asked_for(request: AnyRequest, services: Services) -> list[Job]:
     return sorted(found.values(), key=lambda job: -job.number)
 
 
+_NOT_IN_NAMES = re.compile(r"[/\\\x00-\x1f\x7f]")
+"""Folders, and what cuts a name short."""
+
+
 def _unused(name: str, names: set[str]) -> str:
     """The name, with a number where another file has it."""
-    name = name.replace("/", "_").replace("\\", "_")
+    name = _NOT_IN_NAMES.sub("_", name)
     stem, _, ending = name.rpartition(".")
     n, unused = 1, name
     while unused.casefold() in names:

@@ -15,6 +15,7 @@ from litestar import Response, get, post
 from msgspec import Meta
 
 from actors.jobs.messages import JobChanged
+from app.http.bodies import UNREADABLE
 from app.http.parameters import Number
 from app.services.services import Services
 from app.transcripts import editing
@@ -112,7 +113,7 @@ async def edit(request: AnyRequest, services: Services, number: Number) -> Respo
     job = await job_done(request, services, number)
     try:
         wanted = _decoder.decode(await request.body())
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         raise Invalid("This is no edit that the server knows.") from None
     edits, account, now = services.system.edits, account_number(request), utc(time.time())
     if isinstance(wanted, Undo):

@@ -44,8 +44,7 @@ def crashed(request: AnyRequest, error: Exception) -> Response[Any]:
 
 def _sign_in_first(request: AnyRequest) -> Response[Any]:
     if request.headers.get("hx-request") and request.method == "GET":
-        here = urlsplit(request.headers.get("hx-current-url", ""))
-        back = quote(here.path + (f"?{here.query}" if here.query else ""), safe="")
+        back = quote(_path_of(request.headers.get("hx-current-url", "")), safe="")
         return Response("", status_code=401, headers={"HX-Redirect": f"{SIGN_IN}?next={back}"})
     if request.headers.get("hx-request"):  # what is in a form stays there
         return _said(
@@ -55,6 +54,14 @@ def _sign_in_first(request: AnyRequest) -> Response[Any]:
         return _said(request, 401, "You are signed out. Sign in again.")
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return Redirect(f"{SIGN_IN}?next={quote(path, safe='')}", status_code=303)
+
+
+def _path_of(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 def _said(request: AnyRequest, status: int, sentence: str) -> Response[str]:

@@ -6,6 +6,7 @@ from litestar import Request
 from litestar.response import Redirect
 
 from app.auth.connection import caller_of
+from app.http.bodies import read_form
 from app.services.services import Services
 from storage.errors import Conflict
 from storage.records import Job, Status
@@ -33,4 +34,4 @@ def to_job(number: int) -> Redirect:
 
 
 async def form_fields(request: AnyRequest) -> dict[str, str]:
-    return {name: str(value) for name, value in (await request.form()).items()}
+    return {name: str(value) for name, value in (await read_form(request)).items()}

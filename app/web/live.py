@@ -17,7 +17,7 @@ from litestar import Request, Response, get
 
 from actors.events.messages import Subscribe
 from actors.events.subscription import EVERYTHING, Subscription
-from actors.jobs.messages import JobFact
+from actors.jobs.messages import JobDeleted, JobFact
 from actors.models.messages import ModelChanged
 from app.auth.access import Access
 from app.auth.connection import caller_of
@@ -67,6 +67,8 @@ class Follower:
     def __init__(self, request: Request[Any, Any, Any], services: Services, access: Access) -> None:
         self.services, self.caller = services, caller_of(request)
         self._request, self._access = request, access
+        self.deleted: list[JobDeleted] = []
+        """The jobs of the news at hand that are no longer there, of whomever."""
 
     async def follow(self, subscription: Subscription) -> AsyncIterator[bytes]:
         yield await self.model()
@@ -88,6 +90,7 @@ class Follower:
         if any(isinstance(each, ModelChanged) for each in news):
             frames.append(await self.model())
         ids = {each.job_id for each in news if isinstance(each, JobFact)}
+        self.deleted = [each for each in news if isinstance(each, JobDeleted)]
         if subscription.lagged:
             subscription.lagged = False
             frames.append(event_stream.event("over", {}))
@@ -128,9 +131,9 @@ class QueueFollower(Follower):
     async def changed(self, ids: set[str]) -> list[bytes]:
         jobs, view = self.services.system.jobs, self.caller.jobs
         known = await jobs.by_ids(sorted(ids))
-        gone = sorted(ids - known.keys())
+        gone = [each.job_id for each in self.deleted if view.shows(each.owner, each.channel)]
         seen = {job.number: job for job in (await jobs.by_ids(sorted(ids), view)).values()}
-        if gone or any(job.status is not Status.QUEUED for job in known.values()):
+        if self.deleted or any(job.status is not Status.QUEUED for job in known.values()):
             # Others' jobs, too, may have let one of ours come a place forward.
             seen |= {job.number: job for job in await jobs.waiting_in(view, PLACES)}
         return [await self._rows(list(seen.values()), gone)] if seen or gone else []

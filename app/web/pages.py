@@ -9,6 +9,7 @@ from litestar.middleware.compression import CompressionMiddleware
 from litestar.static_files import create_static_files_router
 
 from app.auth.guards import in_browser
+from app.http.file_names import possible_names
 from app.web import (
     account,
     batch,
@@ -36,7 +37,7 @@ smaller = DefineMiddleware(
 routers: list[Router] = [
     Router("/", route_handlers=[share_page.router], middleware=[smaller]),
     create_static_files_router(
-        "/static", [HERE / "static"], include_in_schema=False, middleware=[smaller]
+        "/static", [HERE / "static"], include_in_schema=False, middleware=[possible_names, smaller]
     ),
     Router(
         "/",

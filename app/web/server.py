@@ -17,6 +17,7 @@ from app.auth.connection import caller_of
 from app.auth.credentials import normalised
 from app.auth.passwords import hashed_aside
 from app.auth.permissions import PERMISSIONS
+from app.http.bodies import read_form
 from app.http.parameters import Number
 from app.http.refusals import Denied
 from app.services.services import Services
@@ -40,7 +41,7 @@ async def page(request: AnyRequest, services: Services, shown_settings: Any) -> 
 @post("/server/accounts", include_in_schema=False)
 async def add(request: AnyRequest, services: Services, shown_settings: Any) -> Response[Any]:
     _require_admin(request)
-    given = await request.form()
+    given = await read_form(request)
     try:
         email = normalised(str(given.get("email", "")))
         await services.system.accounts.add(
@@ -63,7 +64,7 @@ async def change(
 ) -> Response[Any]:
     """Permissions, a new password where one is given, and whether the account is disabled."""
     _require_admin(request)
-    given, accounts = await request.form(), services.system.accounts
+    given, accounts = await read_form(request), services.system.accounts
     everybody = await accounts.all()
     account = next((each for each in everybody if each.number == number), None)
     if account is None:

@@ -10,6 +10,7 @@ from litestar.params import PathParameter
 from litestar.response import Redirect
 
 from app.auth.connection import address_of
+from app.http.bodies import read_form
 from app.http.byte_ranges import recording
 from app.http.refusals import TooMany
 from app.services.jobs import title
@@ -43,7 +44,7 @@ async def read(request: AnyRequest, services: Services, token: Secret) -> Respon
 async def unlock(request: AnyRequest, services: Services, token: Secret) -> Response[Any]:
     """A right password is remembered in a cookie that fits this share alone."""
     share, _ = await services.shares.find(token)
-    given = str((await request.form()).get("password", ""))
+    given = str((await read_form(request)).get("password", ""))
     status, problem = 403, "That is not the password."
     try:
         proof = await services.shares.unlock(share, given, address_of(request))

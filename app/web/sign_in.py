@@ -8,6 +8,7 @@ from litestar.response import Redirect
 
 from app.auth.access import COOKIE, WEB_SESSION_S, Access
 from app.auth.connection import address_of, check_origin
+from app.http.bodies import read_form
 from app.http.refusals import TooMany, Unauthenticated
 from app.services.services import Services
 from app.web.render import app_page
@@ -38,7 +39,7 @@ async def form(request: AnyRequest, services: Services, access: Access) -> Respo
 @post(SIGN_IN, include_in_schema=False, request_max_body_size=LONGEST_BODY)
 async def sign_in(request: AnyRequest, services: Services, access: Access) -> Response[Any]:
     check_origin(request, access.home)
-    given = await request.form()
+    given = await read_form(request)
     email, password = str(given.get("email", "")), str(given.get("password", ""))
     going = own_path(str(given.get("next", "")), services.info.base_path)
     before = await access.by_cookie(request)

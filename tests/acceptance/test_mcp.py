@@ -125,6 +125,7 @@ async def test_an_assistant_only_reads_unless_its_token_says_otherwise(
         ("list_recordings", {"status": "lost"}, "wrong arguments for list_recordings"),
         ("list_recordings", {"owner": 1}, "takes no argument 'owner'"),
         ("read_transcript", {"recording": 999}, "job 999 not found"),
+        ("read_transcript", {"recording": 2**63}, "wrong arguments for read_transcript"),
         ("forget_everything", {}, "there is no tool 'forget_everything'"),
     ],
 )

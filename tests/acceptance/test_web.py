@@ -1,5 +1,6 @@
 """The pages without a browser: who gets what, and what bad input gets."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -159,6 +160,25 @@ def test_an_open_page_hears_nothing_more_once_its_session_is_over(
         lea.upload(clip)
         rest = list(lines)
     assert not any("job-" in line and "waiting" in line for line in rest)
+    visitor.http.close()
+
+
+def test_nobody_hears_of_the_end_of_a_recording_that_they_could_not_see(
+    house: tuple[Server, Member, int], visitors: dict[str, Visitor], clip: Path
+) -> None:
+    server, _, _ = house
+    lea, max_ = (
+        Member(server, f"{name}@example.org", "--grant", "whisper.use") for name in ("leo", "max")
+    )
+    theirs, own = lea.ended(lea.upload(clip)["id"]), max_.ended(max_.upload(clip)["id"])
+    visitor = Visitor(server, "max@example.org")
+    with visitor.http.stream("GET", "/whisper/events", timeout=20) as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == ": welcome"
+        lea.ask("DELETE", f"/jobs/{theirs['id']}")
+        max_.ask("DELETE", f"/jobs/{own['id']}")
+        gone = next(json.loads(line[6:])["gone"] for line in lines if '"gone":["' in line)
+    assert len(gone) == 1
     visitor.http.close()
 
 

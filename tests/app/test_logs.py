@@ -16,6 +16,11 @@ def test_text_names_the_job_and_the_chunk() -> None:
     assert line == "2026-05-10T14:00:00.000Z info    chunk done job=a chunk=0"
 
 
+def test_no_text_of_a_client_becomes_a_line_of_its_own() -> None:
+    line = TextFormatter().format(record(path="/a\n2026 warning\x1b[31m\u2028\x00 é"))
+    assert line.endswith("path=/a\\n2026 warning\\x1b[31m\\u2028\\x00 é")
+
+
 def test_json_is_one_object_a_line() -> None:
     line = JsonFormatter().format(record(job="a", chunk=3))
     assert json.loads(line) == {

@@ -756,7 +756,7 @@ async def test_a_job_that_is_kept_no_longer_is_deleted_unless_it_was_restarted(
         house.me.tell(JobExpired(name))
     await house.job("b")
     assert await house.jobs.get("a") is None
-    assert house.published(JobDeleted) == [JobDeleted("a")]
+    assert house.published(JobDeleted) == [JobDeleted("a", None, "native")]
 
 
 async def test_a_running_job_is_neither_restarted_nor_deleted(house: House) -> None:
@@ -774,7 +774,7 @@ async def test_a_deleted_job_leaves_nothing(house: House) -> None:
     await house.me.ask(Delete("a"))
     assert await house.jobs.get("a") is None
     assert house.chunker.told() == [Split("a"), StopSplit("a")]
-    assert house.published()[-1] == JobDeleted("a")
+    assert house.published()[-1] == JobDeleted("a", None, "native")
     house.planned("a")
     await house.submit("b")
     assert (await house.job("b")).status is Status.QUEUED

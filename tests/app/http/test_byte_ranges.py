@@ -54,7 +54,14 @@ async def test_players_get_what_they_ask_for(
 
 
 async def test_a_browser_runs_nothing_of_it(file: Path) -> None:
-    for kind in ("text/html", "image/svg+xml", None, "application/xhtml+xml"):
+    for kind in (
+        "text/html",
+        "image/svg+xml",
+        None,
+        "application/xhtml+xml",
+        "audio/€",
+        "audio/x<b>",
+    ):
         answer = recording(file, kind, None)
         assert answer.media_type == "application/octet-stream"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"

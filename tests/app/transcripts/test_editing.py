@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.transcripts.editing import aligned, joined, moved, pattern, replaced, split
+from app.transcripts.editing import MOST_COMPARED, aligned, joined, moved, pattern, replaced, split
 from storage.errors import Invalid
 from storage.records import Change, Segment, Word
 
@@ -41,6 +41,15 @@ def test_a_foreign_word_among_characters_stays_whole() -> None:
 def test_a_segment_without_words_gets_none() -> None:
     bare = Segment(index=0, start=0, end=1, text="hello")
     assert aligned(bare, "hullo") == ()
+
+
+def test_what_stayed_around_a_very_long_change_keeps_its_times() -> None:
+    count = 2 * MOST_COMPARED
+    before = segment("first", *(f"a{n % 50}" for n in range(count)), "last")
+    words = aligned(before, " ".join(["First", *(f"b{n % 50}" for n in range(count)), "last."]))
+    assert (words[0].start, words[0].end) == (0, 1)
+    assert (words[-1].start, words[-1].end) == (count + 1, count + 2)
+    assert (words[1].start, round(words[-2].end, 1)) == (1, count + 1)
 
 
 @given(

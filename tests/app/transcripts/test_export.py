@@ -33,6 +33,7 @@ def test_markdown_shows_what_was_said_and_no_marks_of_its_own() -> None:
     assert markdown("A_talk", said, Layout(times=True)) == (
         "# A\\_talk\n\n`00:05` **A\\*da:** 1. Use \\`x\\_y\\` \\<b\\>\\#1\\</b\\>\n"
     )
+    assert markdown("a\n\n- b\n===", [], Layout()).startswith("# a - b ===\n")
     assert "1\\. Use" in markdown("t", [Paragraph(None, 0, "1. Use")], Layout())
 
 
