@@ -3,9 +3,11 @@
 A route that is added and that nobody has classified here makes these tests fail.
 """
 
+import io
 import re
 import sqlite3
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -308,6 +310,39 @@ def test_pages_list_and_find_only_what_somebody_may_see(house: House, path: str)
         for job in house.jobs:
             there = re.search(rf"/whisper/jobs/{job.number}(?!\d)", shown) is not None
             assert there == house.sees(name, page, job), (name, job)
+
+
+@pytest.mark.parametrize(
+    ("path", "guard", "way"),
+    [
+        ("/jobs", "native", "token"),
+        ("/api/whisper/jobs", "signed_in", "bearer"),
+        ("/api/whisper/transcribe/jobs", "by_token", "token"),
+    ],
+)
+def test_the_apis_list_only_what_somebody_may_see(
+    house: House, path: str, guard: Guard, way: Way
+) -> None:
+    for name in PEOPLE:
+        listed = house.ask((name, way), "GET", path).json()
+        listed = listed if isinstance(listed, list) else listed.get("jobs", listed.get("data"))
+        shown = {each["id"] for each in listed}
+        seen = [job for job in house.jobs if house.sees(name, Route("GET", path, guard), job)]
+        assert shown == {job.id if guard == "native" else job.number for job in seen}, name
+
+
+@pytest.mark.parametrize("path", ["/whisper/ended?jobs={ids}", "/whisper/export.zip?jobs={ids}"])
+def test_who_asks_for_many_jobs_gets_those_that_they_may_see(house: House, path: str) -> None:
+    ids = ",".join(job.id for job in house.jobs)
+    for name in PEOPLE:
+        answer = house.ask((name, "cookie"), "GET", path.format(ids=ids))
+        page = Route("GET", path, "in_browser")
+        count = sum(house.sees(name, page, job) for job in house.jobs)
+        if answer.headers["content-type"] == "application/zip":
+            found = len(zipfile.ZipFile(io.BytesIO(answer.content)).namelist())
+        else:
+            found = 0 if answer.status_code == 409 else len(answer.json())
+        assert found == count, name
 
 
 FORMS = ("/sign-in", "/sign-out")

@@ -10,8 +10,9 @@ import psutil
 import pytest
 
 from tests.acceptance.conftest import Start
-from tests.acceptance.hub_client import Member
+from tests.acceptance.hub_client import PASSWORD, Member
 from tests.acceptance.server import Server
+from tests.acceptance.test_access_matrix import ROUTES
 from tests.acceptance.test_restarts import engine_pid
 
 DEEP = b'{"x":' + 2000 * b"[" + 2000 * b"]" + b"}"
@@ -79,6 +80,52 @@ def test_another_sites_page_changes_nothing_by_a_visitors_browser(start: Start, 
     ours = {"Origin": "https://front.example", "Sec-Fetch-Site": "cross-site"}
     assert server.http.post(path, headers=ours).status_code != 403
     assert server.http.get("/health", headers=elsewhere).status_code == 200
+
+
+HOSTILE_BODIES = [
+    (b'{"x":' + 2000 * b"[" + 2000 * b"]" + b"}", "application/json"),
+    (b'{"text": "\xff", "kind": "\xfe"}', "application/json"),
+    (b'{"kind": 1e999, "line": -1, "at": 18446744073709551616}', "application/json"),
+    (b"text=%FF%00&line=%00&start=nan&end=-inf", "application/x-www-form-urlencoded"),
+    (b'--b\r\nContent-Disposition: form-data; name="text"\r\n\r\n\xff\r\n--b--\r\n',
+     "multipart/form-data; boundary=b"),
+    (b'--b\r\nContent-Disposition: form-data; name="text"\r\n'
+     b"Content-Type: text/plain; charset=nonsense\r\n\r\nx\r\n--b--\r\n",
+     "multipart/form-data; boundary=b"),
+]  # fmt: skip
+ENDINGS = ("/sign-out", "/logout", "/sessions")
+"""After these nobody is signed in any more."""
+
+
+def test_no_body_makes_a_route_fail(start: Start, clip: Path) -> None:
+    server = start(QUEUE_WHEN_UNLOADED="true", REQUIRE_TOKEN="true")
+    ann = Member(server, "ann@box.example", "--admin")
+    token = {"Authorization": f"Bearer {ann.token().secret}"}
+    headers = {
+        "in_browser": cookie_of(ann),
+        "signed_in": {"Authorization": f"Bearer {ann.bearer}"},
+        "by_token": token,
+        "native": token,
+    }
+    posts = [route for route in ROUTES if route.method not in ("GET", "DELETE")]
+    for route in sorted(posts, key=lambda route: route.path.endswith(ENDINGS)):
+        number = ann.ended(ann.upload(clip)["id"])["id"] if route.of_a_job else 0
+        for body, kind in HOSTILE_BODIES:
+            answer = server.http.request(
+                route.method,
+                route.filled(number),
+                content=body,
+                headers=headers.get(route.guard or "", {}) | {"Content-Type": kind},
+            )
+            assert answer.status_code != 500, (route, body, answer.text)
+    assert not [line for line in server.log if "Traceback" in line]
+
+
+def cookie_of(member: Member) -> dict[str, str]:
+    form = {"email": member.email, "password": PASSWORD}
+    answer = member.server.http.post("/sign-in", data=form)
+    member.server.http.cookies.clear()
+    return {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
 
 
 @contextmanager
