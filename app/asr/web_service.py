@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, Router, post
-from litestar.openapi.spec import Parameter
+from litestar.openapi.spec import Example, Parameter
 
 from app.asr.errors import HANDLERS
 from app.asr.orders import DETECTION, FILE, TRANSCRIPTION
@@ -53,7 +53,14 @@ class Language(msgspec.Struct):
     """The share of the speech that is in this language, 0 to 1."""
 
 
-def _documented(fields: Mapping[str, Field]) -> dict[str, Any]:
+_SRT = "1\n00:00:00,320 --> 00:00:07,600\nAnd so my fellow Americans, ask not …\n"
+_GERMAN = {"detected_language": "german", "language_code": "de", "confidence": 1.0}
+_WRONG = Example(value={"detail": "language 'xx' is not a code that Whisper knows"})
+
+
+def _documented(
+    fields: Mapping[str, Field], answer: type, meaning: str, example: object
+) -> dict[str, Any]:
     """Keywords of a route whose fields are parameters of its address."""
 
     class Operation(upload_operation(FILE, {})):  # type: ignore[misc]
@@ -72,11 +79,16 @@ def _documented(fields: Mapping[str, Field]) -> dict[str, Any]:
         "status_code": 200,
         "operation_class": Operation,
         "request_max_body_size": None,
-        "responses": errors(ErrorDocument, meanings),
+        "responses": errors(ErrorDocument, meanings, {422: [_WRONG]})
+        | errors(answer, {200: meaning}, {200: [Example(value=example)]}),
     }
 
 
-@post("/asr", summary="Transcribe a recording", **_documented(TRANSCRIPTION))
+@post(
+    "/asr",
+    summary="Transcribe a recording",
+    **_documented(TRANSCRIPTION, str, "The transcript, in the form of `output`", _SRT),
+)
 async def transcribe(request: AnyRequest, services: Services) -> Response[Any]:
     """Answers when the transcript is there, however long that takes. A client that sends the same
     again finds its job."""
@@ -94,7 +106,11 @@ async def transcribe(request: AnyRequest, services: Services) -> Response[Any]:
     return Response(body, media_type=media_type, headers=ENGINE | attachment(name))
 
 
-@post("/detect-language", summary="The language of a recording", **_documented(DETECTION))
+@post(
+    "/detect-language",
+    summary="The language of a recording",
+    **_documented(DETECTION, Language, "The language of most of the speech", _GERMAN),
+)
 async def detect_language(request: AnyRequest, services: Services) -> Response[Any]:
     """Answers as soon as some of the recording has been heard."""
     job, _ = await _queue(request, services, DETECTION)

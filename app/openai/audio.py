@@ -44,7 +44,9 @@ _encode = msgspec.json.Encoder().encode
 route = partial(
     post,
     status_code=200,
-    operation_class=upload_operation(FILE, FIELDS),
+    operation_class=upload_operation(
+        FILE, FIELDS, {"model": "whisper-1", "response_format": "verbose_json"}
+    ),
     request_max_body_size=None,
     responses=answers(),
 )

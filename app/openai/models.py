@@ -1,16 +1,19 @@
 """/v1/models: what a client may ask for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from litestar import Router, get
+from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import Example
 
 from actors.models.catalogue import Catalogue
 from app.auth.guards import native
 from app.openai.errors import HANDLERS, UnknownModel
-from app.openai.openapi import answers
+from app.openai.openapi import MODEL, answers
 from app.openai.orders import means_default
+from app.services.openapi import errors
 from app.services.order_form import no_such_model
 from app.services.services import Services
 from storage.errors import Invalid
@@ -32,14 +35,23 @@ class ModelList(TypedDict):
     data: list[ModelDocument]
 
 
-@get("/", summary="The models of this server", responses=answers(transcription=False))
+def _answers(kind: type, example: Mapping[str, Any]) -> dict[int, ResponseSpec]:
+    found = errors(kind, {200: "What there is"}, {200: [Example(value=example)]})
+    return found | answers(transcription=False)
+
+
+@get(
+    "/",
+    summary="The models of this server",
+    responses=_answers(ModelList, {"object": "list", "data": [MODEL]}),
+)
 async def listed(services: Services) -> ModelList:
     """Those that are installed, the default first, and `whisper-1`, which stands for it."""
     catalogue = services.system.configuration.catalogue
     return {"object": "list", "data": [_document(catalogue, name) for name in _names(catalogue)]}
 
 
-@get("/{model_id:path}", summary="One model", responses=answers(transcription=False))
+@get("/{model_id:path}", summary="One model", responses=_answers(ModelDocument, MODEL))
 async def one(services: Services, model_id: str) -> ModelDocument:
     return _document(services.system.configuration.catalogue, model_id.strip("/"))
 

@@ -1,16 +1,26 @@
 """What the interactive documentation says of a form that a handler reads as a stream."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from litestar.openapi import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.openapi.spec import (
+    Example,
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    RequestBody,
+    Schema,
+)
 
 from app.services.order_form import Field, schemas
 
 
-def upload_operation(file_field: str, fields: Mapping[str, Field]) -> type[Operation]:
-    """The operation class of a route that takes a recording with these fields."""
+def upload_operation(
+    file_field: str, fields: Mapping[str, Field], example: Mapping[str, str] = {}
+) -> type[Operation]:
+    """The operation class of a route that takes a recording with these fields; ``example``: values
+    of some, beside the recording."""
 
     @dataclass
     class WithUpload(Operation):
@@ -26,7 +36,12 @@ def upload_operation(file_field: str, fields: Mapping[str, Field]) -> type[Opera
                 required=[file_field],
             )
             self.request_body = RequestBody(
-                content={"multipart/form-data": OpenAPIMediaType(schema=schema)}, required=True
+                content={
+                    "multipart/form-data": OpenAPIMediaType(
+                        schema=schema, example={file_field: "(the file talk.mp3)", **example}
+                    )
+                },
+                required=True,
             )
 
     return WithUpload
@@ -46,9 +61,16 @@ CALL_ERRORS = {
 """What the errors mean of a route that answers with the transcript itself."""
 
 
-def errors(kind: type, meanings: Mapping[int, str]) -> dict[int, ResponseSpec]:
+def errors(
+    kind: type, meanings: Mapping[int, str], examples: Mapping[int, Sequence[Example]] = {}
+) -> dict[int, ResponseSpec]:
     """Answers of that shape."""
     return {
-        code: ResponseSpec(data_container=kind, generate_examples=False, description=meaning)
+        code: ResponseSpec(
+            data_container=kind,
+            generate_examples=False,
+            description=meaning,
+            examples=list(examples.get(code, ())),
+        )
         for code, meaning in meanings.items()
     }

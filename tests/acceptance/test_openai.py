@@ -287,3 +287,31 @@ def test_a_job_that_is_deleted_meanwhile_is_not_sent_again(
         answer = call.result(timeout=30)
     assert (answer.status_code, answer.headers["x-should-retry"]) == (500, "false")
     assert answer.json()["error"]["message"] == "the job was cancelled"
+
+
+def test_the_documentation_has_examples_and_they_are_like_real_answers(
+    shared: Server, clip: Path
+) -> None:
+    paths = shared.http.get("/docs/openapi.json").json()["paths"]
+    for path in (PATH, "/v1/audio/translations", "/asr", "/detect-language", "/jobs"):
+        (content,) = paths[path]["post"]["requestBody"]["content"].values()
+        assert content["example"], path
+
+    def examples(path: str, method: str) -> list[Any]:
+        content = paths[path][method]["responses"]["200"]["content"]
+        return [each["value"] for kind in content.values() for each in kind["examples"].values()]
+
+    short, long = examples(PATH, "post")
+    files = {"file": ("clip.wav", clip.read_bytes())}
+    assert ask(shared, files).json().keys() == short.keys()
+    wanted = {"response_format": "verbose_json", "timestamp_granularities[]": ["word", "segment"]}
+    answer = ask(shared, files, wanted).json()
+    assert answer.keys() == long.keys()
+    for part in ("segments", "words"):
+        assert answer[part][0].keys() == long[part][0].keys()
+    (models,) = examples("/v1/models", "get")
+    listed = shared.http.get("/v1/models").json()
+    assert (listed.keys(), listed["data"][0].keys()) == (models.keys(), models["data"][0].keys())
+    (language,) = examples("/detect-language", "post")
+    found = shared.http.post("/detect-language", files={"audio_file": clip.read_bytes()}).json()
+    assert found.keys() == language.keys()
