@@ -18,6 +18,9 @@ from bench.torture.report import Report
 def main() -> int:
     args = _parser().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are ended as well
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        # Under nohup: the servers would inherit that, and would rightly not stop on SIGHUP.
+        signal.signal(signal.SIGHUP, lambda *_: None)
     with tempfile.TemporaryDirectory(prefix="whisperbox-torture-") as name:
         folder = Path(name)
         materials = Materials.make(folder / "materials")

@@ -24,6 +24,8 @@ DISK_TROUBLE_S = 12.0
 QUICK_TROUBLE_S = 3.0
 REPAIRED_WITHIN_S = 240.0
 """How long its jobs may take to end after a trouble: a pause after a crash is a minute at most."""
+LONGEST_TOLD = 20_000
+"""Characters of an error: the log of a server that does not end has the stacks of its threads."""
 LAST_END_S = 4.0
 """The server may still be ending because of the last failure; so long that takes at most."""
 RESTART_S = 1.0
@@ -116,7 +118,7 @@ def run(folder: Path, materials: Materials, names: list[str], *, quick: bool = F
         try:
             FAULTS[name](trouble)
         except (AssertionError, httpx.HTTPError) as error:
-            trouble.fail(f"{type(error).__name__}: {str(error)[:500]}")
+            trouble.fail(f"{type(error).__name__}: {str(error)[:LONGEST_TOLD]}")
         finally:
             trouble.close()
         report.count(faults=1)
