@@ -18,7 +18,7 @@ _MEANING = {
     500: "worker channel closed: what should have answered crashed, and is restarted",
     400: "Something in the request is wrong; the sentence says what",
     404: "There is no such job",
-    408: "Nothing was received for 30 s",
+    408: "Less than 1 KiB was received in 30 s",
     409: "The job's state does not allow it",
     503: "The model is not loaded, or the server is shutting down: see Retry-After",
     507: "The disk has too little free space",

@@ -94,7 +94,12 @@ FIELDS: dict[str, Field] = {
     ),
     "response_format": Field(
         order_form.choice("format", *Format),
-        Schema(type=_TEXT, enum=[*Format], default=Format.JSON),
+        Schema(
+            type=_TEXT,
+            enum=[*Format],
+            default=Format.JSON,
+            description="verbose_json has segments and words, diarized_json speakers",
+        ),
     ),
     "timestamp_granularities": Field(
         _one_of("granularities", "word", "segment"),

@@ -51,7 +51,7 @@ CALL_ERRORS = {
     400: "Something in the request is wrong; the sentence says what",
     401: "REQUIRE_TOKEN is on, and there is no token that holds",
     403: "The token or its account may not use this",
-    408: "Nothing was received for 30 s",
+    408: "Less than 1 KiB was received in 30 s",
     413: "The file is larger than UPLOAD_MAX_MB",
     429: "Too many requests, or the account's share is used up",
     500: "The recording could not be transcribed, or the server failed",
